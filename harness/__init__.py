@@ -1,0 +1,1 @@
+"""Benchmark and profile convolution layers that know where they are."""

@@ -1,0 +1,1 @@
+"""Tables, figures and pages made from stored records; imports no torch."""

@@ -1,0 +1,1 @@
+"""What the layers are asked to do: one package per suite, one task per file."""

@@ -1,0 +1,1 @@
+"""Networks built out of a layer factory, shared by the tasks."""

@@ -1,0 +1,1 @@
+"""Images, glyphs and simulators that several tasks share."""

@@ -1,0 +1,1 @@
+"""Layers that stand where a convolution would stand, one family per file."""
