@@ -142,17 +142,22 @@ class Layer(LayerFactory):
         module.coordbench_layer = self  # type: ignore[assignment]  # measure/flops.py finds the formula by it
         return module
 
-    def _check(
-        self, in_channels: int, out_channels: int, kernel_size: int, size: tuple[int, ...], stride: int
-    ) -> None:
-        counts = {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": kernel_size, "stride": stride}
+    def _check(self, in_channels: int, out_channels: int, kernel_size: int, size: tuple[int, ...], stride: int) -> None:
+        counts = {
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "kernel_size": kernel_size,
+            "stride": stride,
+        }
         for argument, value in counts.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{self.label}: {argument}={value!r} must be an integer of at least 1")
         dims = self.selected.entry.facts["dims"]
         if len(size) not in dims or any(not isinstance(n, int) or n < 1 for n in size):
             shapes = " or ".join(f"{d}-D" for d in dims)
-            raise ValueError(f"{self.label}: size={size!r} must be {shapes}, positive integers, such as {(8,) * dims[-1]}")
+            raise ValueError(
+                f"{self.label}: size={size!r} must be {shapes}, positive integers, such as {(8,) * dims[-1]}"
+            )
 
 
 _entries: dict[tuple[Kind, str], Entry] = {}
@@ -241,7 +246,9 @@ def load_plugin(path: str | Path) -> None:
     if str(file) in _loaded:
         return
     if not file.is_file():
-        raise UsageError(f"plug-in {str(path)!r} is not a file; expected a Python file that registers a variant or task")
+        raise UsageError(
+            f"plug-in {str(path)!r} is not a file; expected a Python file that registers a variant or task"
+        )
     name = f"coordbench_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     specification = importlib.util.spec_from_file_location(name, file)
     if specification is None or specification.loader is None:
@@ -333,9 +340,7 @@ def options_of(selector: str) -> tuple[str, str]:
     return name, rest.removesuffix("]")
 
 
-def _register(
-    kind: Kind, name: str, facts: Mapping[str, Any], hidden: tuple[str, ...] = ()
-) -> Callable[[F], F]:
+def _register(kind: Kind, name: str, facts: Mapping[str, Any], hidden: tuple[str, ...] = ()) -> Callable[[F], F]:
     def register(function: F) -> F:
         made = Entry(kind, name, function, _file_of(function), _options_of(function, hidden), _summary(function), facts)
         known = _entries.get((kind, name))

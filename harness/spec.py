@@ -79,7 +79,8 @@ class Optimizer:
 class Phase:
     """One player of the training: which models it trains, by which loss, how many updates each step.
 
-    `loss` is a pure function of (models, batch) and returns a scalar tensor. A supervised task has one phase, a GAN two.
+    `loss` is a pure function of (models, batch) and returns a scalar tensor. A supervised task has one phase,
+    a GAN two.
     """
 
     trains: tuple[str, ...]

@@ -1,0 +1,229 @@
+"""Build a trial and train it: the only room where a variant meets a task."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness import registry, statistics
+from harness.spec import Budget, CostJob, CurvePoint, Models, Optimizer, Phase, Problem, Record, Trial, seed_of
+
+POINTS = 100
+"""Points kept of each training curve: the mean of a window of steps each, so that no step is dropped."""
+
+
+class Diverged(Exception):
+    """A loss, a weight or a score is no longer finite; the message says which and when."""
+
+
+def build(job: Trial | CostJob) -> Problem:
+    """Make the task of a trial concrete, with its network built out of its variant, on its device.
+
+    The global generator is seeded by the trial's seed first, so that equal trials start from equal weights.
+    """
+    seed = job.seed if isinstance(job, Trial) else 0
+    torch.manual_seed(seed_of(seed))
+    if job.variant is None or job.backbone is None:
+        return registry.problem(job.task, lambda input_shape, output_shape: nn.Identity(), seed)
+    network = registry.network(job.backbone, registry.layer(job.variant))
+    problem = registry.problem(job.task, network, seed)
+    layout = torch.channels_last if job.memory_format == "channels_last" else torch.contiguous_format
+    for name, model in problem.models.items():
+        model = model.to(job.device, getattr(torch, job.dtype))
+        planar = all(p.dim() <= 4 for p in model.parameters())  # channels_last exists for 4-D tensors only
+        problem.models[name] = model.to(memory_format=layout) if planar else model  # type: ignore[call-overload]
+    return problem
+
+
+def run(trial: Trial) -> Record:
+    """Train and evaluate a trial, or evaluate a reference; a divergence is a record, other errors are raised."""
+    problem = build(trial)
+    trained = trial.reference is None
+    record = Record("ok")
+    models: Models = problem.models if trained else registry.solve(str(trial.reference), problem)
+    try:
+        if trained:
+            torch.manual_seed(seed_of(trial.seed, "train"))
+            train(problem, trial, record)
+        _finish(problem, models, trial, record)
+    except Diverged as reason:
+        record.status, record.error = "diverged", str(reason)
+    return record
+
+
+def train(problem: Problem, trial: Trial, record: Record) -> None:
+    """Run the training loop and append curves to `record`; raise Diverged at the first loss that is not finite."""
+    budget = trial.budget
+    updates = [_Update(phase, problem.models, budget) for phase in problem.phases]
+    curves = _Curves(record, window=max(1, budget.steps // POINTS))
+    looks = {round(budget.steps * (i + 1) / budget.evaluations) for i in range(budget.evaluations)} - {budget.steps}
+    for step in range(budget.steps):
+        start = time.perf_counter()
+        batch = to_device(problem.batches(step), trial)
+        for update in updates:
+            curves.add(
+                update.phase.name, update(problem.models, batch, step, ratio=curves.closes(step + 1, budget.steps))
+            )
+        record.steps = step + 1
+        record.seconds += time.perf_counter() - start
+        curves.close(step + 1, budget.steps)
+        if step + 1 in looks:
+            _look(problem, trial, record)
+
+
+def to_device(batch: Any, job: Trial | CostJob) -> Any:
+    """Move a nest of tensors to the trial's device; floating ones to its dtype and, where 4-D, its memory format."""
+    if isinstance(batch, Tensor):
+        dtype = getattr(torch, job.dtype) if batch.is_floating_point() else None
+        moved = batch.to(job.device, dtype)
+        wants = job.memory_format == "channels_last" and moved.dim() == 4
+        return moved.contiguous(memory_format=torch.channels_last) if wants else moved
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, job) for key, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return type(batch)(to_device(value, job) for value in batch)
+    return batch
+
+
+class _Update:
+    """One phase with its optimizer: call it to take the phase's steps on a batch.
+
+    Returns loss and gradient norm, and, where asked for, the norm of the last update over that of the weights.
+    """
+
+    def __init__(self, phase: Phase, models: Models, budget: Budget) -> None:
+        self.phase = phase
+        self.parameters = [p for name in phase.trains for p in models[name].parameters()]
+        self.frozen = [p for name in models if name not in phase.trains for p in models[name].parameters()]
+        self.optimizer, self.scheduler = make_optimizer(self.parameters, phase.optimizer, budget, phase.steps)
+
+    def __call__(self, models: Models, batch: Any, step: int, *, ratio: bool = False) -> dict[str, Tensor]:
+        with _without_gradients(self.frozen):
+            for _ in range(self.phase.steps):
+                self.optimizer.zero_grad(set_to_none=True)
+                loss = self.phase.loss(models, batch)
+                if not math.isfinite(loss.item()):
+                    raise Diverged(f"{self.phase.name} is {loss.item()} at step {step + 1}")
+                loss.backward()
+                norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+                before = [p.detach().clone() for p in self.parameters] if ratio else []
+                self.optimizer.step()
+                if self.scheduler is not None:
+                    self.scheduler.step()
+        values = {"": loss.detach(), "gradient_norm": norm.detach()}
+        if ratio:
+            moved = nn.utils.get_total_norm([p.detach() - old for p, old in zip(self.parameters, before, strict=True)])
+            values["update_ratio"] = moved / nn.utils.get_total_norm(before).clamp_min(1e-12)
+        return values
+
+
+def make_optimizer(
+    parameters: list[nn.Parameter], choice: Optimizer, budget: Budget, repeats: int = 1
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]:
+    """Make the optimizer of a phase and the course of its learning rate over `budget.steps * repeats` updates."""
+    rate = choice.learning_rate if budget.learning_rate is None else budget.learning_rate
+    optimizer: torch.optim.Optimizer = getattr(torch.optim, choice.name)(parameters, lr=rate, **choice.options)
+    total = max(1, budget.steps * repeats)
+    match budget.schedule or choice.schedule:
+        case "one_cycle":
+            return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=total)
+        case "cosine":
+            return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
+        case "step":
+            return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, max(1, total // 5), 0.1)
+        case _:
+            return optimizer, None
+
+
+class _Curves:
+    """Training curves as means over windows of steps."""
+
+    def __init__(self, record: Record, window: int) -> None:
+        self.record, self.window = record, window
+        self.pending: dict[str, list[Tensor]] = defaultdict(list)
+
+    def add(self, phase: str, values: Mapping[str, Tensor]) -> None:
+        for name, value in values.items():
+            self.pending["/".join(filter(None, ("train", phase, name)))].append(value)
+
+    def closes(self, step: int, steps: int) -> bool:
+        return step % self.window == 0 or step == steps
+
+    def close(self, step: int, steps: int) -> None:
+        if not self.closes(step, steps):
+            return
+        for metric, values in self.pending.items():
+            mean = torch.stack([value.float() for value in values]).mean().item()
+            self.record.curves.append(CurvePoint(step, self.record.seconds, metric, mean))
+        self.pending.clear()
+
+
+def _look(problem: Problem, trial: Trial, record: Record) -> dict[str, float]:
+    """Score the models on validation data and note it in the curves."""
+    scores = _evaluate(problem, problem.models, "validation")
+    points = (CurvePoint(record.steps, record.seconds, f"validation/{name}", value) for name, value in scores.items())
+    record.curves.extend(points)
+    return scores
+
+
+def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> None:
+    splits = registry.select("task", trial.task).entry.facts["splits"]
+    for split in splits:
+        record.scores[split] = _evaluate(problem, models, split)
+    if trial.reference is None:
+        final = record.scores.get("validation", {})
+        points = (CurvePoint(record.steps, record.seconds, f"validation/{name}", v) for name, v in final.items())
+        record.curves.extend(points)
+        record.converged = _converged(problem, record)
+    with torch.no_grad(), evaluating(problem.models):
+        record.samples = list(problem.samples(models)) if trial.purpose == "test" else []
+
+
+def _evaluate(problem: Problem, models: Models, split: str) -> dict[str, float]:
+    with torch.no_grad(), evaluating(problem.models):
+        scores = {name: float(value) for name, value in problem.evaluate(models, split).items()}
+    for name, value in scores.items():
+        if math.isinf(value) or math.isnan(value):
+            raise Diverged(f"{split} {name} is {value}")
+    return scores
+
+
+def _converged(problem: Problem, record: Record) -> bool:
+    """Whether no phase's loss still falls at the end; a GAN's losses do not tell, so two phases always count as yes."""
+    if len(problem.phases) > 1:
+        return True
+    losses = [point.value for point in record.curves if point.metric == f"train/{problem.phases[0].name}"]
+    return not statistics.still_falling(losses)
+
+
+@contextmanager
+def evaluating(models: Models) -> Iterator[None]:
+    """Put the modules among `models` in evaluation mode and back."""
+    modules = [model for model in models.values() if isinstance(model, nn.Module)]
+    before = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.eval()
+        yield
+    finally:
+        for module, mode in zip(modules, before, strict=True):
+            module.train(mode)
+
+
+@contextmanager
+def _without_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
+    wanted = [p for p in parameters if p.requires_grad]
+    try:
+        for p in wanted:
+            p.requires_grad_(False)
+        yield
+    finally:
+        for p in wanted:
+            p.requires_grad_(True)
