@@ -13,10 +13,10 @@ Where = Literal["all", "first", "last", "none"]
 
 
 class Placed:
-    """A layer factory that builds the variant in some of a backbone's `layers` layers and `conv` in the rest."""
+    """A layer factory that builds the variant in some of a backbone's `layers` layers and `plain` in the rest."""
 
-    def __init__(self, layer: LayerFactory, where: Where, layers: int) -> None:
-        self.variant, self.plain = layer, registry.layer("conv")
+    def __init__(self, layer: LayerFactory, where: Where, layers: int, plain: LayerFactory | None = None) -> None:
+        self.variant, self.plain = layer, plain or registry.layer("conv")
         self.chosen = {"all": range(layers), "first": (0,), "last": (layers - 1,), "none": ()}[where]
         self.built = 0
 

@@ -1,0 +1,106 @@
+"""Photographs as tensors: those that ship inside scikit-image and scikit-learn, or a user's folder.
+
+They are split by image, never by crop, so no test crop has been seen in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from harness.spec import UsageError, seed_of
+
+SPLITS = ("train", "validation", "test")
+_SHIPPED = {
+    "train": "brick cell chelsea clock_motion coffee flower grass hubble_deep_field ihc page retina rocket",
+    "validation": "gravel moon motorcycle_left",
+    "test": "astronaut camera china coins text",
+}
+_FOLDERS = (("skimage", "data"), ("sklearn.datasets", "images"))
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+_SHARES = {"validation": 0.15, "test": 0.25}
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """An image (C, H, W) of brightness 0..1, float32."""
+
+    name: str
+    pixels: Tensor
+
+
+def photographs(folder: Path | None, *, side: int, crop: int, color: bool = False) -> dict[str, list[Photograph]]:
+    """Read the photographs of each split, shrunk until the shorter side is at most `side` [px].
+
+    One that is smaller than `crop` [px] is continued by its mirror image. Raises UsageError for a folder of fewer than
+    three images and for a file that cannot be read.
+    """
+    paths = _shipped() if folder is None else _of_folder(folder)
+    return {split: [_read(path, side, crop, color) for path in chosen] for split, chosen in paths.items()}
+
+
+def _shipped() -> Mapping[str, list[Path]]:
+    found = {}
+    for package, folder in _FOLDERS:
+        for path in Path(str(files(package))).joinpath(folder).iterdir():
+            if path.suffix in _SUFFIXES:
+                found[path.stem] = path
+    return {split: [found[name] for name in names.split()] for split, names in _SHIPPED.items()}
+
+
+def _of_folder(folder: Path) -> Mapping[str, list[Path]]:
+    """Deal the images of a folder to the splits: by a shuffle that depends on their names alone."""
+    if not folder.is_dir():
+        raise UsageError(f"folder={str(folder)!r} is not a folder; expected one that holds images")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if len(paths) < len(SPLITS):
+        raise UsageError(
+            f"folder={str(folder)!r} holds {len(paths)} images ({', '.join(_SUFFIXES)}); "
+            f"expected at least {len(SPLITS)}: one each to train, to validate and to test"
+        )
+    paths.sort(key=lambda path: seed_of(path.name))
+    validation, test = (max(1, round(share * len(paths))) for share in _SHARES.values())
+    return {"train": paths[validation + test :], "validation": paths[:validation], "test": paths[validation:][:test]}
+
+
+def _read(path: Path, side: int, crop: int, color: bool) -> Photograph:
+    try:
+        with Image.open(path) as image:
+            pixels = _brightness(image, color)
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split()).replace(str(path), path.name)
+        raise UsageError(f"image {str(path)!r} cannot be read: {reason}") from error
+    shrunk = np.stack([_shrink(channel, side) for channel in pixels])
+    missing = [(0, 0), *((0, max(0, crop - length)) for length in shrunk.shape[1:])]
+    return Photograph(path.stem, torch.from_numpy(np.pad(shrunk, missing, mode="symmetric")))
+
+
+def _brightness(image: Image.Image, color: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Return (C, H, W) in 0..1 of an image of any depth; palettes are resolved, transparency is ignored."""
+    if image.mode.startswith("I"):  # 16 bits, which convert() would clip to 8
+        gray = np.asarray(image, dtype=np.float32)[None] / 65535
+        return np.repeat(gray, 3, axis=0) if color else gray
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, whose range is not known; save it with 8 or 16 bits")
+    if image.mode == "P":
+        image = image.convert("RGBA")
+    array = np.asarray(image.convert("RGB" if color else "L"), dtype=np.float32) / 255
+    return np.moveaxis(array, 2, 0) if color else array[None]
+
+
+def _shrink(
+    channel: np.ndarray[tuple[int, ...], np.dtype[np.float32]], side: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    height, width = channel.shape
+    scale = min(1.0, side / min(height, width))
+    if scale == 1.0:
+        return channel
+    smaller = Image.fromarray(channel).resize((round(width * scale), round(height * scale)), Image.Resampling.HAMMING)
+    return np.asarray(smaller, dtype=np.float32)

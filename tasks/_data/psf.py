@@ -1,0 +1,74 @@
+"""Point spread functions that change over the field, by family.
+
+A family maps field positions (M, 2), as (y, x) with the field's pixel centers in -1..1, and a radius r [px] to kernels
+(M, k, k), k = 2r + 1, indexed by the displacement (dy, dx) of the light from its source. Each kernel sums to the share
+of light that arrives: 1, but for vignetting. Widths are in pixels, so they do not depend on the size of the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Family = Literal["radial", "asymmetric", "invariant"]
+
+
+def kernels(family: Family, positions: Tensor, radius: int, strength: float = 1.0) -> Tensor:
+    """Return the kernels (M, k, k) of `family` at `positions` (M, 2); `strength` scales what varies over the field."""
+    return _FAMILIES[family](positions, radius, strength)
+
+
+def field_positions(size: int, margin: int = 0) -> Tensor:
+    """Return the positions ((size + 2 margin)^2, 2) of the pixels of a field and of a margin around it [px]."""
+    axis = (torch.arange(-margin, size + margin, dtype=torch.float64) + 0.5) * 2 / size - 1
+    return torch.cartesian_prod(axis, axis)
+
+
+def eccentricity(positions: Tensor) -> Tensor:
+    """Return the distance from the field's center, 1 at its corners."""
+    return positions.norm(dim=1) / 2**0.5
+
+
+def _radial(positions: Tensor, radius: int, strength: float) -> Tensor:
+    """A lens: Gaussians that widen toward the corners, more across the radius than along it, with a tail outward."""
+    rho = eccentricity(positions)
+    outward = positions / positions.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    across, along = 0.7 + 1.6 * strength * rho**2, 0.7 + 0.9 * strength * rho**2
+    return _split_normal(outward, across, along, coma=(0.5 * strength * rho).clamp_max(0.9), radius=radius)
+
+
+def _asymmetric(positions: Tensor, radius: int, strength: float) -> Tensor:
+    """A decentered lens before a tilted sensor: no rotation maps this field onto itself."""
+    axis = positions.new_tensor([-0.4, 0.3])
+    rho = eccentricity(positions - axis)
+    direction = positions.new_tensor([0.6, 0.8]).expand_as(positions)
+    defocus = 0.7 + 0.6 * strength * (1 + positions[:, 1]).clamp_min(0)
+    across, along = defocus, 0.7 + 0.9 * strength * rho**2
+    return _split_normal(direction, across, along, coma=(0.5 * strength * rho).clamp_max(0.9), radius=radius)
+
+
+def _invariant(positions: Tensor, radius: int, strength: float) -> Tensor:
+    """The control: everywhere the kernel that the radial family has halfway to the corner."""
+    halfway = positions.new_tensor([[0.0, 0.5 * 2**0.5]])
+    return _radial(halfway, radius, strength).expand(len(positions), -1, -1)
+
+
+def _split_normal(direction: Tensor, across: Tensor, along: Tensor, *, coma: Tensor, radius: int) -> Tensor:
+    """Gaussians with axes along `direction` (M, 2); widths [px] grow by 1 + coma ahead and shrink by 1 - coma behind."""
+    axis = torch.arange(-radius, radius + 1, dtype=direction.dtype)
+    taps = torch.cartesian_prod(axis, axis)
+    ahead = direction @ taps.T
+    aside = direction.flip(1) * direction.new_tensor([1.0, -1.0]) @ taps.T
+    width = along[:, None] * (1 + coma[:, None] * ahead.sign())
+    values = torch.exp(-0.5 * ((ahead / width) ** 2 + (aside / across[:, None]) ** 2))
+    return (values / values.sum(1, keepdim=True)).reshape(-1, 2 * radius + 1, 2 * radius + 1)
+
+
+_FAMILIES: dict[str, Callable[[Tensor, int, float], Tensor]] = {
+    "radial": _radial,
+    "asymmetric": _asymmetric,
+    "invariant": _invariant,
+}

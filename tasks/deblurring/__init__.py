@@ -1,0 +1,1 @@
+"""Deblurring: images and signals behind an optic whose blur changes over the field."""

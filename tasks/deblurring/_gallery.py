@@ -1,0 +1,34 @@
+"""Arrays for the report: the same crops of input, truth and output, error maps, and the gates of a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from harness.spec import Sample
+
+_LARGEST = 96
+
+
+def crops(observed: Tensor, truth: Tensor, restored: Tensor, name: str) -> list[Sample]:
+    """Show the center and a corner of one image; each argument is (C, H, W) in 0..1."""
+    size = truth.shape[-1]
+    side = min(_LARGEST, size * 3 // 4)
+    middle = (size - side) // 2
+    samples = []
+    for place, start in (("center", middle), ("corner", 0)):
+        window = (slice(None), slice(start, start + side), slice(start, start + side))
+        pictures = {"input": observed, "truth": truth, "output": restored}
+        for role, picture in pictures.items():
+            samples.append(Sample(f"{name}, {place}", role, "image", _picture(picture[window])))
+        error = (restored - truth)[window].abs().mean(0)
+        samples.append(Sample(f"{name}, {place}", "error", "heatmap", error.float().numpy()))
+    return samples
+
+
+def _picture(pixels: Tensor) -> np.ndarray[Any, Any]:
+    """(C, H, W) -> (H, W) or (H, W, 3) in 0..1."""
+    planes = pixels.clamp(0, 1).float().numpy()
+    return planes[0] if len(planes) == 1 else np.moveaxis(planes, 0, 2)

@@ -1,0 +1,48 @@
+"""Scores of restored images: PSNR and SSIM, overall, of each photograph and by distance from the field's center."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from tasks._data.psf import eccentricity, field_positions
+
+_RINGS = (0.0, 0.35, 0.7, 1.0)
+"""Bounds of the rings of eccentricity (1 = corner) that are scored apart."""
+
+
+def restoration_scores(restored: Tensor, truth: Tensor, names: Sequence[str] = ()) -> dict[str, float]:
+    """Return mean PSNR [dB] and SSIM of images (N, C, H, W) in 0..1, then the same by photograph, and PSNR by ring.
+
+    `names` holds the photograph of each image. A network is not punished for leaving 0..1: values are clipped.
+    """
+    restored = restored.clamp(0, 1)
+    errors = (restored - truth).square().mean(1)
+    quality = {"psnr": psnr(errors.flatten(1)), "ssim": ssim(restored, truth)}
+    scores = {metric: values.mean().item() for metric, values in quality.items()}
+    for name in dict.fromkeys(names):
+        chosen = torch.tensor([other == name for other in names])
+        scores |= {f"{metric}/image/{name}": values[chosen].mean().item() for metric, values in quality.items()}
+    return scores | {
+        f"psnr/radius/{outer:g}": psnr(errors[:, ring]).mean().item() for outer, ring in _rings(truth.shape[-1])
+    }
+
+
+def psnr(squared_errors: Tensor) -> Tensor:
+    """Return the PSNR [dB] of each row of squared errors (N, pixels) of images in 0..1 -> (N,)."""
+    return -10 * squared_errors.mean(1).log10()
+
+
+def ssim(restored: Tensor, truth: Tensor) -> Tensor:
+    """Return the structural similarity of each image (N, C, H, W) in 0..1 -> (N,)."""
+    values = structural_similarity_index_measure(restored, truth, data_range=1.0, reduction="none")
+    return values[0] if isinstance(values, tuple) else values
+
+
+def _rings(size: int) -> list[tuple[float, Tensor]]:
+    distance = eccentricity(field_positions(size)).reshape(size, size)
+    bounds = zip(_RINGS[:-1], _RINGS[1:], strict=True)
+    return [(outer, (distance >= inner) & (distance < outer)) for inner, outer in bounds]
