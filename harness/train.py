@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import registry, statistics
+from harness import registry
+from harness.convergence import still_falling
 from harness.spec import Budget, CostJob, CurvePoint, Models, Optimizer, Phase, Problem, Record, Trial, seed_of
 
 POINTS = 100
@@ -61,7 +62,7 @@ def run(trial: Trial) -> Record:
 def train(problem: Problem, trial: Trial, record: Record) -> None:
     """Run the training loop and append curves to `record`; raise Diverged at the first loss that is not finite."""
     budget = trial.budget
-    updates = [_Update(phase, problem.models, budget) for phase in problem.phases]
+    updates = [Update(phase, problem.models, budget) for phase in problem.phases]
     curves = _Curves(record, window=max(1, budget.steps // POINTS))
     looks = {round(budget.steps * (i + 1) / budget.evaluations) for i in range(budget.evaluations)} - {budget.steps}
     for step in range(budget.steps):
@@ -92,7 +93,7 @@ def to_device(batch: Any, job: Trial | CostJob) -> Any:
     return batch
 
 
-class _Update:
+class Update:
     """One phase with its optimizer: call it to take the phase's steps on a batch.
 
     Returns loss and gradient norm, and, where asked for, the norm of the last update over that of the weights.
@@ -105,7 +106,7 @@ class _Update:
         self.optimizer, self.scheduler = make_optimizer(self.parameters, phase.optimizer, budget, phase.steps)
 
     def __call__(self, models: Models, batch: Any, step: int, *, ratio: bool = False) -> dict[str, Tensor]:
-        with _without_gradients(self.frozen):
+        with without_gradients(self.frozen):
             for _ in range(self.phase.steps):
                 self.optimizer.zero_grad(set_to_none=True)
                 loss = self.phase.loss(models, batch)
@@ -200,7 +201,7 @@ def _converged(problem: Problem, record: Record) -> bool:
     if len(problem.phases) > 1:
         return True
     losses = [point.value for point in record.curves if point.metric == f"train/{problem.phases[0].name}"]
-    return not statistics.still_falling(losses)
+    return not still_falling(losses)
 
 
 @contextmanager
@@ -218,7 +219,7 @@ def evaluating(models: Models) -> Iterator[None]:
 
 
 @contextmanager
-def _without_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
+def without_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
     wanted = [p for p in parameters if p.requires_grad]
     try:
         for p in wanted:

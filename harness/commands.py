@@ -1,0 +1,188 @@
+"""The commands of `coordbench`, each a function whose signature is its command line."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+from tyro.extras import SubcommandApp
+
+from harness import cli
+from harness.export import Format
+from harness.spec import UsageError
+
+app = SubcommandApp()
+Plugins = Annotated[list[Path], arg(help="Python files that register variants or tasks of your own")]
+Out = Annotated[Path, arg(help="folder of the store and the reports")]
+StoreURL = Annotated[str | None, arg(help="URL of the store; the file results.sqlite in --out by default")]
+Run = Annotated[Positional[str | None], arg(help="a run, or the beginning of its name; the latest by default")]
+OUT = Path("coordbench-results")
+
+
+def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Register a command; parsing returns it with its arguments, so that parsing and doing fail apart."""
+
+    def register(function: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def deferred(*arguments: Any, **keywords: Any) -> Callable[[], int]:
+            return functools.partial(function, *arguments, **keywords)
+
+        deferred.__annotations__ = function.__annotations__ | {"return": Any}
+        app.command(name=name)(deferred)
+        return function
+
+    return register
+
+
+@command("run")
+def run(
+    profile: Annotated[Positional[str], arg(help="a built-in profile or the path of a .toml file")] = "quick",
+    *,
+    variants: Annotated[list[str], arg(help="replace the profile's variants")] = [],  # noqa: B006
+    tasks: Annotated[list[str], arg(help="keep only the tasks with these base names")] = [],  # noqa: B006
+    seeds: Annotated[int | None, arg(help="replace the profile's number of seeds")] = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    plugin: Plugins = [],  # noqa: B006
+    workers: Annotated[int | None, arg(help="processes at a time; one per core by default, one per GPU")] = None,
+    cluster: Annotated[str | None, arg(help="address of a Dask scheduler, or local:N")] = None,
+    store: StoreURL = None,
+    out: Out = OUT,
+    dry_run: Annotated[bool, arg(help="print the plan and an estimate of its time, run nothing")] = False,
+    fresh: Annotated[bool, arg(help="use no earlier record")] = False,
+    explain: Annotated[bool, arg(help="say why each trial is run or reused")] = False,
+) -> int:
+    """Run a profile, or go on with it, and write its report."""
+    from harness import environment, plan, registry
+    from harness.progress import Progress
+    from harness.store import open_store
+    from harness.sweep import Driver
+
+    for file in plugin:
+        registry.load_plugin(file)
+    chosen = plan.narrow(plan.read_profile(profile), variants, tasks, seeds)
+    made = plan.make_plan(chosen, environment.device(device))
+    with open_store(store, out) as opened:
+        if dry_run or explain:
+            _print_plan(made, opened, fresh, explain)
+        if dry_run:
+            return cli.OK
+        workers = _workers(workers, environment.device(device))
+        with Progress() as progress, _executor(cluster, workers) as executor:
+            driver = Driver(
+                opened, progress, workers, executor, tuple(str(file.resolve()) for file in plugin), fresh,
+                shlex.join(["coordbench", *sys.argv[1:]]),
+            )  # fmt: skip
+            result = driver.run(made)
+        told = ", ".join(f"{count} {status}" for status, count in sorted(result.statuses.items()))
+        print(f"run {result.run}: {told or 'nothing planned'} ({result.reused} reused)")
+        print(f"report: {_report(opened, result.run, out)}")
+    return cli.TRIALS_FAILED if result.failed else cli.OK if result.measured else cli.NOTHING_MEASURED
+
+
+@command("list")
+def list_things(
+    kind: Positional[Literal["variants", "tasks", "backbones", "references", "profiles", "runs"]],
+    *,
+    plugin: Plugins = [],  # noqa: B006
+    store: StoreURL = None,
+    out: Out = OUT,
+    json: Annotated[bool, arg(help="print an array of objects")] = False,
+) -> int:
+    """List what there is to choose from."""
+    from harness import listing
+
+    print(listing.show(listing.rows(kind, plugin, store, out), as_json=json))
+    return cli.OK
+
+
+@command("report")
+def report(run: Run = None, *, store: StoreURL = None, out: Out = OUT) -> int:
+    """Write the page of a run and print its path."""
+    from harness.store import open_store
+
+    with open_store(store, out) as opened:
+        print(_report(opened, opened.resolve_run(run), out))
+    return cli.OK
+
+
+@command("export")
+def export(run: Run = None, *, format: Format = "parquet", out: Out = OUT, store: StoreURL = None) -> int:
+    """Write the tables of a run as files; without --store they are read from the store of the default folder."""
+    from harness import summarize
+    from harness.export import export as write
+    from harness.store import open_store
+
+    with open_store(store, OUT) as opened:
+        tables = summarize.tables(opened, opened.resolve_run(run))
+        for path in write(tables.named(), format, out):
+            print(path)
+    return cli.OK
+
+
+@command("runs")
+def runs(
+    action: Positional[Literal["delete", "prune"]],
+    names: Annotated[Positional[list[str]], arg(help="runs to delete; not for prune")] = [],  # noqa: B006
+    *,
+    keep: Annotated[int, arg(help="how many newest runs of each profile prune keeps")] = 10,
+    store: StoreURL = None,
+    out: Out = OUT,
+) -> int:
+    """Delete runs, or all but the newest of each profile, with the records that no other run uses."""
+    from harness import summarize
+    from harness.store import open_store
+
+    with open_store(store, out) as opened:
+        if action == "delete" and not names:
+            raise UsageError("runs delete needs the names of runs; `coordbench list runs` shows them")
+        if action == "prune" and (names or keep < 0):
+            raise UsageError(f"runs prune takes no names and keep >= 0, got {names} and keep={keep}")
+        listed = summarize.runs(opened)
+        old = [name for _, group in listed.groupby("profile") for name in group["run"].iloc[: len(group) - keep]]
+        chosen = [opened.resolve_run(name) for name in names] if action == "delete" else old
+        for name in chosen:
+            print(f"deleted {name} and {opened.delete_run(name)} records")
+    return cli.OK
+
+
+def _workers(wanted: int | None, device: str) -> int:
+    import os
+
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"workers={wanted} must be at least 1")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return wanted or (1 if device == "cuda" else cores)
+
+
+def _executor(cluster: str | None, workers: int) -> Any:
+    import contextlib
+
+    if cluster is None:
+        return contextlib.nullcontext()
+    from harness.cluster import connect
+
+    return connect(cluster)
+
+
+def _report(store: Any, run: str, out: Path) -> Path:
+    from reports.page import write_report
+
+    written: Path = write_report(store, run, out)
+    return written
+
+
+def _print_plan(made: Any, store: Any, fresh: bool, explain: bool) -> None:
+    from harness import forecast
+
+    print(forecast.describe(made, store, fresh=fresh, explain=explain))
+
+
+def print_json(value: object) -> None:
+    """Print plain values as JSON."""
+    print(json.dumps(value, indent=1, default=str))

@@ -1,0 +1,16 @@
+"""Imported once by the fork server, so that each trial's fresh process starts with everything already there."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch._dynamo  # the first optimizer step imports it otherwise, a second in every process
+
+import harness.isolate
+import harness.train
+from harness import registry
+
+__all__ = ["harness", "torch"]
+
+with contextlib.suppress(Exception):  # a broken file must not stop the server; the trial that needs it says why
+    registry.load()

@@ -1,0 +1,91 @@
+"""The tables of the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sql
+
+SCHEMA_VERSION = 1
+
+metadata = sql.MetaData()
+
+
+def _table(name: str, *columns: sql.Column[Any]) -> sql.Table:
+    return sql.Table(name, metadata, *columns)
+
+
+def _record_key(name: str) -> sql.Column[Any]:
+    return sql.Column(name, sql.Integer, index=True, nullable=False)
+
+
+meta = _table("meta", sql.Column("name", sql.String, primary_key=True), sql.Column("value", sql.String))
+environments = _table("environments", sql.Column("id", sql.String, primary_key=True), sql.Column("facts", sql.JSON))
+runs = _table(
+    "runs",
+    sql.Column("id", sql.String, primary_key=True),
+    sql.Column("profile", sql.String),
+    sql.Column("command", sql.String),
+    sql.Column("started", sql.String),
+    sql.Column("finished", sql.String),
+    sql.Column("commit", sql.String),
+    sql.Column("environment", sql.String),
+    sql.Column("facts", sql.JSON),
+)
+items = _table(
+    "items",
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("position", sql.Integer, primary_key=True),
+    sql.Column("kind", sql.String),
+    sql.Column("key", sql.String, index=True),
+    sql.Column("job", sql.JSON),
+    sql.Column("facts", sql.JSON),
+    sql.Column("record", sql.Integer),
+    sql.Column("reused", sql.Boolean, default=False),
+)
+records = _table(
+    "records",
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("kind", sql.String),
+    sql.Column("key", sql.String, index=True),
+    sql.Column("identity", sql.String, index=True),
+    sql.Column("parts", sql.JSON),
+    sql.Column("created", sql.String),
+    sql.Column("status", sql.String),
+    sql.Column("error", sql.String),
+    sql.Column("converged", sql.Boolean),
+    sql.Column("seconds", sql.Float),
+    sql.Column("steps", sql.Integer),
+    sql.Column("peak_memory_bytes", sql.BigInteger),
+    sql.Column("parameters", sql.BigInteger),
+    sql.Column("flops", sql.BigInteger),
+    sql.Column("latency_forward_seconds", sql.Float),
+    sql.Column("latency_step_seconds", sql.Float),
+    sql.Column("facts", sql.JSON),
+    sql.Column("environment", sql.String),
+)
+scores = _table(
+    "scores",
+    _record_key("record"),
+    sql.Column("split", sql.String),
+    sql.Column("metric", sql.String),
+    sql.Column("value", sql.Float),
+)
+series = _table(  # curves and latencies: one row each, as arrays, since a row per point would be the whole store
+    "series",
+    _record_key("record"),
+    sql.Column("metric", sql.String),
+    sql.Column("steps", sql.LargeBinary),
+    sql.Column("seconds", sql.LargeBinary),
+    sql.Column("values", sql.LargeBinary),
+)
+samples = _table(
+    "samples",
+    _record_key("record"),
+    sql.Column("group", sql.String),
+    sql.Column("role", sql.String),
+    sql.Column("kind", sql.String),
+    sql.Column("shape", sql.JSON),
+    sql.Column("dtype", sql.String),
+    sql.Column("data", sql.LargeBinary),
+)

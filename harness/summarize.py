@@ -1,0 +1,238 @@
+"""Records of a run as tidy pandas tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sql
+
+from harness import schema
+from harness.store import Store, unpack
+
+TRIAL_COLUMNS = [
+    *("run", "suite", "task", "task_options", "backbone", "backbone_options", "variant", "variant_options"),
+    *("reference", "label", "seed", "device", "dtype", "status", "error", "converged", "seconds", "steps"),
+    *("metric", "unit", "score", "normalized", "parameters", "flops"),
+    *("latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"),
+]
+_COSTS = ("parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes")
+_CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format"]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run. `trial` in the others is the row number of a trial in `trials`."""
+
+    trials: pd.DataFrame
+    scores: pd.DataFrame
+    curves: pd.DataFrame
+    latencies: pd.DataFrame
+    samples: pd.DataFrame
+    environment: pd.DataFrame
+    costs: pd.DataFrame
+    tuning: pd.DataFrame
+
+    def named(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+def tables(store: Store, run: str) -> Tables:
+    """Read all tables of a run."""
+    facts = run_facts(store, run)
+    joined = _items(store, run)
+    costs = _costs(joined[joined["kind"] == "cost"])
+    own = joined[joined["kind"] == "trial"].reset_index(drop=True)
+    tuned = own[own["purpose"] == "tune"].reset_index(drop=True)
+    tested = own[own["purpose"] == "test"].reset_index(drop=True)
+    scores = _scores(store, run)
+    return Tables(
+        trials=_trials(run, tested, scores, costs, facts),
+        scores=_by_trial(scores, tested, ["split", "metric", "value"]),
+        curves=_by_trial(_curves(store, run, "trial"), tested, ["step", "seconds", "metric", "value"]),
+        latencies=_latencies(store, run, costs),
+        samples=_by_trial(_samples(store, run), tested, ["group", "role", "kind", "shape", "dtype", "data"]),
+        environment=_environment(store, run),
+        costs=costs.drop(columns="record"),
+        tuning=_tuning(tuned, tested, scores, facts),
+    )
+
+
+def run_facts(store: Store, run: str) -> dict[str, Any]:
+    """What a run noted about itself: profile, tasks with their metrics, variants with their sources, command, times."""
+    row = store.read(sql.select(schema.runs).where(schema.runs.c.id == run))[0]
+    return dict(row.facts) | {
+        "run": row.id, "command": row.command, "started": row.started, "finished": row.finished, "commit": row.commit,
+    }  # fmt: skip
+
+
+def runs(store: Store) -> pd.DataFrame:
+    """One row per run of a store, oldest first, with the number of its trials that ended well and otherwise."""
+    state = sql.func.coalesce(schema.records.c.status, "skipped")
+    counted = (
+        sql.select(schema.items.c.run, state.label("status"), sql.func.count().label("count"))
+        .select_from(schema.items.outerjoin(schema.records, schema.items.c.record == schema.records.c.id))
+        .group_by(schema.items.c.run, state)
+    )
+    counts = _frame(store, counted, ["run", "status", "count"]).pivot_table(
+        index="run", columns="status", values="count", fill_value=0, aggfunc="sum"
+    )
+    columns = ["id", "profile", "started", "finished", "commit", "command"]
+    query = sql.select(*(schema.runs.c[name] for name in columns)).order_by(schema.runs.c.started)
+    listed = _frame(store, query, columns).rename(columns={"id": "run"})
+    return listed.merge(counts.reset_index(), on="run", how="left")
+
+
+def _items(store: Store, run: str) -> pd.DataFrame:
+    """The items of a run with their records, one row each; an item without a record is skipped."""
+    hidden = ("id", "kind", "key", "identity", "parts")
+    wanted = [column.name for column in schema.records.c if column.name not in hidden]
+    columns = [schema.items.c[name] for name in ("position", "kind", "job", "record", "reused")]
+    query = (
+        sql.select(*columns, schema.items.c.facts.label("notes"), *(schema.records.c[name] for name in wanted))
+        .select_from(schema.items.outerjoin(schema.records, schema.items.c.record == schema.records.c.id))
+        .where(schema.items.c.run == run)
+        .order_by(schema.items.c.position)
+    )
+    frame = _frame(store, query, ["position", "kind", "job", "record", "reused", "notes", *wanted])
+    jobs = pd.DataFrame(list(frame["job"]), index=frame.index)
+    jobs = jobs.reindex(columns=[*_CELL, "seed", "reference", "budget", "purpose"])
+    missing = frame["record"].isna()
+    frame.loc[missing, "status"] = "skipped"
+    frame.loc[missing, "error"] = "not run: the run ended before it"
+    return pd.concat([frame.drop(columns="job"), jobs], axis=1)
+
+
+def _trials(
+    run: str, own: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, facts: dict[str, Any]
+) -> pd.DataFrame:
+    frame = own.drop(columns=[*_COSTS, "kind"]).merge(costs[[*_CELL, *_COSTS]], on=_CELL, how="left")
+    frame["run"] = run
+    frame["label"] = frame["variant"].fillna(frame["reference"])
+    frame["full_task"] = frame["task"]
+    tasks = facts["tasks"]
+    frame["suite"] = frame["task"].map(lambda task: tasks[task]["suite"])
+    frame["metric"] = frame["task"].map(lambda task: tasks[task]["metrics"][0]["name"])
+    frame["unit"] = frame["task"].map(lambda task: tasks[task]["metrics"][0]["unit"])
+    primary = scores[scores["split"] == "test"][["record", "metric", "value"]].rename(columns={"value": "score"})
+    frame = frame.merge(primary, on=["record", "metric"], how="left")
+    frame.loc[frame["status"] != "ok", "score"] = np.nan
+    frame["normalized"] = _normalized(frame, tasks)
+    for column in ("task", "backbone", "variant"):
+        parts = frame[column].str.partition("[")
+        frame[f"{column}_options"] = parts[2].str.removesuffix("]")
+        frame[column] = parts[0]
+    frame["steps"] = frame["steps"].astype("Int64")
+    frame["converged"] = frame["converged"].astype("boolean")
+    for column in ("parameters", "flops", "peak_memory_bytes"):
+        frame[column] = frame[column].astype("Int64")
+    return frame[TRIAL_COLUMNS]
+
+
+def _normalized(frame: pd.DataFrame, tasks: dict[str, Any]) -> pd.Series:
+    """0 at the strongest floor, 1 at the strongest ceiling of the same task and seed; null where either is missing."""
+    kinds = frame.apply(lambda row: tasks[row["full_task"]]["references"].get(row["reference"]), axis=1)
+    sign = frame["full_task"].map(lambda task: 1.0 if tasks[task]["metrics"][0]["better"] == "higher" else -1.0)
+    merit = frame["score"].astype(float) * sign
+    bounds = {}
+    for kind in ("floor", "ceiling"):
+        best = merit.where(kinds == kind).groupby([frame["full_task"], frame["seed"]]).transform("max")
+        bounds[kind] = best
+    span = bounds["ceiling"] - bounds["floor"]
+    return (merit - bounds["floor"]) / span.where(span > 0)
+
+
+def _costs(own: pd.DataFrame) -> pd.DataFrame:
+    columns = [*_CELL, "status", "error", *_COSTS, "facts", "record"]
+    frame = own[columns].rename(columns={"facts": "details"}).reset_index(drop=True)
+    return frame.astype(dict.fromkeys(("parameters", "flops", "peak_memory_bytes"), "Int64"))
+
+
+def _scores(store: Store, run: str) -> pd.DataFrame:
+    return _children(store, run, schema.scores, ["split", "metric", "value"])
+
+
+def _samples(store: Store, run: str) -> pd.DataFrame:
+    return _children(store, run, schema.samples, ["group", "role", "kind", "shape", "dtype", "data"])
+
+
+def _curves(store: Store, run: str, kind: str) -> pd.DataFrame:
+    """The points of a run's curves; of its latencies where `kind` is cost."""
+    rows = _children(store, run, schema.series, ["metric", "steps", "seconds", "values"], kind)
+    arrays = {name: [unpack(cell) for cell in rows[name]] for name in ("steps", "seconds", "values")}
+    lengths = [len(seconds) for seconds in arrays["seconds"]]
+    flat = {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in arrays.items()}
+    frame = pd.DataFrame({name: np.repeat(rows[name].to_numpy(), lengths) for name in ("record", "metric")})
+    if kind == "cost":
+        return frame.assign(seconds=flat["seconds"])
+    return frame.assign(step=flat["steps"].astype(np.int64), seconds=flat["seconds"], value=flat["values"])
+
+
+def _latencies(store: Store, run: str, costs: pd.DataFrame) -> pd.DataFrame:
+    """Raw latency samples [s] with the cell they belong to."""
+    raw = _curves(store, run, "cost").rename(columns={"metric": "phase"})
+    raw["turn"] = raw.groupby(["record", "phase"]).cumcount()
+    return raw.merge(costs[[*_CELL, "record"]], on="record")[[*_CELL, "phase", "turn", "seconds"]]
+
+
+def _environment(store: Store, run: str) -> pd.DataFrame:
+    """What a run's records were made on: one row per environment and fact."""
+    used = sql.select(schema.records.c.environment).join(schema.items, schema.items.c.record == schema.records.c.id)
+    used = used.where(schema.items.c.run == run).distinct()
+    rows = store.read(sql.select(schema.environments).where(schema.environments.c.id.in_(used)))
+    flat = [(run, row.id, name, str(value)) for row in rows for name, value in _flatten(row.facts)]
+    return pd.DataFrame(flat, columns=["run", "environment", "name", "value"])
+
+
+def _tuning(tuned: pd.DataFrame, tested: pd.DataFrame, scores: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:
+    """What the choice of learning rates cost and found: one row per tuned cell and rate."""
+    columns = ["task", "backbone", "variant", "rate", "chosen", "at_edge", "score", "trials", "seconds"]
+    if tuned.empty:
+        return pd.DataFrame(columns=columns)
+    tuned = tuned.assign(
+        rate=[budget["learning_rate"] for budget in tuned["budget"]],
+        metric=[facts["tasks"][task]["metrics"][0]["name"] for task in tuned["task"]],
+    )
+    validation = scores[scores["split"] == "validation"][["record", "metric", "value"]]
+    merged = tuned.merge(validation, on=["record", "metric"], how="left")
+    cell = ["task", "backbone", "variant"]
+    grouped = merged.groupby([*cell, "rate"], as_index=False).agg(
+        score=("value", "median"), trials=("value", "size"), seconds=("seconds", "sum")
+    )
+    chosen = tested[tested["notes"].map(lambda note: "tuning" in (note or {}))]
+    choice = chosen.assign(
+        picked=[note["tuning"]["rate"] for note in chosen["notes"]],
+        at_edge=[note["tuning"]["at_edge"] for note in chosen["notes"]],
+    ).drop_duplicates(cell)
+    grouped = grouped.merge(choice[[*cell, "picked", "at_edge"]], on=cell, how="left")
+    return grouped.assign(chosen=grouped["rate"] == grouped["picked"])[columns]
+
+
+def _flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for name, value in facts.items():
+        flat += _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
+    return flat
+
+
+def _children(store: Store, run: str, table: sql.Table, columns: list[str], kind: str = "trial") -> pd.DataFrame:
+    """Rows that hang on the records of a run's items of one kind."""
+    query = (
+        sql.select(table.c.record, *(table.c[name] for name in columns))
+        .join(schema.items, schema.items.c.record == table.c.record)
+        .where((schema.items.c.run == run) & (schema.items.c.kind == kind))
+    )
+    return _frame(store, query, ["record", *columns])
+
+
+def _by_trial(frame: pd.DataFrame, tested: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Replace the number of a record by the row of its trial."""
+    rows = pd.DataFrame({"record": tested["record"], "trial": tested.index})
+    return rows.merge(frame, on="record")[["trial", *columns]]
+
+
+def _frame(store: Store, query: sql.Select[Any], columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame([tuple(row) for row in store.read(query)], columns=columns)

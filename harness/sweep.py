@@ -1,0 +1,206 @@
+"""Turn a plan into records over any executor; only the driver writes the store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness import environment, identity, isolate, registry
+from harness.identity import Identity
+from harness.plan import Plan, tuning_trials
+from harness.progress import Listener
+from harness.spec import FAILED, CostJob, CostRecord, Metric, Record, Trial
+from harness.store import Store
+from harness.tuning import Choice, choose, extend
+from harness.worker import Limits, work
+
+Job = Trial | CostJob
+
+
+@dataclass
+class Result:
+    """What a run came to: its name and how many items ended how."""
+
+    run: str
+    statuses: dict[str, int] = field(default_factory=dict)
+    reused: int = 0
+
+    @property
+    def failed(self) -> int:
+        """How many items failed."""
+        return sum(self.statuses.get(status, 0) for status in FAILED)
+
+    @property
+    def measured(self) -> int:
+        """How many items have a record."""
+        return sum(self.statuses.values())
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Everything a sweep needs beside its plan."""
+
+    store: Store
+    listener: Listener
+    workers: int = 2
+    executor: Executor | None = None
+    plugins: Sequence[str] = ()
+    fresh: bool = False
+    command: str = "coordbench run"
+
+    def run(self, plan: Plan) -> Result:
+        """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
+        limits = Limits(plan.profile.deadline_seconds, int(plan.profile.memory_gib * 2**30))
+        facts = {"profile": asdict(plan.profile), "tasks": _task_facts(plan), "variants": _variant_facts(plan)}
+        device = plan.trials[0].device if plan.trials else "cpu"
+        run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)
+        result = Result(run)
+        executor = self.executor or ThreadPoolExecutor(self.workers, thread_name_prefix="worker")
+        try:
+            trials, notes = self._tune(plan, result, executor, limits)
+            self._stage(sorted(trials, key=_by_seed), notes, result, executor, limits)
+            self._stage(plan.costs, {}, result, executor, limits)
+        except BaseException:
+            isolate.stop()
+            raise
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+        self.store.finish_run(run)
+        return result
+
+    def _tune(
+        self, plan: Plan, result: Result, executor: Executor, limits: Limits
+    ) -> tuple[list[Trial], dict[Trial, dict[str, Any]]]:
+        """Run the tuning trials and give every tuned trial the rate its variant chose; extend the grid once for all."""
+        if not plan.tuning:
+            return list(plan.trials), {}
+        found = self._stage(plan.tuning, {}, result, executor, limits)
+        cells = {trial: replace(trial, seed=-1) for trial in plan.rates}
+        grids = {cell: plan.rates[trial] for trial, cell in cells.items()}
+        more = self._extensions(grids, found)
+        extra = [trial for cell, rates in more.items() for trial in tuning_trials(cell, rates)]
+        found = found | self._stage(extra, {}, result, executor, limits)
+        choices = {cell: self._choose(cell, (*rates, *more[cell]), found) for cell, rates in grids.items()}
+        trials, notes = [], {}
+        for trial in plan.trials:
+            choice = choices[cells[trial]] if trial in cells else None
+            if choice is not None:
+                trial = replace(trial, budget=replace(trial.budget, learning_rate=choice.rate))
+                notes[trial] = {"tuning": asdict(choice)}
+            trials.append(trial)
+        return trials, notes
+
+    def _stage(
+        self,
+        jobs: Iterable[Job],
+        notes: Mapping[Any, dict[str, Any]],
+        result: Result,
+        executor: Executor,
+        limits: Limits,
+    ) -> dict[Job, int]:
+        """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
+        listed = [(job, _identify(job), notes.get(job, {})) for job in jobs]
+        positions = self.store.add_items(result.run, listed)
+        answers: dict[Job, int] = {}
+        pending: list[tuple[Job, Identity, int]] = []
+        for (job, identified, _), position in zip(listed, positions, strict=True):
+            earlier = None if self.fresh else self.store.find(identified)
+            if earlier is None:
+                pending.append((job, identified, position))
+                continue
+            self.store.reuse(result.run, position, earlier)
+            answers[job] = earlier
+            result.reused += 1
+            _count(result, self.store.status(earlier))
+        self.listener.expect(len(pending), len(answers))
+        waiting: dict[Future[Any], tuple[Job, Identity, int]] = {
+            executor.submit(work, job, tuple(self.plugins), limits): (job, identified, position)
+            for job, identified, position in pending
+        }
+        for future in as_completed(waiting):
+            job, identified, position = waiting.pop(future)
+            record = _record(future, job)
+            answers[job] = self.store.add(result.run, position, identified, record)
+            _count(result, record.status)
+            self.listener.done(job, record)
+        return answers
+
+    def _choose(self, cell: Trial, rates: Sequence[float], found: Mapping[Job, int]) -> Choice:
+        metric = _primary(cell)
+        scores: dict[float, list[float | None]] = {rate: [] for rate in rates}
+        for trial in tuning_trials(cell, rates):
+            rate = trial.budget.learning_rate
+            if rate is not None:
+                scores[rate].append(self.store.score(found[trial], "validation", metric.name))
+        return choose(scores, metric.better)
+
+    def _extensions(
+        self, grids: Mapping[Trial, tuple[float, ...]], found: Mapping[Job, int]
+    ) -> dict[Trial, tuple[float, ...]]:
+        """The rates to try in addition, the same for all cells that differ only in their variant or width."""
+        peers: dict[tuple[Any, ...], list[Trial]] = defaultdict(list)
+        for cell, rates in grids.items():
+            peers[cell.task, registry.options_of(cell.backbone or "")[0], rates].append(cell)
+        more: dict[Trial, tuple[float, ...]] = {}
+        for (_, _, rates), cells in peers.items():
+            added = extend(rates, [self._choose(cell, rates, found) for cell in cells])
+            more |= dict.fromkeys(cells, added)
+        return more
+
+
+def _by_seed(job: Job) -> int:
+    """All cells with one seed before any with the next, so that an interrupted run has seen every cell."""
+    return job.seed if isinstance(job, Trial) else 0
+
+
+def _identify(job: Job) -> Identity:
+    return identity.of_trial(job) if isinstance(job, Trial) else identity.of_cost(job)
+
+
+def _primary(trial: Trial) -> Metric:
+    metrics: tuple[Metric, ...] = registry.select("task", trial.task).entry.facts["metrics"]
+    return metrics[0]
+
+
+def _record(future: Future[Any], job: Job) -> Record | CostRecord:
+    """The record of a finished job; what went wrong outside its own process is a record too."""
+    error = future.exception()
+    if error is None:
+        record: Record | CostRecord = future.result()
+        return record
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    kind = Record if isinstance(job, Trial) else CostRecord
+    return kind("crashed", reason, environment=environment.describe(job.device))
+
+
+def _count(result: Result, status: str) -> None:
+    result.statuses[status] = result.statuses.get(status, 0) + 1
+
+
+def _task_facts(plan: Plan) -> dict[str, Any]:
+    """What the reports need to know of each task, so that they need not import it."""
+    facts = {}
+    for task in {trial.task for trial in plan.trials}:
+        chosen = registry.select("task", task)
+        own = chosen.entry.facts
+        facts[task] = {
+            "suite": own["suite"],
+            "metrics": [asdict(metric) for metric in own["metrics"]],
+            "source": own["source"],
+            "summary": chosen.entry.summary,
+            "references": {e.name: e.facts["reference_kind"] for e in registry.references(task)},
+        }
+    return facts
+
+
+def _variant_facts(plan: Plan) -> dict[str, Any]:
+    facts = {}
+    for variant in {trial.variant for trial in plan.trials if trial.variant}:
+        entry = registry.select("variant", variant).entry
+        own = {name: entry.facts[name] for name in ("source", "dims", "fixed_size")}
+        facts[variant] = own | {"summary": entry.summary, "file": identity.short(Path(entry.file))}
+    return facts
