@@ -1,34 +1,86 @@
 """Plain convolution: the baseline of every comparison.
 
 LeCun et al., "Backpropagation applied to handwritten zip code recognition", Neural Computation 1(4), 1989.
+`antialias=blur`: Zhang, "Making convolutional networks shift-invariant again", 2019, arXiv 1904.11486: the convolution
+at stride 1, then a blur [1, 3, 3, 1] at the stride. `antialias=aps`: Chaman and Dokmanic, "Truly shift-invariant
+convolutional neural networks", 2020, arXiv 2011.14214: of the polyphase components keep that of largest l2 norm.
+
+Deviations: the blur pads as the convolution does; components of unequal size are filled up with zeros.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import itertools
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.registry import variant
-
-_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-Padding = Literal["zeros", "circular", "reflect", "replicate"]
+from variants._convolution import Convolution, Padding, conv_flops, conv_parameters, convolve, strided
 
 
-@variant("conv", source="LeCun et al. 1989, Backpropagation applied to handwritten zip code recognition")
+def _parameters(
+    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, groups: int = 1,
+    **_: Any,
+) -> int:  # fmt: skip
+    return conv_parameters(in_channels, out_channels, kernel_size, size, bias, groups)
+
+
+def _flops(layer: Conv, shape: tuple[int, ...]) -> int:
+    weight, coarse = layer.conv.weight, strided(shape[2:], layer.stride)
+    fine = coarse if layer.antialias == "none" else shape[2:]
+    blur = conv_flops(shape[0], 1, len(weight), 4, coarse) if layer.antialias == "blur" else 0
+    return conv_flops(shape[0], weight.shape[1], len(weight), weight.shape[-1], fine) + blur
+
+
+@variant(
+    "conv",
+    source="LeCun et al. 1989, Backpropagation applied to handwritten zip code recognition",
+    flops=_flops,
+    parameters=_parameters,
+)
 class Conv(nn.Module):
     """Convolution with padding of (k - 1) // 2 before and k // 2 after each axis."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int = 1,
-        bias: bool = True, padding: Padding = "zeros",
+        bias: bool = True, padding: Padding = "zeros", groups: int = 1,
+        antialias: Literal["none", "blur", "aps"] = "none",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.mode = "constant" if padding == "zeros" else padding
-        self.pad = ((kernel_size - 1) // 2, kernel_size // 2) * len(size)
-        self.conv = _CONV[len(size)](in_channels, out_channels, kernel_size, stride, bias=bias)
+        self.antialias: str = antialias if stride > 1 else "none"
+        self.stride, self.padding = stride, padding
+        self.conv = Convolution(
+            in_channels, out_channels, kernel_size, len(size), stride=stride if self.antialias == "none" else 1,
+            bias=bias, padding=padding, groups=groups,
+        )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        return self.conv(functional.pad(x, self.pad, self.mode))
+        y: Tensor = self.conv(x)
+        if self.antialias == "blur":
+            return blur(y, self.stride, self.padding)
+        return largest_polyphase(y, self.stride) if self.antialias == "aps" else y
+
+
+def blur(x: Tensor, stride: int, padding: Padding) -> Tensor:
+    """Smooth each channel by [1, 3, 3, 1] / 8 along each axis and keep every stride-th pixel."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device=x.device, dtype=x.dtype) / 8
+    kernel = taps
+    for _ in range(x.dim() - 3):
+        kernel = kernel.unsqueeze(-1) * taps
+    channels = x.shape[1]
+    return convolve(x, kernel.expand(channels, 1, *kernel.shape), stride=stride, padding=padding, groups=channels)
+
+
+def largest_polyphase(x: Tensor, stride: int) -> Tensor:
+    """Of the stride^d ways to keep every stride-th pixel, take for each image the one of largest l2 norm."""
+    missing = [(-n) % stride for n in x.shape[:1:-1]]
+    x = functional.pad(x, [pad for after in missing for pad in (0, after)])
+    starts = [slice(o, None, stride) for o in range(stride)]
+    phases = torch.stack([x[(slice(None), slice(None), *s)] for s in itertools.product(starts, repeat=x.dim() - 2)], 1)
+    best = phases.flatten(2).square().sum(2).argmax(1)
+    index = best.view(-1, *(1,) * (phases.dim() - 1)).expand(-1, 1, *phases.shape[2:])
+    return phases.gather(1, index).squeeze(1)

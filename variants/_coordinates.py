@@ -1,0 +1,120 @@
+"""Where a pixel is: coordinates in [-1, 1] along each axis, and the random shifts of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from variants._convolution import Convolution, Padding, conv_flops, strided
+
+PositionPadding = Literal[Padding, "extended"]
+"""Padding of the input and of the position channels; "extended": zeros for the input, true positions beyond the border
+for the channels."""
+Per = Literal["sample", "batch"]
+
+
+def coordinates(x: Tensor, before: int = 0, after: int = 0) -> Tensor:
+    """The position of each pixel of x (N, C, *size) as (d, *size): x along the width first, then y, then z.
+
+    Each axis runs linearly from -1 to 1 at the centers of its outer pixels; an axis of one pixel is 0. `before` and
+    `after` continue it beyond the border [px]. At least float32, whatever the dtype of x.
+    """
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    axes = [_axis(n, before, after, x.device, dtype) for n in x.shape[2:]]
+    return torch.stack(torch.meshgrid(axes, indexing="ij")[::-1])
+
+
+def _axis(n: int, before: int, after: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    doubled = 2 * torch.arange(-before, n + after, device=device, dtype=dtype) - (n - 1)
+    return doubled / max(n - 1, 1)
+
+
+def fourier_features(place: Tensor, frequencies: Tensor) -> Tensor:
+    """[cos, sin](2 pi B v) of coordinates v (d, *size) and frequencies B (m, d): (2 m, *size)."""
+    phase = torch.einsum("md,d...->m...", 2 * math.pi * frequencies.to(place.dtype), place)
+    return torch.cat([phase.cos(), phase.sin()])
+
+
+def moved(place: Tensor, shift: Tensor | None) -> Tensor:
+    """Coordinates (1, d, *size) moved by a shift (n, d): (n, d, *size)."""
+    return place if shift is None else place + shift.view(*shift.shape, *(1,) * (place.dim() - 2))
+
+
+class Shift(nn.Module):
+    """Draw a shift of the coordinates, each axis uniform in (-reach, reach), per sample or one for the batch.
+
+    Draws while training, and at evaluation only where `at_evaluation`. Layers that are `shared` draw alike: the shift
+    is then a function of the seed that torch's global generator had when the layer was built and of the number of
+    calls, both of which layers of one network have in common. Raises ValueError for a negative reach.
+    """
+
+    seed: Tensor
+    calls: Tensor
+
+    def __init__(self, dims: int, reach: float, per: Per, *, shared: bool, at_evaluation: bool) -> None:
+        super().__init__()
+        if reach < 0:
+            raise ValueError(f"shift={reach} must be at least 0")
+        self.dims, self.reach, self.per, self.shared, self.at_evaluation = dims, reach, per, shared, at_evaluation
+        if shared:
+            self.register_buffer("seed", torch.tensor(torch.initial_seed() % 2**31))
+            self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def active(self) -> bool:
+        """Whether the next call draws."""
+        return self.reach > 0 and (self.training or self.at_evaluation)
+
+    def forward(self, x: Tensor) -> Tensor | None:
+        """(N, C, *size) -> (N or 1, d), in units of the coordinates; None where nothing shifts."""
+        if not self.active:
+            return None
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        rows = x.shape[0] if self.per == "sample" else 1
+        uniform = self._counted(rows, dtype) if self.shared else torch.rand(
+            rows, self.dims, device=x.device, dtype=dtype
+        )  # fmt: skip
+        return (2 * uniform - 1) * self.reach
+
+    def _counted(self, rows: int, dtype: torch.dtype) -> Tensor:
+        """Hash (seed, call, row, axis) to [0, 1): 32-bit integer mixing, so that a compiler can follow."""
+        index = torch.arange(rows * self.dims, device=self.seed.device).view(rows, self.dims)
+        mixed = _mix(_mix(_mix(self.seed) + self.calls) + index)
+        self.calls.add_(1)
+        return mixed.to(dtype) / 2**32
+
+
+def _mix(h: Tensor) -> Tensor:
+    """Scramble 32-bit integers held in int64 (Wellons, "Hash function prospector", 2018: lowbias32)."""
+    h = h & 0xFFFFFFFF
+    h = _times(h ^ (h >> 16), 0x21F0AAAD)
+    h = _times(h ^ (h >> 15), 0x735A2D97)
+    return h ^ (h >> 15)
+
+
+def _times(h: Tensor, factor: int) -> Tensor:
+    """Multiply modulo 2^32 without leaving the range of int64."""
+    low, high = factor & 0xFFFF, factor >> 16
+    return (h * low + (((h * high) & 0xFFFF) << 16)) & 0xFFFFFFFF
+
+
+def position_flops(conv: Convolution, shift: Shift, shape: tuple[int, ...], terms: int | None) -> int:
+    """Cost of `Convolution.beside`: the input, the maps of the channels, and their mixture by the shift.
+
+    `terms` is how many maps the shift mixes into the first, None where it has no closed form.
+    """
+    (images, own), weight, out = shape[:2], conv.weight, strided(shape[2:], conv.stride)
+    samples = images if shift.per == "sample" else 1
+    maps, mixed = 1, 0
+    if shift.active and terms is None:
+        maps = samples
+    elif shift.active and terms is not None:
+        maps, mixed = 1 + terms, terms if samples == 1 else samples * (1 + terms)
+    return (
+        conv_flops(images, own, len(weight), weight.shape[-1], out)
+        + conv_flops(maps, weight.shape[1] - own, len(weight), weight.shape[-1], out)
+        + 2 * mixed * len(weight) * math.prod(out)
+    )

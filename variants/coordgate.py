@@ -1,0 +1,143 @@
+"""CoordGate: the output of a convolution, multiplied by a gate that an encoder computes from each pixel's position.
+
+Howard, Norreys, Doepp, "CoordGate: Efficiently Computing Spatially-Varying Convolutions in Convolutional Neural
+Networks", 2024, arXiv 2401.04680.
+
+`order=gate_first` is the authors' block, a convolution of the gated input. Encoders: `linear` (the authors' early code:
+no activation anywhere, so the gate is affine in position), `relu_out` (their later code: one ReLU, on the gate), `mlp`
+(ReLU between the layers, as the paper's text says), `cnn` (3x3 instead of 1x1), `fourier` (an `mlp` on random Fourier
+features, arXiv 2006.10739), `map` (one free number per pixel and channel, read by its nearest neighbor at other sizes).
+Ours: `combine`, `fourier`, any number of dimensions. The gate does not depend on the input: one for the whole batch.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.registry import variant
+from variants._convolution import Convolution, conv_flops, conv_parameters, strided
+from variants._coordinates import coordinates, fourier_features
+from variants._fast import Memory, full_precision, modulated
+
+Kind = Literal["linear", "relu_out", "mlp", "cnn", "fourier", "map"]
+Combine = Literal["multiply", "add", "affine"]
+
+
+def _parameters(
+    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int, bias: bool,
+    encoder: Kind = "mlp", width: int = 64, depth: int = 3, combine: Combine = "multiply", project: bool = False,
+    order: str = "conv_first",
+) -> int:  # fmt: skip
+    channels, grid = (in_channels, size) if order == "gate_first" else (out_channels, strided(size, stride))
+    gates = channels * (2 if combine == "affine" else 1)
+    if encoder == "map":
+        gate = gates * math.prod(grid)
+    else:
+        widths = _widths(encoder, len(size), width, depth, gates)
+        kernel = 3 if encoder == "cnn" else 1
+        gate = sum(conv_parameters(i, o, kernel, size) for i, o in pairwise(widths))
+    last = conv_parameters(out_channels, out_channels, 1, size) if project else 0
+    return conv_parameters(in_channels, out_channels, kernel_size, size, bias) + gate + last
+
+
+def _flops(layer: CoordGate, shape: tuple[int, ...]) -> int:
+    (images, channels, *size), weight = shape, layer.conv.weight
+    out = strided(tuple(size), layer.conv.stride)
+    grid, gated = (tuple(size), channels) if layer.gate_first else (out, len(weight))
+    widths, kernel = layer.encoder.widths, 3 if layer.encoder.kind == "cnn" else 1
+    encoder = sum(conv_flops(1, i, o, kernel, grid) for i, o in pairwise(widths))
+    if layer.encoder.kind == "fourier":
+        encoder += conv_flops(1, len(grid), widths[0] // 2, 1, grid)
+    last = conv_flops(images, len(weight), len(weight), 1, out) if layer.project else 0
+    products = 0 if layer.combine == "add" else images * gated * math.prod(grid)
+    return conv_flops(images, channels, len(weight), weight.shape[-1], out) + encoder + products + last
+
+
+@variant("coordgate", source="Howard, Norreys and Doepp 2024, arXiv 2401.04680", flops=_flops, parameters=_parameters)
+class CoordGate(nn.Module):
+    """Convolution, gated pixel by pixel by a function of position."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int = 1,
+        bias: bool = True, encoder: Kind = "mlp", width: int = 64, depth: int = 3, combine: Combine = "multiply",
+        project: bool = False, order: Literal["conv_first", "gate_first"] = "conv_first",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.combine, self.gate_first = combine, order == "gate_first"
+        self.conv = Convolution(in_channels, out_channels, kernel_size, len(size), stride=stride, bias=bias)
+        channels, grid = (in_channels, size) if self.gate_first else (out_channels, strided(size, stride))
+        self.encoder = Encoder(encoder, width, depth, channels, grid, combine)
+        self.project = Convolution(out_channels, out_channels, 1, len(size)) if project else None
+        self.memory = Memory()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
+        y = self.conv(self._gate(x, fresh=False)) if self.gate_first else self._gate(self.conv(x), fresh=True)
+        return y if self.project is None else self.project(y)
+
+    def _gate(self, y: Tensor, *, fresh: bool) -> Tensor:
+        gate = self.memory.recall(self.encoder, (y.shape[1:], y.dtype), lambda: self.encoder(y))
+        match self.combine:
+            case "multiply":
+                return modulated(y, gate, fresh=fresh)
+            case "add":
+                return modulated(y, None, gate, fresh=fresh)
+            case _:
+                return modulated(y, *gate.chunk(2, 1), fresh=fresh)
+
+
+class Encoder(nn.Module):
+    """Compute a gate (1, channels, *size) for the pixels of y (N, C, *size); twice the channels for an affine one.
+
+    Raises ValueError for a depth or width below 1.
+    """
+
+    frequencies: Tensor
+
+    def __init__(
+        self, kind: Kind, width: int, depth: int, channels: int, size: tuple[int, ...], combine: Combine
+    ) -> None:
+        super().__init__()
+        for name, value in {"width": width, "depth": depth}.items():
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+        self.kind, gates = kind, channels * (2 if combine == "affine" else 1)
+        self.widths = () if kind == "map" else _widths(kind, len(size), width, depth, gates)
+        kernel_size = 3 if kind == "cnn" else 1
+        self.layers = nn.ModuleList(Convolution(i, o, kernel_size, len(size)) for i, o in pairwise(self.widths))
+        if kind == "map":  # a unit gate: the layer starts as the convolution
+            start = torch.full((1, gates, *size), 0.0 if combine == "add" else 1.0)
+            start[:, channels:] = 0
+            self.map = nn.Parameter(start)
+        if kind == "fourier":
+            self.register_buffer("frequencies", torch.randn(self.widths[0] // 2, len(size)))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(N, C, *size) -> (1, channels, *size), in at least float32."""
+        if self.kind == "map":
+            fits = self.map.shape[2:] == y.shape[2:]
+            return self.map if fits else functional.interpolate(self.map, y.shape[2:])
+        h = coordinates(y)
+        if self.kind == "fourier":
+            h = fourier_features(h, self.frequencies)
+        with full_precision(y):
+            return self._stack(h[None])
+
+    def _stack(self, h: Tensor) -> Tensor:
+        for i, layer in enumerate(self.layers):
+            h = cast("Convolution", layer).precise(h)
+            if self.kind == "relu_out" if i == len(self.layers) - 1 else self.kind in ("mlp", "cnn", "fourier"):
+                h = h.relu()
+        return h
+
+
+def _widths(kind: Kind, dims: int, width: int, depth: int, gates: int) -> tuple[int, ...]:
+    """Channels between the layers of the encoder, from the coordinates to the gates."""
+    first = 2 * max(width // 2, 1) if kind == "fourier" else dims
+    return (first, *(width,) * (depth - 1), gates)

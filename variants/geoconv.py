@@ -1,0 +1,102 @@
+"""GeoConv: one geometry channel, merged from all coordinates and randomly shifted, beside the input.
+
+Hosseini, Hosseini, "GeoPos: A Minimal Positional Encoding for Enhanced Fine-Grained Details in Image Synthesis Using
+Convolutional Neural Networks", arXiv 2401.01951.
+
+What the paper says: one channel, random shifts, concatenation, convolution. Ours, where its text was not at hand: the
+merges, coordinates in [-1, 1], a uniform shift per sample while training and none at evaluation, the gain.
+A polynomial merge stays closed under the shift, for example (x + s)(y + t) = xy + t x + s y + s t, so that the shifted
+channel is a mixture of a few fixed maps. A sum or radix merge knows one direction only, whatever the kernel; product
+and sum of squares reproduce any CoordConv inside the border, with weights that grow as the input does (hence `gain`;
+"slope" makes neighboring pixels differ by about 1).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from harness.registry import variant
+from variants._convolution import Convolution, conv_parameters
+from variants._coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
+
+Merge = Literal["auto", "product", "sumsq", "sum", "radix", "hypot"]
+
+
+def _parameters(
+    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
+) -> int:
+    return conv_parameters(in_channels + 1, out_channels, kernel_size, size, bias)
+
+
+def _flops(layer: GeoConv, shape: tuple[int, ...]) -> int:
+    dims = len(shape) - 2
+    terms = {"product": 2**dims - 1, "sumsq": dims + 1, "sum": 1, "radix": 1}
+    return position_flops(layer.conv, layer.shift, shape, terms.get(layer.merge))
+
+
+@variant("geoconv", source="Hosseini and Hosseini 2024, arXiv 2401.01951", flops=_flops, parameters=_parameters)
+class GeoConv(nn.Module):
+    """Convolution of the input beside one channel of merged coordinates."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int = 1,
+        bias: bool = True, merge: Merge = "auto", padding: PositionPadding = "zeros", shift: float = 0.5,
+        per: Per = "sample", shared: bool = False, shift_at_evaluation: bool = False,
+        gain: Literal["slope"] | float = 1.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        dims, self.gain = len(size), gain
+        self.merge = ("product" if dims == 2 else "sumsq") if merge == "auto" else merge
+        self.conv = Convolution(
+            in_channels + 1, out_channels, kernel_size, dims, stride=stride, bias=bias, padding=padding
+        )
+        self.shift = Shift(dims, shift, per, shared=shared, at_evaluation=shift_at_evaluation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
+        place, shift = coordinates(x, *self.conv.margin)[None], self.shift(x)
+        gain = (max(x.shape[2:]) - 1) / 2 if self.gain == "slope" else float(self.gain)
+        if shift is None or self.merge == "hypot":
+            return self.conv.beside(x, gain * merged(moved(place, shift), self.merge, x.shape[2:]))
+        maps, mix = expanded(place[0], shift, self.merge, x.shape[2:])
+        return self.conv.beside(x, gain * maps[:, None], mix)
+
+
+def merged(place: Tensor, merge: str, size: tuple[int, ...]) -> Tensor:
+    """Merge coordinates (n, d, *grid) into one channel (n, 1, *grid)."""
+    match merge:
+        case "product":
+            return place.prod(1, keepdim=True)
+        case "sumsq":
+            return place.square().sum(1, keepdim=True)
+        case "hypot":
+            return place.square().sum(1, keepdim=True).sqrt()
+        case _:
+            return _weighted(place, merge, size)
+
+
+def expanded(place: Tensor, shift: Tensor, merge: str, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """The merge of shifted coordinates as maps (1 + B, *grid) and their mixture (n, B); the first map counts once."""
+    base, one = merged(place[None], merge, size)[0], torch.ones_like(place[:1])
+    if merge == "product":
+        kept = [s for r in range(len(place)) for s in itertools.combinations(range(len(place)), len(place) - 1 - r)]
+        left = [[a for a in range(len(place)) if a not in s] for s in kept]
+        maps = [place[list(s)].prod(0, keepdim=True) for s in kept]
+        return torch.cat([base, *maps]), torch.stack([shift[:, axes].prod(1) for axes in left], 1)
+    if merge == "sumsq":
+        return torch.cat([base, place, one]), torch.cat([2 * shift, shift.square().sum(1, keepdim=True)], 1)
+    return torch.cat([base, one]), _weighted(shift, merge, size)
+
+
+def _weighted(place: Tensor, merge: str, size: tuple[int, ...]) -> Tensor:
+    """Sum (n, d, ...) over its axes, x first: by weights of 1, or those that number the pixels row by row, -1 to 1."""
+    weights = [1.0] * len(size)
+    if merge == "radix":
+        widths = size[::-1]
+        weights = [math.prod(widths[:a]) * (n - 1) / max(math.prod(size) - 1, 1) for a, n in enumerate(widths)]
+    return torch.stack([w * place[:, a] for a, w in enumerate(weights)], 1).sum(1, keepdim=True)
