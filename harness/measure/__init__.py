@@ -1,1 +1,59 @@
-"""What a network costs: one file per quantity."""
+"""What a network costs: one file per quantity, each measured by a function of its own that wants a fresh process.
+
+FLOP counting keeps torch.compile from compiling, and what ran before shows in memory and time, so a sweep runs each of
+`QUANTITIES` in its own process and joins what they return by `combine`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.spec import CostJob, CostRecord
+
+Part = dict[str, Any]
+"""Fields of a CostRecord and `details`; or, of a quantity that failed, `status` and `reason`."""
+
+SECONDS = 0.15
+"""Time spent on each timed phase by default [s]; a longer window narrows the intervals."""
+
+
+def _measure(quantity: str, job: CostJob, seconds: float = SECONDS) -> Part:
+    module = importlib.import_module(f"harness.measure.{quantity}")  # late: the driver of a sweep needs no torch
+    part: Part = getattr(module, f"measure_{quantity}")(job, seconds)
+    return part
+
+
+QUANTITIES: dict[str, Callable[..., Part]] = {
+    name: functools.partial(_measure, name) for name in ("parameters", "memory", "latency", "flops")
+}
+"""Name -> function (job, seconds) -> part, in the order in which they disturb each other least."""
+
+
+def measure(job: CostJob, seconds: float = SECONDS) -> CostRecord:
+    """Measure all quantities of a job in this process; one that fails is null, with its reason."""
+    parts: dict[str, Part] = {}
+    for name, quantity in QUANTITIES.items():
+        try:
+            parts[name] = quantity(job, seconds)
+        except Exception as error:  # a layer may raise anything
+            parts[name] = {"status": "error", "reason": " ".join(f"{type(error).__name__}: {error}".split())}
+    return combine(parts)
+
+
+def combine(parts: Mapping[str, Part]) -> CostRecord:
+    """Join the parts into one record; its status is that of the first part that failed, the others are kept."""
+    record = CostRecord("ok")
+    for name, part in parts.items():
+        if "status" in part:
+            record.details[name] = {"reason": part["reason"]}
+            if record.status == "ok":
+                record.status, record.error = part["status"], f"{name}: {part['reason']}"
+            continue
+        record.details[name] = part["details"]
+        for field, value in part.items():
+            if field != "details":
+                setattr(record, field, value)
+    return record

@@ -1,0 +1,158 @@
+"""FLOPs of a forward pass and of forward + backward, 2 per multiply-add, for one training batch.
+
+The hand formula of a layer is the authority for that layer. Whatever runs outside such layers is counted at torch's
+dispatcher: convolutions and matrix products by their shapes, everything else by name only. Backward costs as much as
+forward again for each operand that takes a gradient. fvcore and torch's FlopCounterMode are cross-checks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from harness.measure import crosscheck
+from harness.measure.subject import subject
+from harness.spec import CostJob
+
+_ALLOCATE = ("empty", "new_empty", "lift_fresh", "alias", "detach", "_unsafe_view", "_reshape_alias")
+
+
+@dataclass
+class LayerCount:
+    """One call of a layer that has a formula, and what its operations would have counted."""
+
+    layer: str
+    shape: tuple[int, ...]
+    formula: int
+    backward: int
+    counted: int = 0
+
+
+@dataclass
+class Count:
+    """FLOPs of one call: what is billed, the layers among it, and the operations that nobody counted, with calls."""
+
+    forward: int = 0
+    backward: int = 0
+    layers: list[LayerCount] = field(default_factory=list)
+    uncounted: dict[str, int] = field(default_factory=Counter)
+
+
+def measure_flops(job: CostJob, seconds: float = 0.0) -> dict[str, Any]:
+    """Count FLOPs over all models of a job; `seconds` is not needed, since nothing is timed."""
+    made = subject(job)
+    made.phase("forward")
+    models = {name: _describe(model, made.inputs[name]) for name, model in made.models.items()}
+    forward = sum(model["forward"] for model in models.values())
+    both = sum(model["forward_backward"] for model in models.values())
+    details = {"forward": forward, "forward_backward": both, "batch_size": made.batch_size, "models": models}
+    return {"flops": forward, "details": details | {"step_by_torch": crosscheck.step_by_torch(made)}}
+
+
+def count(model: nn.Module, inputs: tuple[Any, ...]) -> Count:
+    """Count one forward pass of a model on `inputs`, and what its backward pass will cost."""
+    counter = _Counter()
+    handles = [handle for module in model.modules() for handle in counter.attach(module)]
+    try:
+        with sdpa_kernel(SDPBackend.MATH), counter:  # the fused attention of the CPU has no formula, its parts have
+            model(*inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return counter.count
+
+
+def formula_of(module: nn.Module) -> Any:
+    """The hand formula (module, shape) -> FLOPs of a layer that was built out of a registered variant, or None."""
+    layer = getattr(module, "coordbench_layer", None)
+    return layer.selected.entry.facts["flops"] if layer is not None else None
+
+
+class _Counter(TorchDispatchMode):
+    """Sees every operation below autograd; knows by the hooks of `attach` whether a layer's formula covers it."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = Count()
+        self.inside: list[LayerCount] = []
+
+    def attach(self, module: nn.Module) -> list[Any]:
+        """Bill a layer by its formula wherever it is called, unless it is part of another such layer."""
+        formula = formula_of(module)
+        if formula is None:
+            return []
+
+        def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
+            label, shape = str(getattr(module.coordbench_layer, "label", "")), tuple(args[0].shape)
+            flops = int(formula(module, shape))
+            operands = args[0].requires_grad + any(p.requires_grad for p in module.parameters())
+            self.inside.append(LayerCount(label, shape, flops, operands * flops))
+
+        def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            call = self.inside.pop()
+            if self.inside:
+                self.inside[-1].counted += call.counted
+                return
+            self.count.layers.append(call)
+            self.count.forward += call.formula
+            self.count.backward += call.backward
+
+        return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        output = function(*args, **(kwargs or {}))
+        flops = flops_of(function, args, kwargs or {}, output)
+        if self.inside:
+            self.inside[-1].counted += flops or 0
+        elif flops is not None:
+            self.count.forward += flops
+            self.count.backward += flops * _operands(function, args)
+        elif not _is_free(function):
+            self.count.uncounted[str(function.overloadpacket)] += 1
+        return output
+
+
+def flops_of(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> int | None:
+    """FLOPs of one operation by its shapes, or None where no formula is known."""
+    packet = function.overloadpacket
+    if packet in (torch.ops.aten.mv, torch.ops.aten.dot):
+        return 2 * int(args[0].numel())
+    if packet == torch.ops.aten.addmv:
+        return 2 * int(args[1].numel())
+    if packet not in flop_registry:
+        return None
+    return int(flop_registry[packet](*args, **kwargs, out_val=output))
+
+
+def _operands(function: Any, args: tuple[Any, ...]) -> int:
+    """How many of the two factors of a product take a gradient; an addend, which stands before them, is no factor."""
+    first = function.overloadpacket.__name__.startswith(("add", "badd"))
+    return sum(isinstance(arg, Tensor) and arg.requires_grad for arg in args[first : first + 2])
+
+
+def _is_free(function: Any) -> bool:
+    """Whether an operation only names memory: a view or an allocation."""
+    return bool(function.is_view) or function.overloadpacket.__name__ in _ALLOCATE
+
+
+def _describe(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
+    """The figures of one model beside those of the cross-checks, as plain values."""
+    found = count(model, inputs)
+    return {
+        "forward": found.forward,
+        "forward_backward": found.forward + found.backward,
+        "layers": [asdict(layer) for layer in found.layers],
+        "uncounted": dict(found.uncounted),
+        "torch": crosscheck.by_torch(model, inputs),
+        "fvcore": crosscheck.by_fvcore(model, inputs),
+    }

@@ -1,0 +1,108 @@
+"""The memory that training takes above what the models hold before it starts."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._pytree import tree_leaves
+
+from harness.measure.allocations import track
+from harness.measure.subject import Subject, subject
+from harness.spec import CostJob
+
+_STEPS = 2  # the first makes gradients and optimizer state, the second meets them at its own peak
+
+
+def measure_memory(job: CostJob, seconds: float = 0.0) -> dict[str, Any]:
+    """Measure peak memory [bytes] of training steps above the start: models and batch in place, nothing else."""
+    made = subject(job)
+    _warm_up(made)
+    found = _cuda(made) if job.device.startswith("cuda") else _cpu(made)
+    details = found["details"] | {"activations": activations(made), "steps": _STEPS}
+    return {"peak_memory_bytes": found["peak_memory_bytes"], "details": details}
+
+
+def activations(made: Subject) -> int:
+    """Bytes that autograd keeps for the backward pass; parameters, buffers and the batch itself are not among them."""
+    held = [t for model in made.models.values() for t in (*model.parameters(), *model.buffers())]
+    held += [leaf for leaf in tree_leaves((made.batch, made.inputs)) if isinstance(leaf, Tensor)]
+    known = {_storage(tensor) for tensor in held}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        if _storage(tensor) not in known:
+            kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    made.phase("step")
+    peak = 0
+    for phase in made.problem.phases:
+        kept.clear()
+        with saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = phase.loss(made.models, made.batch)  # held, so that no storage is freed and its address used again
+        peak = max(peak, sum(kept.values()))
+        del loss
+    return peak
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _run(made: Subject) -> None:
+    step = made.phase("step")
+    for _ in range(_STEPS):
+        step()
+
+
+def _warm_up(made: Subject) -> None:
+    """Run the steps once, so that libraries, kernels and workspaces are there, then forget their results."""
+    _run(made)
+    made.start()
+
+
+def _cpu(made: Subject) -> dict[str, Any]:
+    _give_back()
+    start = _reset_peak()
+    _run(made)
+    growth = _status("VmHWM") - start
+    made.start()
+    with track() as allocated:
+        _run(made)
+    return {"peak_memory_bytes": growth, "details": {"resident": growth, "allocated": allocated.peak}}
+
+
+def _cuda(made: Subject) -> dict[str, Any]:
+    device = made.job.device
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    start, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
+    _run(made)
+    torch.cuda.synchronize(device)
+    peak = torch.cuda.max_memory_allocated(device) - start
+    grown = torch.cuda.max_memory_reserved(device) - reserved
+    return {"peak_memory_bytes": peak, "details": {"allocated": peak, "reserved": grown}}
+
+
+def _give_back() -> None:
+    """Make the C library return freed memory to the system, so that using it again counts as growth."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _reset_peak() -> int:
+    """Set the peak resident size of this process to its present one and return that [bytes]."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

@@ -1,0 +1,105 @@
+"""What a cost is measured on: the models of a job, example inputs, and the phases of a training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from harness import train
+from harness.spec import Budget, CostJob, Problem
+
+PHASES = ("forward", "forward_backward", "optimizer", "step")
+"""What is timed: a forward pass without gradients, loss and gradients, the optimizer alone, a step as training does."""
+
+Step = Callable[[], object]
+
+
+@dataclass
+class Subject:
+    """Models, their inputs and a training batch, with all updates at learning rate 0, so that weights stay as built."""
+
+    job: CostJob
+    problem: Problem
+    inputs: dict[str, tuple[Any, ...]]
+    batch: Any
+    updates: list[train.Update] = field(default_factory=list)
+
+    @property
+    def models(self) -> dict[str, nn.Module]:
+        """Name -> model."""
+        return self.problem.models
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in a training batch [samples]."""
+        return len(next(leaf for leaf in tree_leaves(list(self.inputs.values())) if isinstance(leaf, Tensor)))
+
+    def start(self) -> None:
+        """Make the optimizers afresh: no gradients, no optimizer state."""
+        for model in self.models.values():
+            model.zero_grad(set_to_none=True)
+        idle = Budget(steps=1, learning_rate=0.0, schedule="constant")
+        self.updates = [train.Update(phase, self.models, idle) for phase in self.problem.phases]
+
+    def phase(self, name: str) -> Step:
+        """One of PHASES as a function to be called again and again; puts the models in the mode that it needs."""
+        for model in self.models.values():
+            model.train(name != "forward")
+        if name == "optimizer":
+            self.forward_backward()  # gradients to step by
+        return {
+            "forward": self.forward,
+            "forward_backward": self.forward_backward,
+            "optimizer": self.optimizer,
+            "step": self.step,
+        }[name]
+
+    def forward(self) -> list[Any]:
+        """Call each model once on its example inputs, without gradients."""
+        with torch.no_grad():
+            return [model(*self.inputs[name]) for name, model in self.models.items()]
+
+    def forward_backward(self) -> None:
+        """Compute the losses of all phases and their gradients."""
+        for update in self.updates:
+            with train.without_gradients(update.frozen):
+                for _ in range(update.phase.steps):
+                    update.optimizer.zero_grad(set_to_none=True)
+                    update.phase.loss(self.models, self.batch).backward()
+
+    def optimizer(self) -> None:
+        """Update the weights by the gradients at hand."""
+        for update in self.updates:
+            for _ in range(update.phase.steps):
+                update.optimizer.step()
+
+    def step(self) -> None:
+        """Take one whole training step, exactly as a trial does."""
+        for update in self.updates:
+            update(self.models, self.batch, 0)
+
+
+def subject(job: CostJob) -> Subject:
+    """Build the models of a job by the room that trials use, and put a batch and the inputs on its device."""
+    problem = train.build(job)
+    batch = train.to_device(problem.batches(0), job)
+    given = train.to_device(dict(problem.inputs()), job) if problem.inputs else _first(batch, problem)
+    missing = sorted(set(problem.models) - set(given))
+    if missing:
+        raise ValueError(f"task {job.task!r} gives no example inputs for its models {', '.join(missing)}")
+    made = Subject(job, problem, {name: tuple(given[name]) for name in problem.models}, batch)
+    made.start()
+    return made
+
+
+def _first(batch: Any, problem: Problem) -> dict[str, tuple[Any, ...]]:
+    """The first item of a batch as the input of a task's only model."""
+    if isinstance(batch, Mapping):
+        batch = tuple(batch.values())
+    item = batch if isinstance(batch, Tensor) else batch[0]
+    return dict.fromkeys(list(problem.models)[:1], (item,))

@@ -1,0 +1,1 @@
+"""Tasks whose only purpose is their shape."""

@@ -1,0 +1,53 @@
+"""Copy: give back the input, white noise of any batch, channels and size.
+
+Any layer can learn it, so its scores tell little; its costs are those of a layer of exactly this shape.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Phase, Problem
+from tasks._data.draws import generator
+from tasks._predict import predict
+
+NAME = "copy"
+_EVALUATED = 32
+
+
+@task(NAME, suite="costs", metrics=(Metric("mse", "", "lower"),), backbones=("stack",))
+def copy(network: Network, seed: int, *, size: int = 32, channels: int = 32, batch: int = 16, dims: int = 2) -> Problem:
+    """Return the input (N, channels, *size) by mean squared error; `size` [px] is that of each of `dims` axes."""
+    shape = (channels, *(size for _ in range(dims)))
+
+    def draw(count: int, *key: object) -> Tensor:
+        return torch.randn(count, *shape, generator=generator(NAME, seed, *key))
+
+    def loss(models: Models, batch: tuple[Tensor, Tensor]) -> Tensor:
+        inputs, targets = batch
+        return functional.mse_loss(models["model"](inputs), targets)
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        inputs = draw(batch, "train", step)
+        return inputs, inputs
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        inputs = draw(_EVALUATED, split)
+        return {"mse": functional.mse_loss(predict(models["model"], inputs), inputs).item()}
+
+    return Problem({"model": network(shape, shape)}, (Phase(("model",), loss),), batches, evaluate)
+
+
+@reference(task=NAME, kind="floor", name="zeros")
+def zeros(problem: Problem) -> Models:
+    """Answer with the mean of all inputs, which is 0."""
+    return {"model": torch.zeros_like}
+
+
+@reference(task=NAME, kind="ceiling", name="input")
+def unchanged(problem: Problem) -> Models:
+    """Answer with the input itself."""
+    return {"model": torch.Tensor.clone}
