@@ -138,7 +138,8 @@ def _imports(file: Path) -> tuple[frozenset[Path], frozenset[str]]:
 
 def _imported_modules(file: Path) -> Iterator[str]:
     package = _module_name(file).split(".")[: None if file.name == "__init__.py" else -1]
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -146,6 +147,10 @@ def _imported_modules(file: Path) -> Iterator[str]:
             module = ".".join([*base, *filter(None, [node.module])])
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
+    if any(isinstance(node, ast.ImportFrom | ast.Import) and "importlib" in ast.unparse(node) for node in nodes):
+        # data that ship in a package, or a module imported by name: the package is named by a string
+        texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        yield from (text for text in texts if text.partition(".")[0] in _distributions())
 
 
 def _resolve(module: str, importer: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.forkserver
 import os
 import pickle
 import resource
@@ -146,6 +147,7 @@ def _child(
     arguments: tuple[Any, ...],
 ) -> None:
     os.setsid()
+    _let_the_server_go()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # the server dies with the driver, and this with it
     for stream in (1, 2):
         os.dup2(log.fileno(), stream)
@@ -161,6 +163,14 @@ def _child(
         resource.setrlimit(resource.RLIMIT_AS, limit)
         packed = pickle.dumps(_explain(error))
     results.send_bytes(packed)
+
+
+def _let_the_server_go() -> None:
+    """Close the pipe by which a child keeps its fork server alive: only the driver may, or both outlive it."""
+    server: Any = multiprocessing.forkserver._forkserver
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = server._forkserver_address = None
 
 
 def _explain(error: BaseException) -> tuple[Status, str]:

@@ -1,0 +1,71 @@
+"""Sessions of development and use; all share one environment, since torch and its peers weigh 1.6 GB."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import venv
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.default_venv_backend = "none"
+
+ROOT = Path(__file__).parent
+ENVIRONMENT = ROOT / ".nox" / "coordbench"
+
+
+def python(session: nox.Session) -> str:
+    """The interpreter of the shared environment, built with pip when its requirements have changed."""
+    executable = ENVIRONMENT / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    wanted = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")))
+    stamp = ENVIRONMENT / "requirements.sha256"
+    if not stamp.is_file() or stamp.read_text() != wanted.hexdigest():
+        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        install = ("-m", "pip", "install", "--quiet", "-c", "constraints.txt", "-e", ".[dev]")
+        session.run(str(executable), *install, external=True)
+        stamp.write_text(wanted.hexdigest())
+    return str(executable)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run a profile and write its report; arguments go to `coordbench run`."""
+    session.run(python(session), "-m", "harness", "run", *session.posargs, external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests on two processes; arguments go to pytest."""
+    arguments = session.posargs or ["-n", "2", "--benchmark-disable"]
+    session.run(python(session), "-m", "pytest", *arguments, external=True)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Time every layer against the plain convolution; arguments go to pytest, the table is kept as JSON."""
+    where = "--benchmark-json=coordbench-results/layers.json"
+    (ROOT / "coordbench-results").mkdir(exist_ok=True)
+    session.run(python(session), "-m", "pytest", "tests/benchmarks/layers.py", where, *session.posargs, external=True)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Kill random processes of a run of 300 short trials, driver included, until all are done."""
+    session.run(python(session), "-m", "tests.benchmarks.soak", *session.posargs, external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    interpreter = python(session)
+    session.run(interpreter, "-m", "ruff", "check", ".", external=True)
+    session.run(interpreter, "-m", "ruff", "format", "--check", ".", external=True)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types."""
+    session.run(python(session), "-m", "mypy", external=True)
