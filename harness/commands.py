@@ -14,7 +14,6 @@ from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
 from harness import cli
-from harness.export import Format
 from harness.spec import UsageError
 
 app = SubcommandApp()
@@ -22,6 +21,7 @@ Plugins = Annotated[list[Path], arg(help="Python files that register variants or
 Out = Annotated[Path, arg(help="folder of the store and the reports")]
 StoreURL = Annotated[str | None, arg(help="URL of the store; the file results.sqlite in --out by default")]
 Run = Annotated[Positional[str | None], arg(help="a run, or the beginning of its name; the latest by default")]
+Format = Literal["parquet", "csv", "json"]
 OUT = Path("coordbench-results")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from harness.spec import UsageError
 
-Format = Literal["parquet", "csv", "json"]
+if TYPE_CHECKING:
+    from harness.commands import Format
 
 
 def export(tables: Mapping[str, pd.DataFrame], form: Format, out: Path) -> list[Path]:
