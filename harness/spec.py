@@ -116,6 +116,10 @@ class Problem:
     evaluate: Callable[[Models, str], dict[str, float]]
     """(models, split) -> scores; `split` is one of the task's splits."""
     samples: Callable[[Models], Sequence[Sample]] = lambda models: ()
+    snapshots: Callable[[Models], Sequence[Sample]] = lambda models: ()
+    """Samples to keep at each look during training; the runner adds the step to their role."""
+    conclude: Callable[[Record], Mapping[str, float]] = lambda record: {}
+    """Scores of the whole course of a trial, diverged or not, from its curves; they join those of the last split."""
     inputs: Callable[[], Mapping[str, tuple[Any, ...]]] | None = None
     """Model name -> example inputs of a training batch, for measuring its costs; default: the batch's first item."""
     data: Any = None

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -56,6 +57,8 @@ def run(trial: Trial) -> Record:
         _finish(problem, models, trial, record)
     except Diverged as reason:
         record.status, record.error = "diverged", str(reason)
+    if concluded := problem.conclude(record):
+        record.scores.setdefault(_splits(trial)[-1], {}).update(concluded)
     return record
 
 
@@ -171,12 +174,15 @@ def _look(problem: Problem, trial: Trial, record: Record) -> dict[str, float]:
     scores = _evaluate(problem, problem.models, "validation")
     points = (CurvePoint(record.steps, record.seconds, f"validation/{name}", value) for name, value in scores.items())
     record.curves.extend(points)
+    if trial.purpose == "test":
+        with torch.no_grad(), evaluating(problem.models):
+            taken = problem.snapshots(problem.models)
+        record.samples += [replace(sample, role=f"{sample.role} at step {record.steps}") for sample in taken]
     return scores
 
 
 def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> None:
-    splits = registry.select("task", trial.task).entry.facts["splits"]
-    for split in splits:
+    for split in _splits(trial):
         record.scores[split] = _evaluate(problem, models, split)
     if trial.reference is None:
         final = record.scores.get("validation", {})
@@ -184,7 +190,12 @@ def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> N
         record.curves.extend(points)
         record.converged = _converged(problem, record)
     with torch.no_grad(), evaluating(problem.models):
-        record.samples = list(problem.samples(models)) if trial.purpose == "test" else []
+        record.samples += problem.samples(models) if trial.purpose == "test" else []
+
+
+def _splits(trial: Trial) -> tuple[str, ...]:
+    splits: tuple[str, ...] = registry.select("task", trial.task).entry.facts["splits"]
+    return splits
 
 
 def _evaluate(problem: Problem, models: Models, split: str) -> dict[str, float]:
