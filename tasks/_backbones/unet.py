@@ -2,8 +2,10 @@
 
 Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015, arXiv 1505.04597.
 Deviates: 3x3 convolutions keep the size; none has a bias (the output layer and the upsampling do); no normalization
-unless asked for. With `where=gates` it is the CG-U-Net of Howard, Norreys, Doepp, "CoordGate", arXiv 2401.04680: plain
-convolutions, and a 1x1 layer of the variant after each encoder block, before each upsampling and before the output.
+unless asked for. `residual` adds the input to the output, which is scaled by one learned number that starts at zero
+(Bachlechner et al., "ReZero", arXiv 2003.04887), so that training starts from the identity. With `where=gates` it is
+the CG-U-Net of Howard, Norreys, Doepp, "CoordGate", arXiv 2401.04680: plain convolutions, and a 1x1 layer of the
+variant after each encoder block, before each upsampling and before the output.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _MAX_POOL = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.m
 
 
 class UNet(nn.Module):
-    """(N, C_in, *size) -> (N, C_out, *size); `residual` adds the input to the output, so C_in must equal C_out."""
+    """(N, C_in, *size) -> (N, C_out, *size); with `residual`, C_in must equal C_out."""
 
     def __init__(
         self, layer: LayerFactory, channels: tuple[int, int], size: tuple[int, ...], *, depth: int, width: int,
@@ -38,7 +40,8 @@ class UNet(nn.Module):
         place = Placed(layer, "none" if where == "gates" else where, 5 * depth - 2, plain=conv)
         widths = [width * 2**level for level in range(depth)]
         sizes = [tuple(n // 2**level for n in size) for level in range(depth)]
-        self.residual, self.pool = residual, _MAX_POOL[len(size)]
+        self.pool = _MAX_POOL[len(size)]
+        self.share = nn.Parameter(torch.zeros(())) if residual else None
 
         def gate(level: int) -> nn.Module:
             return layer(widths[level], widths[level], 1, size=sizes[level]) if where == "gates" else nn.Identity()
@@ -51,7 +54,8 @@ class UNet(nn.Module):
             factory = registry.layer("conv") if factory is conv else factory  # 2x2 at stride 2 never meets the padding
             return upsampling(factory, widths[level + 1], widths[level], 2, size=sizes[level + 1])
 
-        self.encoders = nn.ModuleList(block(widths[level - 1] if level else channels[0], level) for level in range(depth))
+        inputs = (channels[0], *widths)
+        self.encoders = nn.ModuleList(block(inputs[level], level) for level in range(depth))
         self.gates = nn.ModuleList(gate(level) for level in range(depth))
         self.ups, self.decoders, self.up_gates = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level in reversed(range(depth - 1)):
@@ -62,14 +66,16 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the restored map."""
-        skips, y = [], x
+        skips: list[Tensor] = []
+        y = x
         for level, (encoder, gate) in enumerate(zip(self.encoders, self.gates, strict=True)):
             y = gate(encoder(self.pool(y, 2) if level else y))
             skips.append(y)
         skips.pop()
         for up, decoder, gate in zip(self.ups, self.decoders, self.up_gates, strict=True):
             y = gate(decoder(torch.cat([skips.pop(), up(y)], dim=1)))
-        return self.output(y) + x if self.residual else self.output(y)
+        restored: Tensor = self.output(y)
+        return restored if self.share is None else x + self.share * restored
 
 
 @backbone("unet", source="Ronneberger, Fischer, Brox 2015, U-Net, arXiv 1505.04597")
@@ -80,7 +86,7 @@ def unet(
     """Build a U-Net of `depth` resolutions and `width` channels at the finest; each coarser one has twice as many."""
     (channels, *size), (out_channels, *out_size) = input_shape, output_shape
     if depth < 1 or any(n % 2 ** (depth - 1) for n in size):
-        raise UsageError(f"unet[depth={depth}] halves the size {tuple(size)} {depth - 1} times, which leaves a remainder")
+        raise UsageError(f"unet[depth={depth}] cannot halve the size {tuple(size)} {depth - 1} times")
     if size != out_size or (residual and channels != out_channels):
         raise UsageError(f"unet keeps the size of its input; got {input_shape} to {output_shape}")
     return UNet(

@@ -8,11 +8,12 @@ field, whose light falls into it: (N, C, H + 2r, W + 2r) -> (N, C, H, W).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tasks._data.psf import Family, field_positions, kernels
+from tasks._data.psf import Family, field_positions, kernels, taps
 
 _CHUNK = 8192
 """Kernels computed at once, which bounds the memory of building an operator."""
@@ -24,9 +25,11 @@ class Blur:
     def __init__(self, family: Family, size: int, radius: int = 7, strength: float = 1.0) -> None:
         self.family, self.size, self.radius, self.strength = family, size, radius, strength
         positions = field_positions(size, radius)
-        table = [kernels(family, part, radius, strength).float().flatten(1) for part in positions.split(_CHUNK)]
-        scene = size + 2 * radius
-        self.taps = torch.cat(table).T.reshape(-1, scene, scene).contiguous()
+        table = [kernels(family, part, radius, strength).float().flatten(1).T for part in positions.split(_CHUNK)]
+        maps = torch.cat(table, dim=1).reshape(-1, size + 2 * radius, size + 2 * radius)
+        reached = maps.amax((1, 2)) > 0
+        self.taps = maps[reached]
+        self.moves: list[list[int]] = taps(radius)[reached].int().tolist()
 
     def forward(self, scene: Tensor) -> Tensor:
         """Blur scenes (N, C, H + 2r, W + 2r) -> (N, C, H, W)."""
@@ -43,10 +46,9 @@ class Blur:
             scene[window].addcmul_(tap, image)
         return scene
 
-    def _windows(self) -> Iterator[tuple[Tensor, tuple[object, ...]]]:
+    def _windows(self) -> Iterator[tuple[Tensor, Any]]:
         """For each tap its map over the sources that it moves into the field, and where they lie in the scene."""
-        starts = range(2 * self.radius, -1, -1)
-        corners = [(top, left) for top in starts for left in starts]
-        for tap, (top, left) in zip(self.taps, corners, strict=True):
+        for tap, (down, right) in zip(self.taps, self.moves, strict=True):
+            top, left = self.radius - down, self.radius - right
             window = (slice(top, top + self.size), slice(left, left + self.size))
             yield tap[window], (..., *window)

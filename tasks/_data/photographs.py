@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ _SHIPPED = {
     "validation": "gravel moon motorcycle_left",
     "test": "astronaut camera china coins text",
 }
+Array = np.ndarray[Any, np.dtype[np.float32]]
 _FOLDERS = (("skimage", "data"), ("sklearn.datasets", "images"))
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 _SHARES = {"validation": 0.15, "test": 0.25}
@@ -82,22 +84,20 @@ def _read(path: Path, side: int, crop: int, color: bool) -> Photograph:
     return Photograph(path.stem, torch.from_numpy(np.pad(shrunk, missing, mode="symmetric")))
 
 
-def _brightness(image: Image.Image, color: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _brightness(image: Image.Image, color: bool) -> Array:
     """Return (C, H, W) in 0..1 of an image of any depth; palettes are resolved, transparency is ignored."""
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip to 8
-        gray = np.asarray(image, dtype=np.float32)[None] / 65535
+        gray: Array = np.asarray(image, dtype=np.float32)[None] / np.float32(65535)
         return np.repeat(gray, 3, axis=0) if color else gray
     if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers, whose range is not known; save it with 8 or 16 bits")
+        raise ValueError("its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits")
     if image.mode == "P":
         image = image.convert("RGBA")
-    array = np.asarray(image.convert("RGB" if color else "L"), dtype=np.float32) / 255
+    array: Array = np.asarray(image.convert("RGB" if color else "L"), dtype=np.float32) / np.float32(255)
     return np.moveaxis(array, 2, 0) if color else array[None]
 
 
-def _shrink(
-    channel: np.ndarray[tuple[int, ...], np.dtype[np.float32]], side: int
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _shrink(channel: Array, side: int) -> Array:
     height, width = channel.shape
     scale = min(1.0, side / min(height, width))
     if scale == 1.0:

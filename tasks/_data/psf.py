@@ -1,8 +1,8 @@
 """Point spread functions that change over the field, by family.
 
 A family maps field positions (M, 2), as (y, x) with the field's pixel centers in -1..1, and a radius r [px] to kernels
-(M, k, k), k = 2r + 1, indexed by the displacement (dy, dx) of the light from its source. Each kernel sums to the share
-of light that arrives: 1, but for vignetting. Widths are in pixels, so they do not depend on the size of the field.
+(M, k, k), k = 2r + 1, indexed by the displacement (dy, dx) of the light from its source, and zero beyond r. Each kernel
+sums to the share of light that arrives: 1, but for vignetting. Widths are in pixels, whatever the size of the field.
 """
 
 from __future__ import annotations
@@ -12,13 +12,21 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Family = Literal["radial", "asymmetric", "invariant"]
 
 
 def kernels(family: Family, positions: Tensor, radius: int, strength: float = 1.0) -> Tensor:
     """Return the kernels (M, k, k) of `family` at `positions` (M, 2); `strength` scales what varies over the field."""
-    return _FAMILIES[family](positions, radius, strength)
+    values = _FAMILIES[family](positions, radius, strength) * (taps(radius).square().sum(1) <= (radius + 0.5) ** 2)
+    return (values / values.sum(1, keepdim=True)).reshape(-1, 2 * radius + 1, 2 * radius + 1)
+
+
+def taps(radius: int) -> Tensor:
+    """Return the displacements (k^2, 2) of a kernel's taps, as (dy, dx) [px], row by row."""
+    axis = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    return torch.cartesian_prod(axis, axis)
 
 
 def field_positions(size: int, margin: int = 0) -> Tensor:
@@ -29,13 +37,14 @@ def field_positions(size: int, margin: int = 0) -> Tensor:
 
 def eccentricity(positions: Tensor) -> Tensor:
     """Return the distance from the field's center, 1 at its corners."""
-    return positions.norm(dim=1) / 2**0.5
+    return positions.square().sum(1).div(2).sqrt()
 
 
 def _radial(positions: Tensor, radius: int, strength: float) -> Tensor:
     """A lens: Gaussians that widen toward the corners, more across the radius than along it, with a tail outward."""
     rho = eccentricity(positions)
-    outward = positions / positions.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    outward = functional.normalize(positions, dim=1)
+    outward[rho == 0] = positions.new_tensor([1.0, 0.0])  # where nothing is outward, the kernel is round
     across, along = 0.7 + 1.6 * strength * rho**2, 0.7 + 0.9 * strength * rho**2
     return _split_normal(outward, across, along, coma=(0.5 * strength * rho).clamp_max(0.9), radius=radius)
 
@@ -53,18 +62,15 @@ def _asymmetric(positions: Tensor, radius: int, strength: float) -> Tensor:
 def _invariant(positions: Tensor, radius: int, strength: float) -> Tensor:
     """The control: everywhere the kernel that the radial family has halfway to the corner."""
     halfway = positions.new_tensor([[0.0, 0.5 * 2**0.5]])
-    return _radial(halfway, radius, strength).expand(len(positions), -1, -1)
+    return _radial(halfway, radius, strength).expand(len(positions), -1)
 
 
 def _split_normal(direction: Tensor, across: Tensor, along: Tensor, *, coma: Tensor, radius: int) -> Tensor:
-    """Gaussians with axes along `direction` (M, 2); widths [px] grow by 1 + coma ahead and shrink by 1 - coma behind."""
-    axis = torch.arange(-radius, radius + 1, dtype=direction.dtype)
-    taps = torch.cartesian_prod(axis, axis)
-    ahead = direction @ taps.T
-    aside = direction.flip(1) * direction.new_tensor([1.0, -1.0]) @ taps.T
+    """Gaussians with axes along `direction` (M, 2); widths [px] times 1 + coma ahead and 1 - coma behind."""
+    ahead = direction @ taps(radius).T
+    aside = direction.flip(1) * direction.new_tensor([1.0, -1.0]) @ taps(radius).T
     width = along[:, None] * (1 + coma[:, None] * ahead.sign())
-    values = torch.exp(-0.5 * ((ahead / width) ** 2 + (aside / across[:, None]) ** 2))
-    return (values / values.sum(1, keepdim=True)).reshape(-1, 2 * radius + 1, 2 * radius + 1)
+    return torch.exp(-0.5 * ((ahead / width) ** 2 + (aside / across[:, None]) ** 2))
 
 
 _FAMILIES: dict[str, Callable[[Tensor, int, float], Tensor]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -44,5 +45,4 @@ def ssim(restored: Tensor, truth: Tensor) -> Tensor:
 
 def _rings(size: int) -> list[tuple[float, Tensor]]:
     distance = eccentricity(field_positions(size)).reshape(size, size)
-    bounds = zip(_RINGS[:-1], _RINGS[1:], strict=True)
-    return [(outer, (distance >= inner) & (distance < outer)) for inner, outer in bounds]
+    return [(outer, (distance >= inner) & (distance < outer)) for inner, outer in pairwise(_RINGS)]

@@ -35,10 +35,10 @@ _SIDES = 4
 
 @dataclass(frozen=True)
 class Restoration:
-    """What the references need: the camera, and images of a split as (observed, truth), (N, C, H, W) each."""
+    """What the references need: the camera, and validation images (observed, truth), (N, C, H, W) each."""
 
     blur: Blur
-    splits: dict[str, tuple[Tensor, Tensor]]
+    validation: tuple[Tensor, Tensor]
 
 
 @task(
@@ -68,7 +68,7 @@ def photo_deblurring(
         return observe(_scenes([images["train"][i] for i in drawn], side, generator), generator)
 
     def held_out(split: str) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(seed_of(NAME, seed, split))
+        generator = torch.Generator().manual_seed(seed_of(NAME, split))  # one test for all seeds, as for all variants
         return observe(_scenes([p for p in images[split] for _ in range(scenes)], side, generator), generator)
 
     splits = {split: held_out(split) for split in ("validation", "test")}
@@ -91,7 +91,7 @@ def photo_deblurring(
         batches=batches,
         evaluate=evaluate,
         samples=samples,
-        data=Restoration(blur, splits),
+        data=Restoration(blur, splits["validation"]),
     )
 
 
