@@ -76,7 +76,7 @@ def run(
         with Progress() as progress, _executor(cluster, workers) as executor:
             driver = Driver(
                 opened, progress, workers, executor, tuple(str(file.resolve()) for file in plugin), fresh,
-                shlex.join(["coordbench", *sys.argv[1:]]),
+                shlex.join(["coordbench", *sys.argv[1:]]), out.resolve() / "checkpoints",
             )  # fmt: skip
             result = driver.run(made)
         told = ", ".join(f"{count} {status}" for status, count in sorted(result.statuses.items()))

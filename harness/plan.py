@@ -48,6 +48,7 @@ class Profile:
     seeds: list[int] | int = 3
     deadline_seconds: float = 120.0
     memory_gib: float = 4.0
+    checkpoint_seconds: float = 300.0
     baseline: str = "conv"
     description: str = ""
 

@@ -51,10 +51,12 @@ class Driver:
     plugins: Sequence[str] = ()
     fresh: bool = False
     command: str = "coordbench run"
+    checkpoints: Path | None = None
 
     def run(self, plan: Plan) -> Result:
         """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
-        limits = Limits(plan.profile.deadline_seconds, int(plan.profile.memory_gib * 2**30))
+        memory = int(plan.profile.memory_gib * 2**30)
+        limits = Limits(plan.profile.deadline_seconds, memory, self.checkpoints, plan.profile.checkpoint_seconds)
         facts = {"profile": asdict(plan.profile), "tasks": _task_facts(plan), "variants": _variant_facts(plan)}
         device = plan.trials[0].device if plan.trials else "cpu"
         run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)

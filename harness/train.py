@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import registry
+from harness.checkpoint import Checkpoint
 from harness.convergence import still_falling
 from harness.spec import Budget, CostJob, CurvePoint, Models, Optimizer, Phase, Problem, Record, Trial, seed_of
 
@@ -44,8 +45,11 @@ def build(job: Trial | CostJob) -> Problem:
     return problem
 
 
-def run(trial: Trial) -> Record:
-    """Train and evaluate a trial, or evaluate a reference; a divergence is a record, other errors are raised."""
+def run(trial: Trial, checkpoint: Checkpoint | None = None) -> Record:
+    """Train and evaluate a trial, or evaluate a reference; a divergence is a record, other errors are raised.
+
+    A trial that was killed goes on from its last checkpoint and ends with the scores it would have had.
+    """
     problem = build(trial)
     trained = trial.reference is None
     record = Record("ok")
@@ -53,7 +57,7 @@ def run(trial: Trial) -> Record:
     try:
         if trained:
             torch.manual_seed(seed_of(trial.seed, "train"))
-            train(problem, trial, record)
+            train(problem, trial, record, checkpoint)
         _finish(problem, models, trial, record)
     except Diverged as reason:
         record.status, record.error = "diverged", str(reason)
@@ -62,13 +66,16 @@ def run(trial: Trial) -> Record:
     return record
 
 
-def train(problem: Problem, trial: Trial, record: Record) -> None:
+def train(problem: Problem, trial: Trial, record: Record, checkpoint: Checkpoint | None = None) -> None:
     """Run the training loop and append curves to `record`; raise Diverged at the first loss that is not finite."""
     budget = trial.budget
     updates = [Update(phase, problem.models, budget) for phase in problem.phases]
     curves = _Curves(record, window=max(1, budget.steps // POINTS))
     looks = {round(budget.steps * (i + 1) / budget.evaluations) for i in range(budget.evaluations)} - {budget.steps}
-    for step in range(budget.steps):
+    stateful = [part for update in updates for part in (update.optimizer, update.scheduler) if part is not None]
+    if checkpoint is not None:
+        checkpoint.load(problem.models, stateful, record, curves.pending)
+    for step in range(record.steps, budget.steps):
         start = time.perf_counter()
         batch = to_device(problem.batches(step), trial)
         for update in updates:
@@ -80,6 +87,8 @@ def train(problem: Problem, trial: Trial, record: Record) -> None:
         curves.close(step + 1, budget.steps)
         if step + 1 in looks:
             _look(problem, trial, record)
+        if checkpoint is not None and checkpoint.due():
+            checkpoint.save(problem.models, stateful, record, curves.pending)
 
 
 def to_device(batch: Any, job: Trial | CostJob) -> Any:
@@ -169,25 +178,25 @@ class _Curves:
         self.pending.clear()
 
 
-def _look(problem: Problem, trial: Trial, record: Record) -> dict[str, float]:
-    """Score the models on validation data and note it in the curves."""
-    scores = _evaluate(problem, problem.models, "validation")
+def _note(scores: Mapping[str, float], record: Record) -> None:
     points = (CurvePoint(record.steps, record.seconds, f"validation/{name}", value) for name, value in scores.items())
     record.curves.extend(points)
+
+
+def _look(problem: Problem, trial: Trial, record: Record) -> None:
+    """Score the models on validation data and note it in the curves."""
+    _note(_evaluate(problem, problem.models, "validation"), record)
     if trial.purpose == "test":
         with torch.no_grad(), evaluating(problem.models):
             taken = problem.snapshots(problem.models)
         record.samples += [replace(sample, role=f"{sample.role} at step {record.steps}") for sample in taken]
-    return scores
 
 
 def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> None:
     for split in _splits(trial):
         record.scores[split] = _evaluate(problem, models, split)
     if trial.reference is None:
-        final = record.scores.get("validation", {})
-        points = (CurvePoint(record.steps, record.seconds, f"validation/{name}", v) for name, v in final.items())
-        record.curves.extend(points)
+        _note(record.scores.get("validation", {}), record)
         record.converged = _converged(problem, record)
     with torch.no_grad(), evaluating(problem.models):
         record.samples += problem.samples(models) if trial.purpose == "test" else []

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from harness import environment, isolate
+from harness import environment, identity, isolate
 from harness.isolate import Outcome
 from harness.spec import CostJob, CostRecord, Record, Trial
 
@@ -18,6 +19,9 @@ class Limits:
 
     deadline: float = 120.0
     memory_bytes: int | None = 4 << 30
+    checkpoints: Path | None = None
+    """Folder for the checkpoints of long trials; none are kept without it."""
+    checkpoint_seconds: float = 300.0
 
 
 def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
@@ -29,7 +33,7 @@ def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record
 
 
 def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
-    outcome, attempts = _call(run_trial, job, plugins, limits)
+    outcome, attempts = _call(run_trial, job, plugins, limits, _checkpoint(job, limits))
     record: Record = outcome.value if outcome.status == "ok" else Record(outcome.status, outcome.error)
     if record.status == "ok" and not record.scores:
         record = Record("error", "the task gave no scores")
@@ -46,39 +50,45 @@ def _cost(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
 
     parts: dict[str, dict[str, Any]] = {}
     for quantity in measure.QUANTITIES:
-        outcome, _ = _call(run_quantity, (job, quantity), plugins, limits)
+        outcome, _ = _call(run_quantity, job, plugins, limits, quantity)
         failed = {"status": outcome.status, "reason": outcome.error}
         parts[quantity] = outcome.value if outcome.status == "ok" else failed
     return measure.combine(parts)
 
 
-def _call(function: Any, job: Any, plugins: Sequence[str], limits: Limits) -> tuple[Outcome, int]:
-    outcome = isolate.call(function, job, tuple(plugins), deadline=limits.deadline, memory_bytes=_cap(job, limits))
-    if outcome.status != "crashed" or isolate.stopping():
-        return outcome, 1
-    return isolate.call(function, job, tuple(plugins), deadline=limits.deadline, memory_bytes=_cap(job, limits)), 2
+def _call(
+    function: Any, job: Trial | CostJob, plugins: Sequence[str], limits: Limits, argument: Any
+) -> tuple[Outcome, int]:
+    """Call in a fresh process, once more if that died; CUDA maps more address space than it uses, so no cap there."""
+    memory = None if job.device.startswith("cuda") else limits.memory_bytes
+    for attempts in (1, 2):
+        outcome = isolate.call(function, job, tuple(plugins), argument, deadline=limits.deadline, memory_bytes=memory)
+        if outcome.status != "crashed" or isolate.stopping():
+            return outcome, attempts
+    return outcome, 2
 
 
-def _cap(job: Any, limits: Limits) -> int | None:
-    """CUDA maps far more address space than it uses; there the device's own limit stands."""
-    device = job.device if isinstance(job, Trial) else job[0].device
-    return None if device.startswith("cuda") else limits.memory_bytes
+def _checkpoint(trial: Trial, limits: Limits) -> tuple[str, float] | None:
+    """Where a trial keeps its checkpoint: named after its identity, so that other code never takes it up."""
+    if limits.checkpoints is None or trial.reference is not None:
+        return None
+    return str(limits.checkpoints / f"{identity.of_trial(trial).digest}.pt"), limits.checkpoint_seconds
 
 
-def run_trial(trial: Trial, plugins: Sequence[str]) -> Record:
+def run_trial(trial: Trial, plugins: Sequence[str], checkpoint: tuple[str, float] | None) -> Record:
     """Train and evaluate a trial; runs in its own process."""
     from harness import train
+    from harness.checkpoint import Checkpoint
 
     _load(plugins)
-    return train.run(trial)
+    return train.run(trial, Checkpoint(Path(checkpoint[0]), checkpoint[1]) if checkpoint else None)
 
 
-def run_quantity(request: tuple[CostJob, str], plugins: Sequence[str]) -> dict[str, Any]:
+def run_quantity(job: CostJob, plugins: Sequence[str], quantity: str) -> dict[str, Any]:
     """Measure one quantity of a cost; runs in its own process."""
     from harness import measure
 
     _load(plugins)
-    job, quantity = request
     return measure.QUANTITIES[quantity](job)
 
 
