@@ -34,8 +34,8 @@ def _axis(n: int, before: int, after: int, device: torch.device, dtype: torch.dt
 
 def fourier_features(place: Tensor, frequencies: Tensor) -> Tensor:
     """[cos, sin](2 pi B v) of coordinates v (d, *size) and frequencies B (m, d): (2 m, *size)."""
-    phase = torch.einsum("md,d...->m...", 2 * math.pi * frequencies.to(place.dtype), place)
-    return torch.cat([phase.cos(), phase.sin()])
+    phase = (2 * math.pi * frequencies.to(place.dtype)) @ place.flatten(1)
+    return torch.cat([phase.cos(), phase.sin()]).view(-1, *place.shape[1:])
 
 
 def moved(place: Tensor, shift: Tensor | None) -> Tensor:
@@ -72,19 +72,16 @@ class Shift(nn.Module):
         """(N, C, *size) -> (N or 1, d), in units of the coordinates; None where nothing shifts."""
         if not self.active:
             return None
-        dtype = torch.promote_types(x.dtype, torch.float32)
         rows = x.shape[0] if self.per == "sample" else 1
-        uniform = self._counted(rows, dtype) if self.shared else torch.rand(
-            rows, self.dims, device=x.device, dtype=dtype
-        )  # fmt: skip
-        return (2 * uniform - 1) * self.reach
+        uniform = self._counted(rows) if self.shared else torch.rand(rows, self.dims, device=x.device)
+        return (2 * uniform.to(torch.promote_types(x.dtype, torch.float32)) - 1) * self.reach
 
-    def _counted(self, rows: int, dtype: torch.dtype) -> Tensor:
+    def _counted(self, rows: int) -> Tensor:
         """Hash (seed, call, row, axis) to [0, 1): 32-bit integer mixing, so that a compiler can follow."""
         index = torch.arange(rows * self.dims, device=self.seed.device).view(rows, self.dims)
         mixed = _mix(_mix(_mix(self.seed) + self.calls) + index)
         self.calls.add_(1)
-        return mixed.to(dtype) / 2**32
+        return mixed / 2**32
 
 
 def _mix(h: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ Deviations: the blur pads as the convolution does; components of unequal size ar
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any, Literal
 
 import torch
@@ -67,12 +68,11 @@ class Conv(nn.Module):
 
 def blur(x: Tensor, stride: int, padding: Padding) -> Tensor:
     """Smooth each channel by [1, 3, 3, 1] / 8 along each axis and keep every stride-th pixel."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device=x.device, dtype=x.dtype) / 8
-    kernel = taps
-    for _ in range(x.dim() - 3):
-        kernel = kernel.unsqueeze(-1) * taps
-    channels = x.shape[1]
-    return convolve(x, kernel.expand(channels, 1, *kernel.shape), stride=stride, padding=padding, groups=channels)
+    dims, channels = x.dim() - 2, x.shape[1]
+    taps = [math.prod(t) / 8**dims for t in itertools.product((1, 3, 3, 1), repeat=dims)]
+    kernel = torch.tensor(taps, device=x.device, dtype=x.dtype).view(1, 1, *(4,) * dims)
+    kernel = kernel.expand(channels, 1, *(4,) * dims)
+    return convolve(x, kernel, stride=stride, padding=padding, groups=channels)
 
 
 def largest_polyphase(x: Tensor, stride: int) -> Tensor:

@@ -123,13 +123,13 @@ class Encoder(nn.Module):
         if self.kind == "map":
             fits = self.map.shape[2:] == y.shape[2:]
             return self.map if fits else functional.interpolate(self.map, y.shape[2:])
-        h = coordinates(y)
-        if self.kind == "fourier":
-            h = fourier_features(h, self.frequencies)
         with full_precision(y):
-            return self._stack(h[None])
+            return self._stack(coordinates(y))
 
     def _stack(self, h: Tensor) -> Tensor:
+        if self.kind == "fourier":
+            h = fourier_features(h, self.frequencies)
+        h = h[None]
         for i, layer in enumerate(self.layers):
             h = cast("Convolution", layer).precise(h)
             if self.kind == "relu_out" if i == len(self.layers) - 1 else self.kind in ("mlp", "cnn", "fourier"):
