@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
 from harness.environment import digest
@@ -27,6 +28,9 @@ from harness.spec import CostJob, CostRecord, Record, Sample, Trial, UsageError
 
 REUSED = ("ok", "diverged")
 """Records of these states answer a later run of the same identity; the others are tried again."""
+
+
+_LOCK = 0x636F6F7264  # any number that is the same for all of us
 
 
 class StoreError(UsageError):
@@ -39,8 +43,13 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
-        with self._errors(), self.engine.begin() as connection:
-            _prepare(connection, url)
+        self.writer = self.engine.execution_options(immediate=True)
+        try:
+            with self._begin() as connection:
+                _prepare(connection, url)
+        except StoreError:
+            self.engine.dispose()
+            raise
 
     def __enter__(self) -> Store:
         return self
@@ -86,14 +95,14 @@ class Store:
     def find(self, identity: Identity) -> int | None:
         """The newest record of this identity that may be used again."""
         wanted = (records.c.identity == identity.digest) & records.c.status.in_(REUSED)
-        with self._begin() as connection:
+        with self._reading() as connection:
             found: int | None = connection.scalar(sql.select(sql.func.max(records.c.id)).where(wanted))
         return found
 
     def earlier_parts(self, identity: Identity) -> dict[str, str] | None:
         """What the newest record of the same trial, whatever its sources, depended on."""
         query = sql.select(records.c.parts).where(records.c.key == identity.key).order_by(records.c.id.desc()).limit(1)
-        with self._begin() as connection:
+        with self._reading() as connection:
             return connection.scalar(query)
 
     def reuse(self, run: str, position: int, record: int) -> None:
@@ -110,19 +119,19 @@ class Store:
 
     def status(self, record: int) -> str:
         """The status of a stored record."""
-        with self._begin() as connection:
+        with self._reading() as connection:
             return str(connection.scalar(sql.select(records.c.status).where(records.c.id == record)))
 
     def score(self, record: int, split: str, metric: str) -> float | None:
         """One score of a stored record, or None where it has none."""
         wanted = (scores.c.record == record) & (scores.c.split == split) & (scores.c.metric == metric)
-        with self._begin() as connection:
+        with self._reading() as connection:
             value: float | None = connection.scalar(sql.select(scores.c.value).where(wanted))
         return value
 
     def read(self, query: sql.Select[Any]) -> list[Row[Any]]:
         """The rows of a query."""
-        with self._begin() as connection:
+        with self._reading() as connection:
             return list(connection.execute(query))
 
     def latest_run(self, profile: str | None = None) -> str | None:
@@ -130,7 +139,7 @@ class Store:
         query = sql.select(runs.c.id).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(1)
         if profile:
             query = query.where(runs.c.profile == profile)
-        with self._begin() as connection:
+        with self._reading() as connection:
             return connection.scalar(query)
 
     def resolve_run(self, wanted: str | None) -> str:
@@ -160,6 +169,11 @@ class Store:
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
+        with self._errors(), self.writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
         with self._errors(), self.engine.begin() as connection:
             yield connection
 
@@ -203,16 +217,25 @@ def _engine(url: str) -> sql.Engine:
 
         @sql.event.listens_for(engine, "connect")
         def _configure(connection: Any, _: Any) -> None:
+            connection.isolation_level = None  # the driver would otherwise begin late, and never for CREATE TABLE
             cursor = connection.cursor()
             for pragma in ("journal_mode=WAL", "synchronous=FULL"):  # a record reported as done survives a power cut
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
+
+        @sql.event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            # a writer waits for its turn at once: one that has read before it writes would be refused instead
+            immediate = connection.get_execution_options().get("immediate", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
 
 
 def _prepare(connection: Connection, url: str) -> None:
     """Create the tables, or check that this version can read them."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_LOCK)))  # two runs may be the first at once
     if not sql.inspect(connection).has_table("meta"):
         metadata.create_all(connection, checkfirst=True)
         connection.execute(meta.insert().values(name="schema_version", value=str(SCHEMA_VERSION)))
@@ -304,8 +327,9 @@ def _plain(value: Any) -> Any:
 
 def _environment(connection: Connection, facts: Mapping[str, Any]) -> str:
     key = digest(facts)[:16]
-    if connection.scalar(sql.select(environments.c.id).where(environments.c.id == key)) is None:
-        connection.execute(environments.insert().values(id=key, facts=_plain(facts)))
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(environments).values(id=key, facts=_plain(facts))
+    connection.execute(insert.on_conflict_do_nothing())
     return key
 
 

@@ -40,8 +40,8 @@ class Tables:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
 
-def tables(store: Store, run: str) -> Tables:
-    """Read all tables of a run."""
+def tables(store: Store, run: str, *, series: bool = True) -> Tables:
+    """Read all tables of a run; without `series` those with many rows per trial (curves, latencies, samples) are empty."""
     facts = run_facts(store, run)
     joined = _items(store, run)
     costs = _costs(joined[joined["kind"] == "cost"])
@@ -49,12 +49,13 @@ def tables(store: Store, run: str) -> Tables:
     tuned = own[own["purpose"] == "tune"].reset_index(drop=True)
     tested = own[own["purpose"] == "test"].reset_index(drop=True)
     scores = _scores(store, run)
+    many = run if series else ""  # no run has this name
     return Tables(
         trials=_trials(run, tested, scores, costs, facts),
         scores=_by_trial(scores, tested, ["split", "metric", "value"]),
-        curves=_by_trial(_curves(store, run, "trial"), tested, ["step", "seconds", "metric", "value"]),
-        latencies=_latencies(store, run, costs),
-        samples=_by_trial(_samples(store, run), tested, ["group", "role", "kind", "shape", "dtype", "data"]),
+        curves=_by_trial(_curves(store, many, "trial"), tested, ["step", "seconds", "metric", "value"]),
+        latencies=_latencies(store, many, costs),
+        samples=_by_trial(_samples(store, many), tested, ["group", "role", "kind", "shape", "dtype", "data"]),
         environment=_environment(store, run),
         costs=costs.drop(columns="record"),
         tuning=_tuning(tuned, tested, scores, facts),
@@ -100,6 +101,7 @@ def _items(store: Store, run: str) -> pd.DataFrame:
     frame = _frame(store, query, ["position", "kind", "job", "record", "reused", "notes", *wanted])
     jobs = pd.DataFrame(list(frame["job"]), index=frame.index)
     jobs = jobs.reindex(columns=[*_CELL, "seed", "reference", "budget", "purpose"])
+    frame["record"] = frame["record"].astype("Int64")
     missing = frame["record"].isna()
     frame.loc[missing, "status"] = "skipped"
     frame.loc[missing, "error"] = "not run: the run ended before it"
@@ -225,7 +227,7 @@ def _children(store: Store, run: str, table: sql.Table, columns: list[str], kind
         .join(schema.items, schema.items.c.record == table.c.record)
         .where((schema.items.c.run == run) & (schema.items.c.kind == kind))
     )
-    return _frame(store, query, ["record", *columns])
+    return _frame(store, query, ["record", *columns]).astype({"record": "Int64"})
 
 
 def _by_trial(frame: pd.DataFrame, tested: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
