@@ -12,6 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import tree_leaves
 
 from harness.measure.allocations import track
+from harness.measure.nvml import open_gpu
 from harness.measure.subject import Subject, subject
 from harness.spec import CostJob
 
@@ -83,11 +84,15 @@ def _cuda(made: Subject) -> dict[str, Any]:
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     start, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
+    gpu = open_gpu(device)
+    used = gpu.memory()
     _run(made)
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device) - start
     grown = torch.cuda.max_memory_reserved(device) - reserved
-    return {"peak_memory_bytes": peak, "details": {"allocated": peak, "reserved": grown}}
+    seen = used if used.value is None else gpu.memory().then(lambda after: after - used.value)
+    nvml = {"nvml": seen.value} | ({"reason": seen.reason} if seen.reason else {})
+    return {"peak_memory_bytes": peak, "details": {"allocated": peak, "reserved": grown, **nvml}}
 
 
 def _give_back() -> None:

@@ -12,14 +12,19 @@ Mode = Literal["eager", "compiled", "graphed"]
 _CAPTURED = ("forward", "forward_backward")
 
 
-def step_of(made: Subject, phase: str, mode: Mode, *, cuda: Any = torch.cuda) -> Step | str:
-    """A phase as a function to be called again and again, or the reason why it cannot run in this mode."""
-    if mode == "graphed" and not made.job.device.startswith("cuda"):
-        return f"device {made.job.device} has no CUDA graphs"
-    if mode == "graphed" and phase not in _CAPTURED:
-        return f"a training step reads its loss, so {phase} cannot be captured"
-    step = made.phase(phase)
-    return step if mode != "graphed" else _capture(step, cuda)
+class Unavailable(Exception):
+    """A phase cannot run in a mode; the message says why."""
+
+
+def step_of(made: Subject, phase: str, mode: Mode) -> Step:
+    """A phase as a function to be called again and again; raise Unavailable where it cannot run in this mode."""
+    if mode != "graphed":
+        return made.phase(phase)
+    if not made.job.device.startswith("cuda"):
+        raise Unavailable(f"device {made.job.device} has no CUDA graphs")
+    if phase not in _CAPTURED:
+        raise Unavailable(f"{phase} is no pure chain of kernels: it reads the loss or steps the optimizer")
+    return capture(made.phase(phase))
 
 
 def compile_models(made: Subject) -> None:
@@ -28,8 +33,8 @@ def compile_models(made: Subject) -> None:
         model.compile()
 
 
-def _capture(step: Step, cuda: Any) -> Step:
-    """Record the kernels of a step once, to be replayed without the processor."""
+def capture(step: Step, cuda: Any = torch.cuda) -> Step:
+    """Record the kernels of a step once, to be replayed without the processor; raise Unavailable if that fails."""
     stream = cuda.Stream()
     stream.wait_stream(cuda.current_stream())
     with cuda.stream(stream):  # capture wants warm libraries, met on another stream than the default
@@ -37,7 +42,10 @@ def _capture(step: Step, cuda: Any) -> Step:
             step()
     cuda.current_stream().wait_stream(stream)
     graph = cuda.CUDAGraph()
-    with cuda.graph(graph):
-        step()
+    try:
+        with cuda.graph(graph):
+            step()
+    except RuntimeError as error:  # the step waits for the device, or allocates outside of torch
+        raise Unavailable(f"capture failed: {error}") from error
     replay: Step = graph.replay
     return replay

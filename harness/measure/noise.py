@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Disturbance:
 def snapshot() -> Snapshot:
     """Read the counters."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    stolen, jiffies = _cpu_times()
+    stolen, jiffies = cpu_times()
     return Snapshot(usage.ru_minflt, usage.ru_nivcsw, stolen, jiffies)
 
 
@@ -74,6 +74,15 @@ def reasons(ratios: Sequence[float], disturbance: Disturbance, faults_share: flo
     return tuple(reason for reason, holds in found.items() if holds)
 
 
+def of_gpu(state: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The same for a GPU, out of the state that NVML told after the runs; empty where nothing is known or amiss."""
+    held, others = state.get("slowdowns"), state.get("other_processes")
+    found = [f"clocks held down by {name}" for name in held] if isinstance(held, list) else []
+    if isinstance(others, int) and others > 0:
+        found.append(f"{others} other processes on this GPU")
+    return {"gpu": found} if found else {}
+
+
 def faults_share(disturbance: Disturbance, seconds: float) -> float:
     """The share of `seconds` that the kernel spent on minor faults, estimated."""
     return disturbance.minor_faults * _FAULT_SECONDS / seconds if seconds > 0 else 0.0
@@ -98,7 +107,7 @@ def governor(root: Path = Path("/sys/devices/system/cpu")) -> str | None:
         return None
 
 
-def _cpu_times(path: Path = Path("/proc/stat")) -> tuple[int, int]:
+def cpu_times(path: Path = Path("/proc/stat")) -> tuple[int, int]:
     """Stolen and total time over all processors [jiffies]; zeros where the system does not tell."""
     try:
         times = [int(field) for field in path.read_text().partition("\n")[0].split()[1:9]]

@@ -86,6 +86,8 @@ class Subject:
 
 def subject(job: CostJob) -> Subject:
     """Build the models of a job by the room that trials use, and put a batch and the inputs on its device."""
+    if job.device.startswith("cuda"):
+        torch.cuda.set_device(job.device)
     problem = train.build(job)
     batch = train.to_device(problem.batches(0), job)
     given = train.to_device(dict(problem.inputs()), job) if problem.inputs else _first(batch, problem)

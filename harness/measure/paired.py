@@ -1,0 +1,147 @@
+"""The duration of one function as a multiple of that of another, measured in turns in one process.
+
+Both sides take turns in random order, so what slows the machine slows both, and the median of the pair ratios forgets
+the turns that it hit. Raw samples are kept.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness import statistics
+from harness.measure import noise
+from harness.measure.clock import Clock, cpu_clock
+from harness.measure.subject import Step
+
+TURNS = 30
+WARM_UP = 1.0
+"""Longest warm-up [s] where the number of turns is given."""
+
+MIN_TURNS = 6
+"""Below six pairs no interval of 95 % exists for a median."""
+
+_MAX_TURNS = 400
+_SAMPLE_SECONDS = 1e-4  # one sample lasts at least so long, so that reading the clock is less than a thousandth of it
+_STABLE = 0.05
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How much longer a candidate takes than a baseline, from pairs measured in turns.
+
+    `ratio` is the median of the pair ratios with its 95 % interval `low`..`high`, `difference` the median of the pair
+    differences [s]; `candidate` and `baseline` are the raw samples [s per call]; `noisy` says why not to trust them.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    difference: float
+    candidate: tuple[float, ...]
+    baseline: tuple[float, ...]
+    noisy: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Everything but the raw samples, as plain values."""
+        return {key: value for key, value in asdict(self).items() if key not in ("candidate", "baseline")}
+
+
+def paired_ratio(
+    candidate: Step, baseline: Step, *, turns: int = TURNS,
+    seconds: float | None = None, generator: np.random.Generator, clock: Clock = cpu_clock,
+) -> Ratio:  # fmt: skip
+    """Time two functions in turns, in random order within each pair, and return the ratio of their durations.
+
+    Takes `turns` pairs, or as many as fit into `seconds` (at least six) where that is given. A turn during which the
+    scheduler took the processor away is taken again, unless too few turns go undisturbed.
+    """
+    warm_up = _warm_up((candidate, baseline), clock, WARM_UP if seconds is None else seconds)
+    calls = [math.ceil(_SAMPLE_SECONDS / max(fastest, 1e-9)) for fastest in warm_up.fastest]
+    before, start = noise.snapshot(), time.perf_counter()
+    turns_taken = _Turns()
+    while not turns_taken.enough(turns, seconds, time.perf_counter() - start):
+        pair, switches = [0.0, 0.0], noise.involuntary_switches()
+        for side in generator.permutation(2):
+            pair[side] = clock((candidate, baseline)[side], calls[side])
+        turns_taken.add((pair[0], pair[1]), interrupted=noise.involuntary_switches() > switches)
+    passed = time.perf_counter() - start
+    return _summarize(turns_taken, noise.between(before, noise.snapshot()), warm_up, calls, passed)
+
+
+@dataclass
+class _WarmUp:
+    """How many calls each side took until its durations stopped changing, and the fastest call of each [s]."""
+
+    calls: int
+    stable: bool
+    fastest: tuple[float, ...]
+
+
+def _warm_up(sides: tuple[Step, Step], clock: Clock, seconds: float) -> _WarmUp:
+    """Call both sides until the last three durations of each are within 5 % of the three before, or time is up."""
+    start, history = time.perf_counter(), np.empty((0, 2))
+    while True:
+        history = np.vstack([history, [clock(side, 1) for side in sides]])
+        late = time.perf_counter() - start > seconds
+        stable = len(history) >= 6 and _settled(history)
+        if stable or late:
+            return _WarmUp(len(history), stable, tuple(history.min(axis=0).tolist()))
+
+
+def _settled(history: np.ndarray[Any, Any]) -> bool:
+    before, last = np.median(history[-6:-3], axis=0), np.median(history[-3:], axis=0)
+    return bool((np.abs(last - before) <= _STABLE * before).all())
+
+
+@dataclass
+class _Turns:
+    """Pairs of durations [s]: those that ran through, and those that the scheduler interrupted."""
+
+    clean: list[tuple[float, float]] = field(default_factory=list)
+    interrupted: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, pair: tuple[float, float], *, interrupted: bool) -> None:
+        (self.interrupted if interrupted else self.clean).append(pair)
+
+    def enough(self, turns: int, seconds: float | None, passed: float) -> bool:
+        """Whether to stop; interrupted turns count where as many were taken as there should be clean ones."""
+        taken = max(len(self.clean), len(self.interrupted))
+        if seconds is None:
+            return taken >= turns
+        return taken >= _MAX_TURNS or (taken >= MIN_TURNS and passed >= seconds)
+
+    @property
+    def kept(self) -> np.ndarray[Any, Any]:
+        """The clean turns, or all where those are too few, (turns, 2) [s]."""
+        enough = len(self.clean) >= MIN_TURNS or not self.interrupted
+        return np.array(self.clean if enough else self.clean + self.interrupted)
+
+
+def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp, calls: list[int], passed: float) -> Ratio:
+    candidate, baseline = turns.kept.T
+    ratios = candidate / baseline
+    low, high = statistics.median_interval(ratios)
+    share = noise.faults_share(disturbance, passed)
+    return Ratio(
+        float(np.median(ratios)),
+        low,
+        high,
+        float(np.median(candidate - baseline)),
+        tuple(candidate.tolist()),
+        tuple(baseline.tolist()),
+        noise.reasons(ratios, disturbance, share, stable=warm_up.stable),
+        {
+            "turns": len(candidate),
+            "interrupted": len(turns.interrupted),
+            "calls": calls,
+            "warm_up": warm_up.calls,
+            **asdict(disturbance),
+        },
+    )
