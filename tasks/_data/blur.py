@@ -8,47 +8,123 @@ field, whose light falls into it: (N, C, H + 2r, W + 2r) -> (N, C, H, W).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
+from torch.nn import functional
 
-from tasks._data.psf import Family, field_positions, kernels, taps
+from tasks._data.psf import Optic, field_positions, taps
 
-_CHUNK = 8192
+_CHUNK = 4096
 """Kernels computed at once, which bounds the memory of building an operator."""
 
 
-class Blur:
-    """The exact operator of a `size` x `size` field: one map of the scene for each tap of the kernels, gathered."""
+class Operator(Protocol):
+    """A linear map of scenes to images, and the way back along the same rays: <Ax, y> = <x, A'y>."""
 
-    def __init__(self, family: Family, size: int, radius: int = 7, strength: float = 1.0) -> None:
-        self.family, self.size, self.radius, self.strength = family, size, radius, strength
-        positions = field_positions(size, radius)
-        table = [kernels(family, part, radius, strength).float().flatten(1).T for part in positions.split(_CHUNK)]
-        maps = torch.cat(table, dim=1).reshape(-1, size + 2 * radius, size + 2 * radius)
+    optic: Optic
+
+    def forward(self, scene: Tensor) -> Tensor:
+        """(N, C, H + 2r, W + 2r) -> (N, C, H, W)."""
+
+    def adjoint(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H + 2r, W + 2r)."""
+
+
+class Blur(Operator):
+    """The exact operator. Each image pixel gathers its taps: one map of the scene for each displacement."""
+
+    def __init__(self, optic: Optic) -> None:
+        self.optic = optic
+        positions = field_positions(optic.size, optic.radius)
+        table = [optic.kernels(part).float().flatten(1).T for part in positions.split(_CHUNK)]
+        maps = torch.cat(table, dim=1).reshape(-1, optic.side, optic.side)
         reached = maps.amax((1, 2)) > 0
         self.taps = maps[reached]
-        self.moves: list[list[int]] = taps(radius)[reached].int().tolist()
+        self.moves: list[list[int]] = taps(optic.radius)[reached].int().tolist()
 
     def forward(self, scene: Tensor) -> Tensor:
         """Blur scenes (N, C, H + 2r, W + 2r) -> (N, C, H, W)."""
-        image = scene.new_zeros(*scene.shape[:2], self.size, self.size)
+        image = scene.new_zeros(*scene.shape[:2], self.optic.size, self.optic.size)
         for tap, window in self._windows():
             image.addcmul_(tap, scene[window])
         return image
 
     def adjoint(self, image: Tensor) -> Tensor:
-        """Send images (N, C, H, W) back along the same rays -> (N, C, H + 2r, W + 2r): <Ax, y> = <x, A'y>."""
-        side = self.size + 2 * self.radius
-        scene = image.new_zeros(*image.shape[:2], side, side)
+        """Send images back (N, C, H, W) -> (N, C, H + 2r, W + 2r)."""
+        scene = image.new_zeros(*image.shape[:2], self.optic.side, self.optic.side)
         for tap, window in self._windows():
             scene[window].addcmul_(tap, image)
         return scene
 
     def _windows(self) -> Iterator[tuple[Tensor, Any]]:
         """For each tap its map over the sources that it moves into the field, and where they lie in the scene."""
+        size, radius = self.optic.size, self.optic.radius
         for tap, (down, right) in zip(self.taps, self.moves, strict=True):
-            top, left = self.radius - down, self.radius - right
-            window = (slice(top, top + self.size), slice(left, left + self.size))
+            window = (slice(radius - down, radius - down + size), slice(radius - right, radius - right + size))
             yield tap[window], (..., *window)
+
+
+class LowRankBlur(Operator):
+    """The sum b = sum_r u_r * (w_r x), in scattering form, of `rank` kernels u_r with weights w_r over the scene.
+
+    Kernels on a `grid` x `grid` lattice over the scene give the u_r by a singular value decomposition; the weights
+    between the knots are interpolated. Convolutions are done by FFT.
+    """
+
+    def __init__(self, optic: Optic, rank: int = 8, grid: int = 8) -> None:
+        self.optic, self.rank = optic, min(rank, grid**2)
+        reach = 1 + (2 * optic.radius - 1) / optic.size
+        knots = torch.linspace(-reach, reach, grid, dtype=torch.float64)
+        lattice = optic.kernels(torch.cartesian_prod(knots, knots)).flatten(1)
+        left, strengths, right = torch.linalg.svd(lattice, full_matrices=False)
+        weights = (left * strengths).T[: self.rank].reshape(1, -1, grid, grid)
+        side = (optic.side, optic.side)
+        self.weights = functional.interpolate(weights, side, mode="bicubic", align_corners=True)[0].float()
+        self.torus = (next_fast_len(optic.side, real=True),) * 2
+        kernel_side = 2 * optic.radius + 1
+        kernels = right[: self.rank].reshape(-1, kernel_side, kernel_side).float()
+        self.transfer = torch.fft.rfft2(kernels, s=self.torus)
+
+    def forward(self, scene: Tensor) -> Tensor:
+        """Blur scenes (N, C, H + 2r, W + 2r) -> (N, C, H, W)."""
+        spectrum = torch.fft.rfft2(self.weights * scene[:, :, None], s=self.torus)
+        image: Tensor = torch.fft.irfft2((spectrum * self.transfer).sum(2), s=self.torus)
+        return image[..., 2 * self.optic.radius : self.optic.side, 2 * self.optic.radius : self.optic.side]
+
+    def adjoint(self, image: Tensor) -> Tensor:
+        """Send images back (N, C, H, W) -> (N, C, H + 2r, W + 2r)."""
+        margin = 2 * self.optic.radius
+        spectrum = torch.fft.rfft2(functional.pad(image, (margin, 0, margin, 0)), s=self.torus)
+        scene: Tensor = torch.fft.irfft2(spectrum[:, :, None] * self.transfer.conj(), s=self.torus)
+        return (scene[..., : self.optic.side, : self.optic.side] * self.weights).sum(2)
+
+
+class Difference(Operator):
+    """The operator a - b."""
+
+    def __init__(self, a: Operator, b: Operator) -> None:
+        self.optic, self.a, self.b = a.optic, a, b
+
+    def forward(self, scene: Tensor) -> Tensor:
+        """Return (a - b) x."""
+        return self.a.forward(scene) - self.b.forward(scene)
+
+    def adjoint(self, image: Tensor) -> Tensor:
+        """Return (a - b)' y."""
+        return self.a.adjoint(image) - self.b.adjoint(image)
+
+
+def norm(operator: Operator, iterations: int = 20) -> float:
+    """Return the largest singular value, by power iteration from a fixed start; it is approached from below."""
+    scene = torch.rand(1, 1, operator.optic.side, operator.optic.side, generator=torch.Generator().manual_seed(0))
+    for _ in range(iterations):
+        scene = operator.adjoint(operator.forward(scene / torch.linalg.vector_norm(scene)))
+    return float(torch.linalg.vector_norm(scene).sqrt())
+
+
+def operator_error(exact: Operator, other: Operator) -> float:
+    """Return the largest singular value of the difference over that of the exact operator."""
+    return norm(Difference(exact, other)) / norm(exact)

@@ -20,10 +20,10 @@ from torch.nn import functional
 
 from harness.registry import reference, task
 from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError, seed_of
-from tasks._data.blur import Blur
+from tasks._data.blur import Blur, LowRankBlur, Operator
 from tasks._data.noise import poisson_gaussian
 from tasks._data.photographs import Photograph, photographs
-from tasks._data.psf import Family
+from tasks._data.psf import Family, Optic
 from tasks._predict import predict
 from tasks.deblurring._gallery import crops
 from tasks.deblurring._scores import restoration_scores
@@ -37,7 +37,7 @@ _SIDES = 4
 class Restoration:
     """What the references need: the camera, and validation images (observed, truth), (N, C, H, W) each."""
 
-    blur: Blur
+    blur: Operator
     validation: tuple[Tensor, Tensor]
 
 
@@ -50,14 +50,17 @@ class Restoration:
 )
 def photo_deblurring(
     network: Network, seed: int, *, canvas: int = 64, psf: Family = "radial", strength: float = 1.0, radius: int = 7,
-    batch: int = 8, color: bool = False, scenes: int = 8, folder: Path | None = None,
+    rank: int = 0, batch: int = 8, color: bool = False, scenes: int = 8, folder: Path | None = None,
 ) -> Problem:  # fmt: skip
-    """Deblur photographs under a blur that varies over the field, split by photograph."""
+    """Deblur photographs under a blur that varies over the field, split by photograph.
+
+    The blur is exact where `rank` is 0, else a sum of so many convolutions.
+    """
     if canvas < 16 or radius < 1:
         raise UsageError(f"photo_deblurring: canvas={canvas}, radius={radius}; expected at least 16 and 1 [px]")
-    blur = Blur(psf, canvas, radius, strength)
-    side = canvas + 2 * radius
-    images = photographs(folder, side=_SIDES * canvas, crop=side, color=color)
+    optic = Optic(psf, canvas, radius, strength)
+    blur = LowRankBlur(optic, rank) if rank else Blur(optic)
+    images = photographs(folder, side=_SIDES * canvas, crop=optic.side, color=color)
 
     def observe(truths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return poisson_gaussian(blur.forward(truths), generator), truths[..., radius:-radius, radius:-radius]
@@ -65,11 +68,11 @@ def photo_deblurring(
     def batches(step: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed_of(NAME, seed, "train", step))
         drawn = torch.randint(len(images["train"]), (batch,), generator=generator)
-        return observe(_scenes([images["train"][i] for i in drawn], side, generator), generator)
+        return observe(_scenes([images["train"][i] for i in drawn], optic.side, generator), generator)
 
     def held_out(split: str) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed_of(NAME, split))  # one test for all seeds, as for all variants
-        return observe(_scenes([p for p in images[split] for _ in range(scenes)], side, generator), generator)
+        return observe(_scenes([p for p in images[split] for _ in range(scenes)], optic.side, generator), generator)
 
     splits = {split: held_out(split) for split in ("validation", "test")}
     names = {split: [p.name for p in images[split] for _ in range(scenes)] for split in splits}

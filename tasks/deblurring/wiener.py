@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from harness.registry import reference
 from harness.spec import Models, Problem
-from tasks._data.psf import kernels
 from tasks.deblurring._tuning import Restorer, best
 
 _TASKS = ("photo_deblurring", "field_deblurring")
@@ -18,8 +17,7 @@ _NOISE_TO_SIGNAL = tuple(10 ** (-3 + 0.25 * i) for i in range(11))
 @reference(task=_TASKS, kind="anchor")
 def wiener(problem: Problem) -> Models:
     """Deconvolve with the kernel of the field's center; the noise-to-signal ratio is chosen on validation images."""
-    blur = problem.data.blur
-    center = kernels(blur.family, torch.zeros(1, 2, dtype=torch.float64), blur.radius, blur.strength)[0].float()
+    center = problem.data.blur.optic.center.float()
     return {"restorer": best(lambda ratio: wiener_filter(center, ratio), _NOISE_TO_SIGNAL, problem.data.validation)}
 
 
