@@ -111,6 +111,8 @@ def _items(store: Store, run: str) -> pd.DataFrame:
 def _trials(
     run: str, own: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame, facts: dict[str, Any]
 ) -> pd.DataFrame:
+    if own.empty:
+        return pd.DataFrame(columns=TRIAL_COLUMNS)
     frame = own.drop(columns=[*_COSTS, "kind"]).merge(costs[[*_CELL, *_COSTS]], on=_CELL, how="left")
     frame["run"] = run
     frame["label"] = frame["variant"].fillna(frame["reference"])

@@ -1,0 +1,143 @@
+"""One section per contest: leaderboard, curves, trade-offs, gallery."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from harness.statistics import mean_interval
+from harness.store import Store
+from reports import figures, series, tables
+from reports.gallery import gallery
+from reports.tables import Run
+
+GALLERY_BYTES = 2_000_000
+"""Pictures of a page; beyond it a contest shows fewer examples, then none."""
+_CONDITION = re.compile(r"^(?P<metric>[^@/]+)[@/](?P<name>[A-Za-z_ ]+)[=/](?P<x>-?[\d.]+)$")
+
+
+def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]]:
+    """What the page shows of each contest."""
+    if run.contests.empty:
+        return []
+    points, measured = series.curves(store, run), series.latencies(store, run)
+    references = tables.references(run)
+    targets = time_to_target(run, points)
+    swept = _conditions(run)
+    pictures = _galleries(store, run)
+    made = []
+    for contest, facts in run.contests.iterrows():
+        own = board[board["contest"] == contest]
+        timed = {v: measured[key] for v in own["variant"] if (key := (facts["full_task"], facts["full_backbone"], v)) in measured}  # fmt: skip
+        made.append(
+            {
+                "contest": int(contest),
+                "facts": facts,
+                "task": run.facts["tasks"][facts["full_task"]],
+                "board": own.assign(target=[targets.get((contest, v)) for v in own["variant"]]),
+                "references": references[references["full_task"] == facts["full_task"]],
+                "curves": _curves(run, int(contest), points),
+                "tradeoffs": _tradeoffs(run, int(contest), own, timed),
+                "conditions": _condition_figures(run, int(contest), swept),
+                "gallery": pictures.get(int(contest), []),
+            }
+        )
+    return made
+
+
+def time_to_target(run: Run, points: pd.DataFrame) -> dict[tuple[int, str], float]:
+    """Median seconds until a variant's validation curve reaches the baseline's last value; infinite where it never does."""
+    found: dict[tuple[int, str], float] = {}
+    points = points[points["metric"].str.startswith("validation/")]
+    for contest, own in points.groupby("contest"):
+        last = own[own["variant"] == run.baseline].sort_values("step").groupby("seed")["value"].last()
+        if last.empty:
+            continue
+        sign = 1.0 if run.contests.loc[contest, "better"] == "higher" else -1.0
+        reached = own[own["value"] * sign >= last.median() * sign]
+        first = reached.groupby(["variant", "seed"])["seconds"].min()
+        for variant, seeds in own.groupby("variant")["seed"].unique().items():
+            times = [first.get((variant, seed), np.inf) for seed in seeds]
+            found[int(contest), str(variant)] = float(np.median(times))
+    return found
+
+
+def _curves(run: Run, contest: int, points: pd.DataFrame) -> Markup | None:
+    own = points[points["contest"] == contest]
+    if own.empty:
+        return None
+    title = f"Learning curves of {run.contests.loc[contest, 'full_task']}, {run.contests.loc[contest, 'full_backbone']}"
+    return Markup(figures.inline(figures.curves(run, contest, own), title))
+
+
+def _tradeoffs(run: Run, contest: int, board: pd.DataFrame, timed: dict[str, Any]) -> Markup | None:
+    if not board[list(figures.COSTS)].notna().any(axis=None) or board["score"].isna().all():
+        return None
+    title = f"Score against costs, {run.contests.loc[contest, 'full_task']}, {run.contests.loc[contest, 'full_backbone']}"
+    return Markup(figures.inline(figures.tradeoffs(run, contest, board, timed), title))
+
+
+def _conditions(run: Run) -> pd.DataFrame:
+    """Test scores that are named after a condition, such as `mse@m=8` or `psnr/radius/0.7`."""
+    scores = run.tables.scores
+    scores = scores[scores["split"] == "test"]
+    parts = scores["metric"].drop_duplicates().map(_CONDITION.match)
+    names = scores["metric"].drop_duplicates()
+    parsed = pd.DataFrame(
+        [(name, m["metric"], m["name"], float(m["x"])) for name, m in zip(names, parts, strict=True) if m],
+        columns=["metric", "of", "condition", "x"],
+    )
+    own = run.trials.dropna(subset="contest")[["contest", "label"]].rename(columns={"label": "variant"})
+    return scores.merge(parsed, on="metric").join(own, on="trial", how="inner")
+
+
+def _condition_figures(run: Run, contest: int, swept: pd.DataFrame) -> list[Markup]:
+    own = swept[swept["contest"] == contest]
+    made = []
+    for (metric, condition), rows in own.groupby(["of", "condition"], sort=False):
+        if rows["x"].nunique() < 3:
+            continue
+        values = rows.groupby(["variant", "x"])["value"].agg(["mean", mean_interval]).reset_index()
+        values[["low", "high"]] = values["mean_interval"].tolist()
+        values = values.rename(columns={"mean": "value"})
+        figure = figures.conditions(run, values, str(metric), str(condition))
+        made.append(Markup(figures.inline(figure, f"{metric} by {condition}, contest {contest}")))
+    return made
+
+
+def _galleries(store: Store, run: Run) -> dict[int, list[dict[str, Any]]]:
+    """Galleries of one seed for each contest, within the page's budget of bytes."""
+    share = GALLERY_BYTES // max(1, len(run.contests))
+    found = {}
+    for contest in run.contests.index:
+        chosen = _shown_trials(run, int(contest))
+        samples = series.samples(store, chosen.values())
+        models = {name: samples[record] for name, record in chosen.items() if record in samples}
+        rows = gallery(models)
+        while rows and _bytes(rows) > share:
+            rows = rows[:-1]
+        found[int(contest)] = rows
+    return found
+
+
+def _shown_trials(run: Run, contest: int) -> dict[str, int]:
+    """Name -> record of the variants at the first seed where most of them ended well, and of the references there."""
+    task = run.contests.loc[contest, "full_task"]
+    trials = run.trials[(run.trials["full_task"] == task) & (run.trials["status"] == "ok")].dropna(subset="record")
+    own = trials[trials["contest"] == contest]
+    if own.empty:
+        return {}
+    seed = own.groupby("seed").size().idxmax()
+    order = {variant: i for i, variant in enumerate(run.variants)}
+    shown = own[own["seed"] == seed].sort_values("label", key=lambda labels: labels.map(order))
+    beside = trials[trials["reference"].notna() & (trials["seed"] == seed)]
+    both = pd.concat([shown, beside])
+    return {str(label): int(record) for label, record in zip(both["label"], both["record"], strict=True)}
+
+
+def _bytes(rows: list[dict[str, Any]]) -> int:
+    return sum(len(picture["drawn"]) for row in rows for cell in row["cells"] for picture in cell["pictures"])

@@ -1,0 +1,113 @@
+"""What a run found, in a few sentences, and the matrix of verdicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from harness.spec import FAILED
+from reports.tables import Run
+from reports.text import interval, number, plural, signed
+
+GLYPHS = {"better": "▲", "tied": "=", "worse": "▼", "inconclusive": "?", "none": "·"}
+
+
+def findings(run: Run, judged: pd.DataFrame, aggregate: pd.DataFrame) -> list[str]:
+    """A few sentences that say what was found, the most important first."""
+    statuses = run.trials["status"]
+    ended = int((statuses == "ok").sum())
+    if not len(statuses):
+        return ["Nothing was planned, so nothing was found."]
+    if not ended:
+        return [f"No trial ended well: all {plural(len(statuses), 'trial')} failed or were not run. See Failures."]
+    return [sentence for sentence in (_leader(run, aggregate), *_standings(run, judged), _doubt(run, judged)) if sentence]
+
+
+def _leader(run: Run, aggregate: pd.DataFrame) -> str:
+    ranked = aggregate[aggregate["complete"]]
+    if len(ranked) < 2:
+        return ""
+    first, second = ranked.iloc[0], ranked.iloc[1]
+    over = plural(int(first["of"]), "contest")
+    told = f"{first.variant} has the highest normalized score, {number(first.iqm, 2)} {interval(first.low, first.high, 2)}"
+    if first.low != first.low:
+        return f"{told.strip()} over {over}, from one seed: nothing can be said about how sure that is."
+    sure = "clear of" if first.low > second.high else "not clear of"
+    return f"{told} over {over}, {sure} {second.variant} with {number(second.iqm, 2)} {interval(second.low, second.high, 2)}."
+
+
+def _standings(run: Run, judged: pd.DataFrame) -> list[str]:
+    """Who is better and who is worse than the baseline, and where most clearly."""
+    sentences = []
+    for verdict in ("better", "worse"):
+        won = judged[judged["verdict"] == verdict]
+        counts = won["variant"].value_counts()
+        if len(counts):
+            named = ", ".join(f"{variant} in {count}" for variant, count in counts.head(4).items())
+            more = f" and {plural(len(counts) - 4, 'other')}" if len(counts) > 4 else ""
+            sentences.append(f"{verdict.capitalize()} than {run.baseline}: {named}{more} of {judged['contest'].nunique()} contests.")  # fmt: skip
+    return sentences
+
+
+def _doubt(run: Run, judged: pd.DataFrame) -> str:
+    if not len(judged):
+        return "There is nothing to compare: the run holds no variant beside its baseline."
+    if (judged["verdict"] == "none").all():
+        return "One seed gives no interval and no verdict; run more seeds."
+    open_ones = judged[judged["verdict"] == "inconclusive"]
+    if open_ones.empty:
+        return ""
+    return f"{len(open_ones)} of {len(judged)} comparisons are still open; each cell says how many more seeds would close it."
+
+
+def matrix(run: Run, judged: pd.DataFrame, board: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row per contest, one cell per variant: its score and the verdict against the baseline."""
+    verdicts = {(row.contest, row.variant): row for row in judged.itertuples()}
+    scores = {(row.contest, row.variant): row for row in board.itertuples()}
+    rows = []
+    for contest, facts in run.contests.iterrows():
+        cells = [_cell(run, scores.get((contest, v)), verdicts.get((contest, v)), v, facts) for v in run.variants]
+        best = [cell["score"] for cell in cells if cell["score"] == cell["score"]]
+        top = (max(best) if facts["better"] == "higher" else min(best)) if best else None
+        for cell in cells:
+            cell["best"] = top is not None and cell["score"] == top
+        rows.append({"contest": contest, "facts": facts, "cells": cells})
+    return rows
+
+
+def _cell(run: Run, row: Any, verdict: Any, variant: str, facts: pd.Series[Any]) -> dict[str, Any]:
+    missing = float("nan")
+    if row is None:
+        return {"variant": variant, "kind": "absent", "score": missing, "told": "not in this contest", "note": ""}
+    cell = {"variant": variant, "score": row.score, "failed": int(row.failed), "seeds": int(row.seeds)}
+    if not row.seeds:
+        return cell | {"kind": "failed", "told": f"all {row.failed} seeds failed" if row.failed else "not run", "note": "failed" if row.failed else "not run"}  # fmt: skip
+    about = f"{facts['metric']} {number(row.score)} {interval(row.low, row.high)} over {plural(int(row.seeds), 'seed')}"
+    if row.failed:
+        about += f", {row.failed} failed"
+    if variant == run.baseline:
+        return cell | {"kind": "baseline", "told": about, "note": "baseline"}
+    if verdict is None:
+        return cell | {"kind": "none", "told": f"{about}; the baseline is not in this contest", "note": ""}
+    return cell | {"kind": verdict.verdict, "told": f"{about}; {_why(verdict)}", "note": note(verdict)}
+
+
+def note(verdict: Any) -> str:
+    """The line under a score: the verdict in words."""
+    if verdict.verdict != "inconclusive":
+        return "" if verdict.verdict == "none" else str(verdict.verdict)
+    return f"{int(verdict.more_seeds)} more" if verdict.more_seeds == verdict.more_seeds and verdict.more_seeds else "> 200 more"
+
+
+def _why(verdict: Any) -> str:
+    difference = f"difference {signed(verdict.mean)} {interval(verdict.low, verdict.high)} from {verdict.pairs} pairs"
+    if verdict.verdict == "inconclusive":
+        return f"{difference}: inconclusive; smallest detectable effect {number(verdict.detectable)}"
+    return f"{difference}: {verdict.verdict}" if verdict.verdict != "none" else "one pair: no verdict"
+
+
+def failed_share(run: Run) -> dict[str, int]:
+    """How many trials of each variant failed."""
+    bad = run.trials[run.trials["status"].isin(FAILED)]
+    return {str(label): int(count) for label, count in bad.groupby("label").size().items()}

@@ -1,0 +1,142 @@
+"""Galleries: what went in, what was true, what each variant made of it, at the same crop and on the same scale."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+Array = np.ndarray[Any, Any]
+Found = tuple[str, str, str, Array]
+"""group, role, kind, array of a stored sample."""
+
+SHARED = ("input", "truth")
+MOST_GROUPS = 4
+
+
+def gallery(samples: Mapping[str, Iterable[Found]], most_groups: int = MOST_GROUPS) -> list[dict[str, Any]]:
+    """Arrange the samples of named models: one row per group, one column per input, truth and model.
+
+    A row is `{"group", "cells": [{"name", "role", "pictures"}]}`; the pictures of a model stand under one another.
+    """
+    by_group: dict[str, dict[str, list[Found]]] = {}
+    for name, found in samples.items():
+        for sample in found:
+            by_group.setdefault(sample[0], {}).setdefault(name, []).append(sample)
+    return [_row(group, models) for group, models in list(by_group.items())[:most_groups]]
+
+
+def _row(group: str, models: dict[str, list[Found]]) -> dict[str, Any]:
+    everything = [sample for found in models.values() for sample in found]
+    shared = {role: sample for sample in everything if (role := sample[1]) in SHARED}
+    backdrop = next((s[3] for s in shared.values() if s[2] in ("image", "heatmap")), None)
+    truth = shared["truth"][3] if "truth" in shared and shared["truth"][2] == "points" else None
+    scales = _scales(everything)
+    cells = [
+        {"name": role, "variant": "", "pictures": [_cell(shared[role], scales, backdrop, None)]}
+        for role in SHARED
+        if role in shared
+    ]
+    for name, found in models.items():
+        own = [_cell(sample, scales, backdrop, truth) for sample in found if sample[1] not in SHARED]
+        if own:
+            cells.append({"name": name, "variant": name, "pictures": own})
+    return {"group": group, "cells": cells}
+
+
+def _scales(found: Iterable[Found]) -> dict[str, tuple[float, float]]:
+    """The range of each role that is drawn by color or height, over all models; truth and prediction share theirs."""
+    scales: dict[str, tuple[float, float]] = {}
+    for _, role, kind, array in found:
+        finite = array[np.isfinite(array)] if kind != "line" else _heights(array)
+        if kind in ("heatmap", "line") and len(finite):
+            key = role if kind == "heatmap" and role != "truth" else kind
+            low, high = scales.get(key, (np.inf, -np.inf))
+            scales[key] = (min(low, float(finite.min())), max(high, float(finite.max())))
+    return scales
+
+
+def _cell(sample: Found, scales: dict[str, tuple[float, float]], backdrop: Array | None, truth: Array | None) -> dict[str, Any]:  # fmt: skip
+    _, role, kind, array = sample
+    if kind == "points":
+        drawn = _points(array, backdrop, truth)
+    elif kind == "line":
+        drawn = _line(array, scales.get("line", (0.0, 1.0)))
+    elif kind == "heatmap":
+        drawn = _picture(_colors(array, scales.get(role, _range(array))), role)
+    else:
+        drawn = _picture(_pixels(array), role)
+    return {"role": role, "drawn": drawn}
+
+
+def _range(array: Array) -> tuple[float, float]:
+    finite = array[np.isfinite(array)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+
+
+def _pixels(array: Array) -> Array:
+    """(H, W) or (H, W, 3) in 0..1 -> bytes; what is no number becomes black."""
+    return np.asarray(np.clip(np.nan_to_num(np.atleast_2d(array)), 0, 1) * 255 + 0.5, dtype=np.uint8)
+
+
+def _colors(array: Array, scale: tuple[float, float]) -> Array:
+    low, high = scale
+    unit = (np.nan_to_num(np.atleast_2d(array), nan=low) - low) / max(high - low, 1e-12)
+    return np.asarray(mpl.colormaps["magma"](np.clip(unit, 0, 1), bytes=True)[..., :3])
+
+
+def _picture(pixels: Array, name: str) -> Markup:
+    return Markup('<img src="{}" alt="{}" width="96">').format(data_uri(pixels), name)
+
+
+def data_uri(pixels: Array) -> str:
+    """Bytes (H, W) or (H, W, 3) as a picture inside a page: exact where small, else compressed with no visible loss."""
+    stream = io.BytesIO()
+    exact = pixels.shape[0] * pixels.shape[1] <= 32 * 32
+    Image.fromarray(pixels).save(stream, "WEBP", lossless=exact, quality=85, method=4)
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _points(array: Array, backdrop: Array | None, truth: Array | None) -> Markup:
+    """Points (n, 2), x and y [px], over the input; the truth as rings under a prediction."""
+    height, width = backdrop.shape[:2] if backdrop is not None else (np.nanmax(array) + 1,) * 2
+    size = max(height, width) / 24
+    under = Markup("")
+    if backdrop is not None:
+        under = Markup('<image href="{}" x="-.5" y="-.5" width="{}" height="{}" style="opacity:.55"/>').format(
+            data_uri(_pixels(backdrop)), width, height
+        )
+    rings = _dots(truth, size * 1.7, "ring") if truth is not None else Markup("")
+    dots = _dots(array, size, "dot")
+    return Markup('<svg class="points" viewBox="-.5 -.5 {} {}" width="96" role="img">{}{}{}</svg>').format(
+        width, height, under, rings, dots
+    )
+
+
+def _dots(array: Array, size: float, name: str) -> Markup:
+    dot = Markup('<circle class="{}" cx="{:.2f}" cy="{:.2f}" r="{:.2f}"/>')
+    finite = array.reshape(-1, 2)[np.isfinite(array.reshape(-1, 2)).all(axis=1)]
+    return Markup("").join(dot.format(name, float(x), float(y), size) for x, y in finite[:500])
+
+
+def _heights(array: Array) -> Array:
+    heights = array[1] if array.ndim == 2 else array
+    return np.asarray(heights[np.isfinite(heights)])
+
+
+def _line(array: Array, scale: tuple[float, float]) -> Markup:
+    """A line (n,) or (2, n) as x and y."""
+    x, y = array if array.ndim == 2 else (np.arange(len(array)), array)
+    every = np.unique(np.linspace(0, max(len(x) - 1, 0), min(len(x), 200)).astype(int))
+    low, high = scale
+    across = (x[every] - x.min()) / max(float(np.ptp(x)), 1e-12) * 96
+    up = 62 - (np.nan_to_num(y[every], nan=low) - low) / max(high - low, 1e-12) * 60
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, up, strict=True))
+    told = Markup('<svg class="line" viewBox="0 0 96 64" width="96" role="img"><polyline points="{}"/></svg>')
+    return told.format(path)

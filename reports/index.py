@@ -1,0 +1,32 @@
+"""The index page over all runs of a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import summarize
+from harness.spec import FAILED
+from harness.store import Store
+from reports.rendering import environment
+
+
+def write_index(store: Store, out: Path) -> Path:
+    """Write `out/index.html`: every run, newest first, with a link to its page where that exists."""
+    listed = summarize.runs(store).iloc[::-1]
+    statuses = [status for status in ("ok", *FAILED, "skipped") if status in listed]
+    rows = [
+        {
+            "run": row["run"],
+            "page": (out / f"{row['run']}.html").is_file(),
+            "profile": row["profile"],
+            "started": row["started"],
+            "finished": row["finished"],
+            "commit": row["commit"] or "",
+            "command": row["command"],
+            "counts": {status: int(row[status]) for status in statuses if row[status] == row[status] and row[status]},
+        }
+        for row in listed.to_dict("records")
+    ]
+    path = out / "index.html"
+    path.write_text(environment().get_template("index.html.j2").render(rows=rows), encoding="utf-8")
+    return path

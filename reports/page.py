@@ -1,0 +1,130 @@
+"""Write the page of a run: one HTML file that needs no network, and the index over all runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from harness.spec import UsageError
+from harness.store import Store
+from reports import contests, figures, findings, index, rendering, tables, variants
+from reports.tables import Run
+
+
+def write_report(store: Store, run: str, out: Path) -> Path:
+    """Write `out/RUN.html` and the index beside it; return the page's path. Raise UsageError if that fails."""
+    path = out / f"{run}.html"
+    html = render(store, tables.load(run, store=store))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(html, encoding="utf-8")
+        index.write_index(store, out)
+    except OSError as error:
+        raise UsageError(f"report {str(path)!r} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def render(store: Store, run: Run) -> str:
+    """The page of a run as HTML."""
+    judged, board = tables.verdicts(run), tables.leaderboard(run)
+    aggregate = tables.aggregate(run)
+    template = rendering.environment().get_template("page.html.j2")
+    return template.render(
+        run=run,
+        facts=run.facts,
+        found=findings.findings(run, judged, aggregate),
+        coverage=tables.coverage(run),
+        matrix=findings.matrix(run, judged, board),
+        aggregate=aggregate,
+        profile=_profile(run),
+        colors={variant: run.variants.index(variant) % len(figures.PALETTE) for variant in run.variants},
+        contests=contests.sections(store, run, board),
+        cards=variants.cards(run, board, judged),
+        failures=tables.failures(run),
+        environment=tables.environment(run),
+        family=len(judged),
+        infinity=float("inf"),
+        data=Markup(embedded(run, board)),
+    )
+
+
+def embedded(run: Run, board: pd.DataFrame) -> str:
+    """What the page's script works on, as JSON that cannot end its script element."""
+    merits = tables.merit_table(run)
+    pairs: dict[str, dict[str, dict[str, float]]] = {}
+    for (contest, variant), row in merits.iterrows():  # type: ignore[misc]
+        pairs.setdefault(str(int(contest)), {})[str(variant)] = {
+            str(int(seed)): _short(value) for seed, value in row.dropna().items()
+        }
+    facts = {
+        str(contest): {
+            "suite": row.suite, "task": row.full_task, "backbone": row.full_backbone, "steps": int(row.steps_planned),
+            "metric": row.metric, "unit": row.unit, "margin": row.margin, "better": row.better,
+        }
+        for contest, row in run.contests.iterrows()
+    }  # fmt: skip
+    data = {
+        "variants": run.variants,
+        "baseline": run.baseline,
+        "contests": facts,
+        "merits": pairs,
+        "improvements": _improvements(run),
+        "board": _board(board),
+        "trials": _trials(run),
+    }
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _improvements(run: Run) -> dict[str, dict[str, list[float | None]]]:
+    """Baseline -> variant -> probability of improvement and its interval; for every baseline where they are few."""
+    baselines = run.variants if len(run.variants) <= 16 else [run.baseline]
+    frame = tables.improvements(run, tables.normalized_strata(run), baselines)
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for row in frame.itertuples():
+        numbers = (row.improvement, row.improvement_low, row.improvement_high)
+        found.setdefault(str(row.baseline), {})[str(row.variant)] = [_short(value) for value in numbers]
+    return found
+
+
+def _board(board: pd.DataFrame) -> dict[str, dict[str, list[float | None]]]:
+    """Contest -> variant -> what is told when a mark is pointed at."""
+    told = ["score", "low", "high", "seeds", "failed", *tables.COSTS]
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for row in board[["contest", "variant", *told]].astype(object).itertuples(index=False):
+        found.setdefault(str(int(row.contest)), {})[str(row.variant)] = [_short(value) for value in row[2:]]
+    return found
+
+
+def _trials(run: Run) -> dict[str, Any]:
+    """The table of all trials by columns; text as numbers of a list of words."""
+    frame = run.trials
+    words: dict[str, list[str]] = {}
+    columns: dict[str, list[Any]] = {}
+    for name in ("suite", "full_task", "full_backbone", "label", "status", "error"):
+        codes, labels = pd.factorize(frame[name].fillna("").astype(str))
+        columns[name], words[name] = codes.tolist(), list(labels)
+    columns["contest"] = [None if pd.isna(value) else int(value) for value in frame["contest"]]
+    columns["seed"] = [int(seed) for seed in frame["seed"]]
+    columns["converged"] = [None if pd.isna(value) else int(value) for value in frame["converged"]]
+    for name in ("score", "normalized", "seconds"):
+        columns[name] = [_short(value) for value in frame[name]]
+    return {"columns": columns, "words": words}
+
+
+def _short(value: Any) -> Any:
+    """A number with six digits, null where it is missing or no number."""
+    if pd.isna(value) or not np.isfinite(value):
+        return None
+    short = float(f"{float(value):.6g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+
+
+def _profile(run: Run) -> Markup | None:
+    if not tables.normalized_strata(run):
+        return None
+    return Markup(figures.inline(figures.profiles(run), "Performance profile"))
