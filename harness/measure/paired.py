@@ -15,7 +15,7 @@ import numpy as np
 
 from harness import statistics
 from harness.measure import noise
-from harness.measure.clock import Clock, cpu_clock
+from harness.measure.clock import Clock, CpuClock
 from harness.measure.subject import Step
 
 TURNS = 30
@@ -26,8 +26,8 @@ MIN_TURNS = 6
 """Below six pairs no interval of 95 % exists for a median."""
 
 _MAX_TURNS = 400
-_SAMPLE_SECONDS = 1e-4  # one sample lasts at least so long, so that reading the clock is less than a thousandth of it
-_STABLE = 0.05
+_SAMPLE_SECONDS = 5e-4  # one sample lasts at least so long, so that reading the clocks is a hundredth of it
+_STABLE = 0.10
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,15 @@ class Ratio:
 
 def paired_ratio(
     candidate: Step, baseline: Step, *, turns: int = TURNS,
-    seconds: float | None = None, generator: np.random.Generator, clock: Clock = cpu_clock,
+    seconds: float | None = None, generator: np.random.Generator, clock: Clock | None = None,
 ) -> Ratio:  # fmt: skip
     """Time two functions in turns, in random order within each pair, and return the ratio of their durations.
 
     Takes `turns` pairs, or as many as fit into `seconds` (at least six) where that is given. A turn during which the
-    scheduler took the processor away is taken again, unless too few turns go undisturbed.
+    scheduler took the processor away is taken again, unless too few go undisturbed. `clock` is that of the processor
+    by default.
     """
+    clock = clock or CpuClock()
     warm_up = _warm_up((candidate, baseline), clock, WARM_UP if seconds is None else seconds)
     calls = [math.ceil(_SAMPLE_SECONDS / max(fastest, 1e-9)) for fastest in warm_up.fastest]
     before, start = noise.snapshot(), time.perf_counter()
@@ -85,7 +87,7 @@ class _WarmUp:
 
 
 def _warm_up(sides: tuple[Step, Step], clock: Clock, seconds: float) -> _WarmUp:
-    """Call both sides until the last three durations of each are within 5 % of the three before, or time is up."""
+    """Call both sides until the last three durations of each are within 10 % of the three before, or time is up."""
     start, history = time.perf_counter(), np.empty((0, 2))
     while True:
         history = np.vstack([history, [clock(side, 1) for side in sides]])
@@ -124,7 +126,9 @@ class _Turns:
         return np.array(self.clean if enough else self.clean + self.interrupted)
 
 
-def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp, calls: list[int], passed: float) -> Ratio:
+def _summarize(
+    turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp, calls: list[int], passed: float
+) -> Ratio:
     candidate, baseline = turns.kept.T
     ratios = candidate / baseline
     low, high = statistics.median_interval(ratios)

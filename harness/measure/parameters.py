@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from harness import registry
 from harness.measure.subject import subject
 from harness.spec import CostJob
 
@@ -15,7 +16,13 @@ def measure_parameters(job: CostJob, seconds: float = 0.0) -> dict[str, Any]:
     """Count trainable parameters over all models of a job; `seconds` is not needed, since nothing is timed."""
     models = subject(job).models
     total = count(models.values())
-    return {"parameters": total["trainable"], "details": total | {"models": {n: count([m]) for n, m in models.items()}}}
+    each = {name: count([model]) for name, model in models.items()}
+    return {"parameters": total["trainable"], "details": total | {"models": each, "options": options(job)}}
+
+
+def options(job: CostJob) -> dict[str, Any]:
+    """All options of a job's task and backbone, defaults among them: the axes along which costs grow."""
+    return registry.select("backbone", job.backbone).all_options | registry.select("task", job.task).all_options
 
 
 def count(models: Iterable[nn.Module]) -> dict[str, int]:

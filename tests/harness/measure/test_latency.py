@@ -66,6 +66,24 @@ def test_the_plain_convolution_is_timed_against_itself():
     assert len(part["latencies"]["forward"]) >= 6
 
 
+def test_time_spent_waiting_for_a_processor_is_taken_off(tmp_path):
+    table = tmp_path / "schedstat"
+    table.write_bytes(b"100 7000000 3\n")
+    timer = clock.CpuClock(table)
+
+    def interrupted():
+        time.sleep(0.02)
+        table.write_bytes(b"200 17000000 4\n")  # 10 ms more in the queue
+
+    start = time.perf_counter()
+    found = timer(interrupted, 1)
+    assert 0.01 <= found < time.perf_counter() - start - 0.01 + 1e-9
+
+
+def test_a_kernel_that_keeps_no_waiting_times_takes_nothing_off(tmp_path):
+    assert clock.CpuClock(tmp_path / "missing")(lambda: time.sleep(0.002), 1) >= 0.002
+
+
 def test_backends_differ_with_the_shape():
     small, large = (
         backends(subject(CostJob(f"copy[batch={n}, channels={c}, size=16]", "stack", "conv")))
@@ -174,7 +192,7 @@ def test_a_cold_clock_overwrites_twice_the_cache_before_each_call_and_does_not_t
 def test_the_clocks_of_a_gpu_are_two_metrics(monkeypatch):
     monkeypatch.setattr(clock, "CudaClock", lambda device, cold=False: "cold" if cold else "hot")
     assert clock.clocks_of("cuda:0") == {"": "hot", "_cold": "cold"}
-    assert clock.clocks_of("cpu") == {"": clock.cpu_clock}
+    assert isinstance(clock.clocks_of("cpu")[""], clock.CpuClock)
 
 
 def test_a_captured_step_is_warmed_up_three_times_and_then_only_replayed():
