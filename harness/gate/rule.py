@@ -25,7 +25,7 @@ NAMES = ("open", "pass", "improved", "regressed", "inconclusive")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What counts as slower: a change surely below `slower` passes; a median above `least`, surely above 0, regressed."""
+    """What counts as slower: surely below `slower` passes; surely above 0, with a median above `least`, regressed."""
 
     slower: float = 0.05
     least: float = 0.025
@@ -64,10 +64,16 @@ def final_look(ratios: Array, limits: Thresholds, comparisons: int) -> NDArray[n
     REGRESSED and IMPROVED hold for all comparisons together at `alpha`, by Holm.
     """
     least, middle = math.log1p(limits.least), np.median(ratios, axis=-1)
-    slower = (statistics.holm(p_value(ratios), comparisons) <= limits.alpha) & (middle > least)
-    faster = (statistics.holm(p_value(-ratios), comparisons) <= limits.alpha) & (middle < -least)
+    slower = (_adjusted(p_value(ratios), comparisons) <= limits.alpha) & (middle > least)
+    faster = (_adjusted(p_value(-ratios), comparisons) <= limits.alpha) & (middle < -least)
     small = bound(ratios, limits.pass_alpha) < math.log1p(limits.slower)
     return np.select([slower, faster, small], [REGRESSED, IMPROVED, PASS], INCONCLUSIVE).astype(np.int8)
+
+
+def _adjusted(p: Array, comparisons: int) -> Array:
+    """P values (..., m) adjusted for a family of `comparisons`."""
+    absent = np.ones((*p.shape[:-1], comparisons - p.shape[-1]))
+    return np.apply_along_axis(statistics.holm, -1, np.concatenate([p, absent], axis=-1))[..., : p.shape[-1]]
 
 
 def decide(ratios: Array, limits: Thresholds) -> NDArray[np.int8]:

@@ -1,0 +1,204 @@
+"""Is a layer less accurate? The trials of a profile on both sides with the same seeds, compared seed by seed.
+
+Both sides write into one store, so trials whose sources are equal are answered by one record. A loss counts from the
+margin on that a metric declares (non-inferiority): regressed only if the whole interval lies beyond it.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from harness import statistics, summarize
+from harness.gate import probe
+from harness.gate.findings import Finding, Verdict
+from harness.gate.settings import Settings
+from harness.gate.sides import Tree, end
+from harness.spec import Metric, UsageError
+from harness.store import Store
+
+FEWEST = 5
+"""Fewer pairs of seeds decide nothing."""
+
+LEVEL = 0.05
+_CELL = ["task", "task_options", "backbone", "backbone_options", "label"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What pairs of seeds say of one metric, positive where the candidate is better [unit of the metric]."""
+
+    values: np.ndarray[Any, Any]
+    margin: float
+
+    @property
+    def mean(self) -> float:
+        """The mean difference."""
+        return float(self.values.mean())
+
+    @property
+    def error(self) -> float:
+        """Its standard error; seeds count as at least a quarter of the margin apart, however well they agree."""
+        return max(float(self.values.std(ddof=1)), self.margin / 4) / math.sqrt(len(self.values))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % t interval of the mean."""
+        half = float(stats.t.ppf(1 - LEVEL / 2, len(self.values) - 1)) * self.error
+        return self.mean - half, self.mean + half
+
+    @property
+    def p_worse(self) -> float:
+        """P of a mean this low, if the loss were no more than the margin."""
+        return float(stats.t.cdf((self.mean + self.margin) / self.error, len(self.values) - 1))
+
+
+def judge(differences: Sequence[Difference]) -> list[Verdict]:
+    """Verdicts of comparisons that are looked at together; fewer than five pairs are inconclusive."""
+    enough = [difference for difference in differences if len(difference.values) >= FEWEST]
+    adjusted = dict(zip(map(id, enough), statistics.holm([d.p_worse for d in enough]), strict=True))
+    return [_verdict(d, float(adjusted.get(id(d), 1.0))) for d in differences]
+
+
+def _verdict(difference: Difference, p: float) -> Verdict:
+    if len(difference.values) < FEWEST:
+        return "inconclusive"
+    low, _ = difference.interval
+    if p <= LEVEL:
+        return "regressed"
+    if low > difference.margin:
+        return "improved"
+    return "pass" if low > -difference.margin else "inconclusive"
+
+
+def changed(base: Sequence[Mapping[str, Any]], candidate: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """The variants and the base names of the tasks among whose trials any depends on something else on each side."""
+    before = {_trial(trial): trial["digest"] for trial in base}
+    other = [trial for trial in candidate if before.get(_trial(trial)) != trial["digest"]]
+    tasks = {trial["task"].partition("[")[0] for trial in other}
+    return sorted({trial["variant"] for trial in other}), sorted(tasks)
+
+
+def check_seeds(trials: Sequence[Mapping[str, Any]], profile: str) -> None:
+    """Raise UsageError if a profile has too few seeds for any verdict."""
+    seeds: dict[tuple[Any, ...], int] = {}
+    for trial in trials:
+        cell = _trial(trial)[:-1]
+        seeds[cell] = seeds.get(cell, 0) + 1
+    if seeds and max(seeds.values()) < FEWEST:
+        raise UsageError(
+            f"profile {profile!r} has {max(seeds.values())} seeds; fewer than {FEWEST} pairs of seeds decide nothing, "
+            "so the accuracy of no layer could pass or regress"
+        )
+
+
+def _trial(trial: Mapping[str, Any]) -> tuple[Any, ...]:
+    return trial["task"], trial["backbone"], trial["variant"], trial["seed"]
+
+
+def run_trials(tree: Tree, profile: Path, choice: Sequence[str], plugins: Sequence[str], store: str) -> str:
+    """Run a profile's trials with the code of a tree, into a store; return why that did not work, or nothing."""
+    command = [
+        *(sys.executable, "-m", "harness", "run", str(profile), "--device", "cpu", *choice),
+        *(["--plugin", *plugins] if plugins else []),
+        *("--store", store, "--out", str(tree.scratch / f"out-{tree.name}")),
+    ]
+    log = tree.scratch / f"trials-{tree.name}.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            command, cwd=tree.folder, env=tree.environment, start_new_session=True, preexec_fn=probe.end_with_parent,
+            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            code = process.wait()
+        finally:
+            end(process)
+    said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return "" if code in (0, 5) else f"exited with code {code}: {said[-1][:300] if said else 'it said nothing'}"
+
+
+def compare(store: Store, runs: tuple[str, str], settings: Settings) -> list[Finding]:
+    """Findings over two runs: one row per cell and metric, in the order of the profile."""
+    base, candidate = (_scores(store, run) for run in runs)
+    metrics = _metrics(store, runs[1])
+    rows: list[tuple[str, Metric, Difference, pd.DataFrame]] = []
+    findings: list[Finding] = []
+    for cell, paired in _paired(base, candidate):
+        findings += _failures(cell, paired)
+        for metric in metrics[_task(paired)]:
+            both = paired.dropna(subset=[f"{metric.name}_base", f"{metric.name}_candidate"])
+            sign = 1.0 if metric.better == "higher" else -1.0
+            values = sign * (both[f"{metric.name}_candidate"] - both[f"{metric.name}_base"]).to_numpy(float)
+            margin = settings.margins.get(metric.name, metric.margin)
+            if len(values):
+                rows.append((cell, metric, Difference(values, margin), both))
+    verdicts = judge([difference for _, _, difference, _ in rows])
+    return findings + [_finding(*row, verdict) for row, verdict in zip(rows, verdicts, strict=True)]
+
+
+def _finding(cell: str, metric: Metric, difference: Difference, both: pd.DataFrame, verdict: Verdict) -> Finding:
+    sign = 1.0 if metric.better == "higher" else -1.0
+    low, high = difference.interval if len(difference.values) > 1 else (math.nan, math.nan)
+    low, high = sorted((sign * low, sign * high))
+    base, candidate = (float(both[f"{metric.name}_{side}"].mean()) for side in ("base", "candidate"))
+    note = f"{len(difference.values)} seeds, margin {difference.margin:g}"
+    pairs = tuple(sign * float(value) for value in difference.values)
+    change = sign * difference.mean
+    return Finding(cell, "accuracy", metric.name, verdict, base, candidate, change, low, high, metric.unit, note, pairs)
+
+
+def _failures(cell: str, paired: pd.DataFrame) -> list[Finding]:
+    """A finding where trials fail on the candidate side that end well on the base side."""
+    well = paired["status_base"] == "ok"
+    lost = int((well & (paired["status_candidate"] != "ok")).sum())
+    won = int((~well & (paired["status_candidate"] == "ok")).sum())
+    if not lost:
+        return []
+    sure = stats.binomtest(lost, lost + won, alternative="greater").pvalue <= LEVEL
+    reason = str(paired.loc[well & (paired["status_candidate"] != "ok"), "error_candidate"].iloc[0])[:200]
+    base, candidate = (int((paired[f"status_{side}"] != "ok").sum()) for side in ("base", "candidate"))
+    verdict: Verdict = "regressed" if sure else "inconclusive"
+    note = f"{lost} of {len(paired)} trials fail that ended well: {reason}"
+    return [Finding(cell, "accuracy", "failed trials", verdict, base, candidate, lost - won, note=note)]
+
+
+def _scores(store: Store, run: str) -> pd.DataFrame:
+    """The variants' trials of a run with one column per metric of the test split."""
+    tables = summarize.tables(store, run)
+    test = tables.scores[tables.scores["split"] == "test"]
+    wide = test.pivot(index="trial", columns="metric", values="value")
+    trials = tables.trials[tables.trials["variant"].notna()]
+    return trials[[*_CELL, "seed", "status", "error"]].join(wide)
+
+
+def _paired(base: pd.DataFrame, candidate: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Name of a cell, and both sides' trials of it side by side, one row per seed."""
+    metrics = (set(base.columns) | set(candidate.columns)) - {*_CELL, "seed"}
+    base, candidate = (side.reindex(columns=[*_CELL, "seed", *sorted(metrics)]) for side in (base, candidate))
+    both = base.merge(candidate, on=[*_CELL, "seed"], suffixes=("_base", "_candidate"))
+    named = both.groupby(_CELL, sort=False, dropna=False)
+    return [(_name(group.iloc[0]), group) for _, group in named]
+
+
+def _name(row: Any) -> str:
+    backbone = f"{row.backbone}[{row.backbone_options}]" if row.backbone_options else row.backbone
+    return f"{row.label} in {backbone} on {row.task}" + (f"[{row.task_options}]" if row.task_options else "")
+
+
+def _task(paired: pd.DataFrame) -> str:
+    name, options = paired["task"].iloc[0], paired["task_options"].iloc[0]
+    return f"{name}[{options}]" if options else str(name)
+
+
+def _metrics(store: Store, run: str) -> dict[str, list[Metric]]:
+    tasks = summarize.run_facts(store, run)["tasks"]
+    return {task: [Metric(**metric) for metric in facts["metrics"]] for task, facts in tasks.items()}
