@@ -1,0 +1,41 @@
+"""The generator of the CoordConv paper: a vector tiled over the canvas, then 1x1 layers that only position tells apart.
+
+Liu et al., "An intriguing failing of convolutional neural networks and the CoordConv solution", 2018, arXiv 1807.03247:
+444,931 parameters with CoordConv first and 256 latents, against 6,413,315 of `dcgan[kernel=5]`.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from torch import nn
+
+from harness.registry import backbone
+from harness.spec import LayerFactory
+from tasks._backbones.dcgan import Player, critic, plain
+from tasks._backbones.placement import Placed, Where
+from tasks._backbones.shapes import Tile
+from tasks._backbones.width import scaled
+
+WIDTHS, KERNELS = (512, 256, 256, 128, 64, 64, 64), (1, 1, 1, 1, 1, 3, 3, 1)
+
+
+@backbone("coordgan", source="Liu et al. 2018, arXiv 1807.03247")
+def coordgan(
+    layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, width: float = 1.0,
+    player: Player = "generator", where: Where = "first",
+) -> nn.Module:  # fmt: skip
+    """Build the generator (N, F) -> (N, C, *size) in -1..1, or the 5x5 discriminator (N, C, *size) -> (N, 1).
+
+    `width` scales all channels; `player` names the network that gets the variant.
+    """
+    if len(input_shape) > 1:
+        factory = layer if player != "generator" else plain()
+        return critic(factory, input_shape, output_shape, scaled(64, width), 5, where)
+    (features,), (channels, *size) = input_shape, output_shape
+    widths = [features, *(scaled(w, width) for w in WIDTHS), channels]
+    place = Placed(layer if player != "discriminator" else plain(), where, len(KERNELS))
+    modules: list[nn.Module] = [Tile(tuple(size))]
+    for (before, after), kernel in zip(itertools.pairwise(widths), KERNELS, strict=True):
+        modules += [place(before, after, kernel, size=tuple(size)), nn.ReLU()]
+    return nn.Sequential(*modules[:-1], nn.Tanh())

@@ -1,0 +1,98 @@
+"""DCGAN: a generator that doubles the size from 4 x 4 on, and a discriminator that halves it down to 4 x 4.
+
+Radford, Metz, Chintala, "Unsupervised representation learning with deep convolutional generative adversarial
+networks", 2015, arXiv 1511.06434. With `kernel=5, width=64` and 256 latents on a canvas of 64 it is the convolutional
+GAN of Liu et al., arXiv 1807.03247. `upsample=resize` repeats pixels and convolves at stride 1: then all variants, whose
+padding and cost differ where layers are transposed, are upsampled alike.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from harness import registry
+from harness.registry import backbone
+from harness.spec import LayerFactory, UsageError
+from tasks._backbones.placement import Placed, Where, upsampling
+
+Upsample = Literal["transposed", "resize"]
+Player = Literal["both", "generator", "discriminator"]
+COARSEST = 4
+
+
+@backbone("dcgan", source="Radford et al. 2015, arXiv 1511.06434")
+def dcgan(
+    layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, width: int = 64,
+    kernel: int = 4, upsample: Upsample = "transposed", player: Player = "both", where: Where = "all",
+) -> nn.Module:  # fmt: skip
+    """Build the generator (N, F) -> (N, C, *size) in -1..1, or the discriminator (N, C, *size) -> (N, 1).
+
+    `width` channels stand next to the image and double with each halving. `player` names the network that gets the
+    variant, the other one gets plain convolutions. Raises UsageError for a canvas that is no power of two from 8 on.
+    """
+    if len(input_shape) > 1:
+        return critic(layer if player != "generator" else plain(), input_shape, output_shape, width, kernel, where)
+    painter = layer if player != "discriminator" else plain()
+    return nn.Sequential(*grow(painter, input_shape, output_shape, width, kernel, upsample, where), nn.Tanh())
+
+
+def plain() -> LayerFactory:
+    """The layer that needs no variant."""
+    return registry.layer("conv")
+
+
+def levels(size: tuple[int, ...]) -> int:
+    """How often 4 x 4 is doubled to reach a canvas."""
+    count = (size[0] // COARSEST).bit_length() - 1
+    if count < 1 or any(n != COARSEST * 2**count for n in size):
+        raise UsageError(f"backbones of images cannot make a canvas of {size} px; valid: 8, 16, 32, 64, ...")
+    return count
+
+
+def grow(
+    layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], width: int, kernel: int,
+    upsample: Upsample, where: Where,
+) -> list[nn.Module]:  # fmt: skip
+    """The modules of a generator up to the raw image: batch norm and ReLU after all but the last layer."""
+    (features,), (channels, *size) = input_shape, output_shape
+    count = levels(tuple(size))
+    widths = [width * 2 ** (count - 1 - level) for level in range(count)] + [channels]
+    layer = Placed(layer, where, count)
+    modules: list[nn.Module] = [
+        nn.Linear(features, widths[0] * COARSEST**2),
+        nn.Unflatten(1, (widths[0], COARSEST, COARSEST)),
+    ]
+    for level in range(count):
+        modules += [nn.BatchNorm2d(widths[level]), nn.ReLU()]
+        before, coarse = widths[level], (COARSEST * 2**level,) * 2
+        modules.append(doubling(layer, before, widths[level + 1], kernel, coarse, upsample))
+    return modules
+
+
+def doubling(
+    layer: LayerFactory, before: int, after: int, kernel: int, size: tuple[int, ...], upsample: Upsample
+) -> nn.Module:
+    """(N, before, *size) -> (N, after, *(2 * size))."""
+    if upsample == "transposed":
+        return upsampling(layer, before, after, kernel, size=size)
+    doubled = tuple(2 * n for n in size)
+    return nn.Sequential(nn.Upsample(scale_factor=2), layer(before, after, kernel, size=doubled))
+
+
+def critic(
+    layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], width: int, kernel: int,
+    where: Where,
+) -> nn.Module:  # fmt: skip
+    """Layers of stride 2, batch norm on all but the first, leaky ReLU, and a linear head: (N, C, *size) -> (N, F)."""
+    (before, *size), (features,) = input_shape, output_shape
+    count = levels(tuple(size))
+    layer = Placed(layer, where, count)
+    modules: list[nn.Module] = []
+    for level in range(count):
+        after = width * 2**level
+        modules.append(layer(before, after, kernel, size=tuple(n // 2**level for n in size), stride=2))
+        modules += [nn.BatchNorm2d(after)] * (level > 0) + [nn.LeakyReLU(0.2)]
+        before = after
+    return nn.Sequential(*modules, nn.Flatten(), nn.Linear(before * COARSEST**2, features))

@@ -1,0 +1,143 @@
+"""A GAN on any source of images: two players in turn, measured at fixed steps on fixed latents and fixed features.
+
+    latents U(-1, 1) -> generator -> images in -1..1 -> discriminator -> logit of "real"
+
+Non-saturating binary cross entropy, latents as in both DCGAN and the CoordConv paper. `narrow_from` is a control of the
+measures: from that step on the real images are the same five, which makes any GAN that learns collapse.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Record, Sample
+from tasks._data.draws import epochs, generator
+from tasks._data.pictures import Pictures
+from tasks._predict import predict
+from tasks.gan_stability._collapse import fate
+from tasks.gan_stability._features import Features, projection
+from tasks.gan_stability._fidelity import coverage, fidelity, near, nearest
+from tasks.gan_stability._sheets import path, sheet
+
+METRICS = (
+    Metric("coverage", margin=0.05),
+    Metric("recall", margin=0.05),
+    Metric("precision", margin=0.05),
+    Metric("density", margin=0.1),
+    Metric("mmd", "", "lower", 0.05),
+    Metric("vendi", margin=1.0),
+    Metric("nearest_training", margin=0.05),
+)
+NARROWED_TO = 5
+_MEASURED = {"validation": 500, "test": 1000}
+_KNOWN = 1000
+"""Training images that a generated one is compared with, to see whether it is a copy."""
+_SHOWN, _WAYS = 32, 4
+
+Look = Callable[[Tensor, str], Mapping[str, float]]
+"""(images, split) -> scores of the factors that a task knows."""
+
+
+@dataclass(frozen=True)
+class Game:
+    """How the two players are trained; the defaults are DCGAN's."""
+
+    latent: int
+    batch: int
+    narrow_from: int | None = None
+    generator_rate: float = 2e-4
+    discriminator_rate: float = 2e-4
+    generator_steps: int = 1
+    adam: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"betas": (0.5, 0.999)})
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The discriminator moves first."""
+        return (
+            Phase(("discriminator",), judge, Optimizer("Adam", self.discriminator_rate, self.adam), 1, "discriminator"),
+            Phase(
+                ("generator",), fool, Optimizer("Adam", self.generator_rate, self.adam), self.generator_steps,
+                "generator",
+            ),
+        )  # fmt: skip
+
+
+def adversarial(
+    network: Network, seed: int, name: str, pictures: Pictures, game: Game, *, features: Features,
+    look: Look = lambda images, split: {},
+) -> Problem:  # fmt: skip
+    """Make the GAN of one seed; `name` is that of the task, of which data order and evaluation latents are drawn."""
+    order = epochs(pictures.count, game.batch, name, seed, "order")
+    known = pictures.first(_KNOWN)
+    project = projection(features, known)
+    real = {split: project(images[: _MEASURED[split]]) for split, images in pictures.held_out.items()}
+    fixed = {split: latents(len(real[split]), game.latent, name, split) for split in real}
+    copied = functools.cache(lambda: project(known))
+    apart = functools.cache(lambda split: nearest(real[split], copied()).mean())
+
+    def batches(step: int) -> dict[str, Tensor]:
+        chosen = order(step)
+        narrowed = game.narrow_from is not None and step >= game.narrow_from
+        return {
+            "real": pictures.take(chosen % NARROWED_TO if narrowed else chosen),
+            "latents": latents(len(chosen), game.latent, name, seed, "train", step),
+        }
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        images = predict(models["generator"], fixed[split])
+        if not images.isfinite().all():
+            return {"coverage": math.nan}
+        fake = project(images)
+        memory = (nearest(fake, copied()).mean() / apart(split)).item()
+        return fidelity(real[split], fake) | {"nearest_training": memory} | dict(look(images, split))
+
+    def conclude(record: Record) -> dict[str, float]:
+        course = [(p.step * game.batch, p.value) for p in record.curves if p.metric == "validation/coverage"]
+        died_at = record.steps * game.batch if record.status == "diverged" else None
+        if not course and died_at is None:
+            return {}
+        perfect = project(memorized(pictures, pictures.count)(fixed["validation"]))
+        return fate(course, coverage(near(real["validation"], perfect)), died_at).scores()
+
+    def snapshots(models: Models) -> Sequence[Sample]:
+        return [sheet("fixed latents", "sheet", predict(models["generator"], fixed["test"][:_SHOWN]))]
+
+    def samples(models: Models) -> Sequence[Sample]:
+        ways = predict(models["generator"], path(fixed["test"][: 2 * _WAYS]))
+        truth = sheet("fixed latents", "truth", pictures.held_out["test"][:_SHOWN])
+        return [truth, *snapshots(models), sheet("between latents", "strip", ways)]
+
+    models = {"generator": network((game.latent,), pictures.shape), "discriminator": network(pictures.shape, (1,))}
+    return Problem(
+        models, game.phases(), batches, evaluate, samples, snapshots, conclude,
+        inputs=lambda: {"generator": (batches(0)["latents"],), "discriminator": (batches(0)["real"],)},
+        data=pictures,
+    )  # fmt: skip
+
+
+def latents(count: int, dims: int, *key: object) -> Tensor:
+    """Draw latents U(-1, 1) by their key alone: (count, dims)."""
+    return 2 * torch.rand(count, dims, generator=generator(*key, "latents")) - 1
+
+
+def judge(models: Models, batch: Mapping[str, Tensor]) -> Tensor:
+    """The discriminator's loss: real images to be told from generated ones, a batch each."""
+    real, fake = batch["real"], models["generator"](batch["latents"])
+    play = models["discriminator"]
+    return functional.softplus(-play(real)).mean() + functional.softplus(play(fake)).mean()
+
+
+def fool(models: Models, batch: Mapping[str, Tensor]) -> Tensor:
+    """The generator's loss: generated images to be taken for real."""
+    return functional.softplus(-models["discriminator"](models["generator"](batch["latents"]))).mean()
+
+
+def memorized(pictures: Pictures, count: int) -> Callable[[Tensor], Tensor]:
+    """A generator that answers each latent with one of the first `count` training images."""
+    return lambda z: pictures.take(((z[:, 0].double() + 1) / 2 * count).long().clamp(0, count - 1))

@@ -1,0 +1,21 @@
+"""What a GAN's measures say of real images at the same n, and of a total collapse."""
+
+from __future__ import annotations
+
+from harness.registry import reference
+from harness.spec import Models, Problem
+from tasks.gan_stability._adversarial import NARROWED_TO, memorized
+
+GANS = ("object_gan", "hand_gan", "digit_gan", "face_gan")
+
+
+@reference(task=GANS, kind="floor")
+def five_images(problem: Problem) -> Models:
+    """Answer every latent with one of five training images: precise, dense, and collapsed."""
+    return {"generator": memorized(problem.data, NARROWED_TO)}
+
+
+@reference(task=GANS, kind="ceiling")
+def real_images(problem: Problem) -> Models:
+    """Answer every latent with some training image: real against real."""
+    return {"generator": memorized(problem.data, problem.data.count)}

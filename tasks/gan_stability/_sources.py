@@ -1,0 +1,67 @@
+"""The images that this suite generates: drawn ones of known factors, and real ones."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.spec import UsageError
+from tasks._data.digits import split_digits
+from tasks._data.draws import generator
+from tasks._data.faces import faces
+from tasks._data.hands import draw, hands
+from tasks._data.objects import objects, paint
+from tasks._data.pictures import Pictures
+
+Source = Literal["objects", "hands", "digits", "faces"]
+DRAWN, HELD_OUT = 50_000, 1000
+"""Drawn images to train on, and those of each held-out split."""
+_CANVASES = (8, 16, 32, 64, 128)
+_HELD_OUT = ("validation", "test")
+
+
+class Factors(Protocol):
+    """Known factors of many images, of which some can be chosen by their indices."""
+
+    def __getitem__(self, indices: Tensor, /) -> Self: ...
+
+
+F = TypeVar("F", bound=Factors)
+
+
+@functools.lru_cache(maxsize=2)
+def pictures(source: Source, canvas: int, folder: Path | None = None, color: bool = False) -> Pictures:
+    """The images of a source, the same for all seeds; `folder` and `color` concern faces alone.
+
+    Raises UsageError for a canvas that the backbones cannot grow.
+    """
+    if canvas not in _CANVASES:
+        raise UsageError(f"canvas={canvas} is not valid; expected one of {', '.join(map(str, _CANVASES))} [px]")
+    match source:
+        case "objects":
+            return _drawn(source, objects, functools.partial(paint, canvas=canvas))
+        case "hands":
+            return _drawn(source, hands, functools.partial(draw, canvas=canvas))
+        case "digits":
+            return Pictures.of({split: digits_of(split, canvas)[0] for split in ("train", *_HELD_OUT)})
+        case _:
+            return faces(canvas, folder, color=color)
+
+
+def digits_of(split: str, canvas: int) -> tuple[Tensor, Tensor]:
+    """Handwritten digits (n, 1, canvas, canvas) in -1..1 and their labels (n,)."""
+    images, labels = split_digits(split, "gan_stability")
+    return functional.interpolate(images[:, None], (canvas, canvas), mode="bilinear") * 2 - 1, labels
+
+
+def _drawn(source: Source, sample: Callable[[int, torch.Generator], F], show: Callable[[F], Tensor]) -> Pictures:
+    """Images of known factors, drawn when they are asked for."""
+    known = sample(DRAWN, generator(source, "train"))
+    held_out = {split: show(sample(HELD_OUT, generator(source, split))) for split in _HELD_OUT}
+    return Pictures(DRAWN, lambda chosen: show(known[chosen]), held_out)

@@ -1,0 +1,68 @@
+"""Generate handwritten digits, real images whose modes are the ten classes."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.registry import task
+from harness.spec import Metric, Network, Problem
+from tasks._data.digits import CLASSES, SIDE
+from tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from tasks.gan_stability._factors import entropy
+from tasks.gan_stability._features import Features
+from tasks.gan_stability._sources import digits_of, pictures
+
+NAME = "digit_gan"
+_PRESENT = 0.01
+"""Share of the images that a class must hold to count as a mode."""
+
+
+@task(
+    NAME,
+    suite="gan_stability",
+    metrics=(*METRICS, Metric("modes"), Metric("label_entropy", "nats")),
+    backbones=("dcgan", "coordgan"),
+)
+def digit_gan(
+    network: Network, seed: int, *, canvas: int = 16, latent: int = 64, batch: int = 64, features: Features = "pca",
+    narrow_from: int | None = None,
+) -> Problem:  # fmt: skip
+    """Play a GAN over the handwritten digits of scikit-learn."""
+    game = Game(latent, batch, narrow_from)
+    return adversarial(
+        network, seed, NAME, pictures("digits", canvas), game, features=features, look=lambda x, split: count_modes(x)
+    )
+
+
+def count_modes(images: Tensor) -> dict[str, float]:
+    """Score images (N, 1, H, W): classes that hold 1 % or more, the labels' entropy [nats], the classifier's accuracy.
+
+    The classifier is trained on the real training images alone and graded on real test images.
+    """
+    classifier, accuracy = classify()
+    labels = torch.from_numpy(classifier.predict(_pixels(images))).long()
+    shares = torch.bincount(labels, minlength=CLASSES) / len(labels)
+    return {
+        "modes": int((shares >= _PRESENT).sum()),
+        "label_entropy": entropy(labels, CLASSES),
+        "classifier_accuracy": accuracy,
+    }
+
+
+@functools.cache
+def classify() -> tuple[Any, float]:
+    """Train a support vector machine on real digits; return it with its accuracy on real test digits."""
+    from sklearn.svm import SVC  # a second of import that only digits need
+
+    (images, labels), (test, truth) = (digits_of(split, SIDE) for split in ("train", "test"))
+    classifier = SVC().fit(_pixels(images), labels.numpy())
+    return classifier, float(classifier.score(_pixels(test), truth.numpy()))
+
+
+def _pixels(images: Tensor) -> Any:
+    return functional.adaptive_avg_pool2d(images, SIDE).flatten(1).numpy()

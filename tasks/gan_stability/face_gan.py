@@ -1,0 +1,33 @@
+"""Generate real faces: the hundred that scikit-image ships, or a folder of one's own.
+
+With so few faces a generator may well learn them by heart: `nearest_training`, the distance to the nearest training
+image over that of unseen real ones, is 1 for a generator of new faces and 0 for one that copies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.registry import task
+from harness.spec import Network, Problem
+from tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from tasks.gan_stability._features import Features
+from tasks.gan_stability._sources import pictures
+
+NAME = "face_gan"
+
+
+@task(
+    NAME,
+    suite="gan_stability",
+    metrics=METRICS,
+    backbones=("dcgan", "coordgan"),
+    source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
+)
+def face_gan(
+    network: Network, seed: int, *, canvas: int = 32, latent: int = 100, batch: int = 64, features: Features = "pca",
+    folder: Path | None = None, color: bool = False, narrow_from: int | None = None,
+) -> Problem:  # fmt: skip
+    """Play a GAN over faces, mirrored ones included."""
+    game = Game(latent, batch, narrow_from)
+    return adversarial(network, seed, NAME, pictures("faces", canvas, folder, color), game, features=features)

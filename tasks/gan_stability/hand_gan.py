@@ -1,0 +1,73 @@
+"""Generate hands whose fingers can be counted: how many of them could be a hand, and of how many kinds.
+
+Claim of Hosseini, Hosseini, "GeoPos", 2024, arXiv 2401.01951, whose hands were photographs; these are drawn, so that
+finger count and pose are known.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from torch import Tensor
+
+from harness.registry import task
+from harness.spec import Metric, Network, Problem
+from tasks._data.draws import generator
+from tasks._data.hands import FINGERS, draw, hands
+from tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from tasks.gan_stability._factors import entropy
+from tasks.gan_stability._features import Features
+from tasks.gan_stability._hand_reader import hand_reader
+from tasks.gan_stability._sources import pictures
+
+NAME = "hand_gan"
+_GRADED = 1000
+
+
+@task(
+    NAME,
+    suite="gan_stability",
+    metrics=(*METRICS, Metric("valid"), Metric("finger_entropy", "nats")),
+    backbones=("dcgan", "coordgan"),
+    source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
+)
+def hand_gan(
+    network: Network, seed: int, *, canvas: int = 64, latent: int = 100, batch: int = 64, features: Features = "pca",
+    narrow_from: int | None = None,
+) -> Problem:  # fmt: skip
+    """Play a GAN over drawn hands of zero to five fingers."""
+
+    def look(images: Tensor, split: str) -> dict[str, float]:
+        return count_fingers(images) if split == "test" else {}  # the reader is trained once, for the end
+
+    game = Game(latent, batch, narrow_from)
+    return adversarial(network, seed, NAME, pictures("hands", canvas), game, features=features, look=look)
+
+
+def count_fingers(images: Tensor) -> dict[str, float]:
+    """Score images (N, 1, H, W): the share of valid hands, the entropy [nats] of their finger counts, and the reader.
+
+    `reader_accuracy` is its share of right finger counts on real hands that it reads, `reader_abstention` the share of
+    real hands that it does not read.
+    """
+    canvas = images.shape[-1]
+    reader = hand_reader(canvas)
+    valid = reader.valid(images)
+    counts = reader.read(images[valid]).count
+    accuracy, abstention = grade(canvas)
+    return {
+        "valid": valid.double().mean().item(),
+        "finger_entropy": entropy(counts, FINGERS + 1),
+        "reader_accuracy": accuracy,
+        "reader_abstention": abstention,
+    }
+
+
+@functools.lru_cache(maxsize=2)
+def grade(canvas: int) -> tuple[float, float]:
+    """The reader's accuracy on real hands that it has never seen, where it reads, and how often it abstains."""
+    known, reader = hands(_GRADED, generator("hand_reader", "test")), hand_reader(canvas)
+    images = draw(known, canvas)
+    valid = reader.valid(images)
+    right = reader.read(images[valid]).count == known.count[valid]
+    return right.double().mean().item(), 1 - valid.double().mean().item()

@@ -1,0 +1,132 @@
+"""Encode and decode images by a variational autoencoder, reconstruction and divergence scored apart.
+
+    image -> encoder -> mean, log variance -> latent -> decoder -> image;  loss = reconstruction + KL [nats per image]
+
+Kingma, Welling, "Auto-encoding variational Bayes", 2013, arXiv 1312.6114. The decoder's noise is Gaussian of fixed
+spread, so the best linear autoencoder is known in closed form: probabilistic principal components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError
+from tasks._data.draws import epochs, generator
+from tasks._predict import predict
+from tasks.gan_stability._components import principal
+from tasks.gan_stability._sheets import sheet
+from tasks.gan_stability._sources import Source, pictures
+
+NAME = "image_vae"
+_FITTED, _SHOWN = 2000, 16
+_LOG_VARIANCE = 10.0
+"""Bound of the encoder's log variance, without which a first step may overflow."""
+
+
+@task(
+    NAME,
+    suite="gan_stability",
+    metrics=(
+        Metric("loss", "nats", "lower", 1.0), Metric("reconstruction", "nats", "lower", 1.0),
+        Metric("kl", "nats", "lower", 1.0),
+    ),
+    backbones=("vae",),
+    source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
+)  # fmt: skip
+def image_vae(
+    network: Network, seed: int, *, data: Source = "digits", canvas: int = 16, latent: int = 16, batch: int = 64,
+    noise: float = 0.25, folder: Path | None = None, color: bool = False,
+) -> Problem:  # fmt: skip
+    """Train an autoencoder whose decoder adds Gaussian noise of spread `noise` to pixels in -1..1."""
+    if noise <= 0 or latent < 1:
+        raise UsageError(f"image_vae: noise={noise:g}, latent={latent}; expected more than 0 and at least 1")
+    source = pictures(data, canvas, folder, color)
+    order = epochs(source.count, batch, NAME, seed, "order")
+
+    def batches(step: int) -> dict[str, Tensor]:
+        images = source.take(order(step))
+        return {"images": images, "draws": _draws(len(images), latent, seed, "train", step)}
+
+    def terms(models: Models, images: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = split_code(models["encoder"](images))
+        decoded = models["decoder"](mean + draws * (log_variance / 2).exp())
+        return reconstruction(decoded, images, noise), divergence(mean, log_variance)
+
+    def loss(models: Models, batch: Mapping[str, Tensor]) -> Tensor:
+        apart, kl = terms(models, batch["images"], batch["draws"])
+        return apart.mean() + kl.mean()
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        images = source.held_out[split]
+        mean, log_variance = split_code(predict(models["encoder"], images))
+        latents = mean + _draws(len(images), latent, split) * (log_variance / 2).exp()
+        apart = reconstruction(predict(models["decoder"], latents), images, noise).mean().item()
+        kl = divergence(mean, log_variance).mean().item()
+        return {"loss": apart + kl, "reconstruction": apart, "kl": kl}
+
+    def samples(models: Models) -> Sequence[Sample]:
+        images = source.held_out["test"][:_SHOWN]
+        decoded = predict(models["decoder"], split_code(predict(models["encoder"], images))[0])
+        prior = predict(models["decoder"], _draws(_SHOWN, latent, "prior"))
+        return [
+            sheet("reconstructions", "truth", images), sheet("reconstructions", "decoded", decoded),
+            sheet("prior", "drawn", prior),
+        ]  # fmt: skip
+
+    models = {"encoder": network(source.shape, (2 * latent,)), "decoder": network((latent,), source.shape)}
+    return Problem(
+        models, (Phase(("encoder", "decoder"), loss, Optimizer("Adam", 1e-3)),), batches, evaluate, samples,
+        inputs=lambda: {"encoder": (batches(0)["images"],), "decoder": (batches(0)["draws"],)},
+        data=(source.first(_FITTED), latent, noise),
+    )  # fmt: skip
+
+
+def split_code(code: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and bounded log variance of a code (N, 2 latent)."""
+    mean, log_variance = code.chunk(2, dim=1)
+    return mean, log_variance.clamp(-_LOG_VARIANCE, _LOG_VARIANCE)
+
+
+def reconstruction(decoded: Tensor, images: Tensor, noise: float) -> Tensor:
+    """|decoded - image|^2 / (2 noise^2) [nats]: the negative log likelihood up to its constant, (N,)."""
+    return (decoded - images).square().flatten(1).sum(1) / (2 * noise**2)
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The KL divergence [nats] of the encoder's Gaussian from the standard normal: (N,)."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
+@reference(task=NAME, kind="floor")
+def mean_image(problem: Problem) -> Models:
+    """Say nothing about the image, and decode the mean of all."""
+    images, latent, _ = problem.data
+    return {
+        "encoder": lambda x: x.new_zeros(len(x), 2 * latent),
+        "decoder": lambda z: images.mean(0).expand(len(z), *images.shape[1:]),
+    }
+
+
+@reference(task=NAME, kind="anchor")
+def probabilistic_pca(problem: Problem) -> Models:
+    """The best linear autoencoder (Tipping and Bishop 1999; Lucas et al. 2019, arXiv 1911.02469)."""
+    images, latent, noise = problem.data
+    center, components, variances = principal(images.flatten(1).double(), latent)
+    variances = variances.clamp_min(noise**2)  # a direction below the noise is left to the prior
+    weights = components * (variances - noise**2).sqrt()
+    log_variance = (noise**2 / variances).log()
+
+    def encode(x: Tensor) -> Tensor:
+        mean = (x.flatten(1).double() - center) @ weights / variances
+        return torch.cat([mean, log_variance.expand_as(mean)], 1)
+
+    return {"encoder": encode, "decoder": lambda z: (z.double() @ weights.T + center).view(-1, *images.shape[1:])}
+
+
+def _draws(count: int, dims: int, *key: object) -> Tensor:
+    return torch.randn(count, dims, generator=generator(NAME, *key, "draws"))
