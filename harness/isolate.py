@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -61,7 +61,7 @@ def call(
     results, child_results = _context.Pipe(duplex=False)
     log, child_log = _context.Pipe(duplex=False)
     process = _context.Process(target=_child, args=(child_results, child_log, memory_bytes, function, arguments))
-    with _starting:
+    with _starting, _allowed_to_start():
         os.environ.update(environment.WORKER)
         process.start()
         _live.add(process)
@@ -79,6 +79,18 @@ def call(
     if status == "crashed":
         return _crash(process.exitcode, tail, seconds)
     return Outcome(status, value if status == "ok" else None, "" if status == "ok" else str(value), tail, seconds)
+
+
+@contextlib.contextmanager
+def _allowed_to_start() -> Iterator[None]:
+    """Let a daemonic process, such as a cluster's worker, start ours too: they end with it by another way."""
+    facts = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    daemon = facts.pop("daemon", None)
+    try:
+        yield
+    finally:
+        if daemon is not None:
+            facts["daemon"] = daemon
 
 
 def _wait(process: Any, results: Connection, log: Connection, until: float) -> tuple[Status, Any, str]:

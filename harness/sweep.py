@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from harness import environment, identity, isolate, registry
 from harness.identity import Identity
 from harness.plan import Plan, tuning_trials
 from harness.progress import Listener
-from harness.spec import FAILED, CostJob, CostRecord, Metric, Record, Trial
+from harness.spec import FAILED, CostJob, CostRecord, Metric, Record, Trial, UsageError
 from harness.store import Store
 from harness.tuning import Choice, choose, extend
 from harness.worker import Limits, work
@@ -56,7 +56,7 @@ class Driver:
     def run(self, plan: Plan) -> Result:
         """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
         memory = int(plan.profile.memory_gib * 2**30)
-        limits = Limits(plan.profile.deadline_seconds, memory, self.checkpoints, plan.profile.checkpoint_seconds)
+        limits = Limits(plan.profile.deadline_seconds, memory, checkpoint_seconds=plan.profile.checkpoint_seconds)
         facts = {"profile": asdict(plan.profile), "tasks": _task_facts(plan), "variants": _variant_facts(plan)}
         device = plan.trials[0].device if plan.trials else "cpu"
         run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)
@@ -120,7 +120,11 @@ class Driver:
             _count(result, self.store.status(earlier))
         self.listener.expect(len(pending), len(answers))
         waiting: dict[Future[Any], tuple[Job, Identity, int]] = {
-            executor.submit(work, job, tuple(self.plugins), limits): (job, identified, position)
+            executor.submit(work, job, tuple(self.plugins), self._limits(job, identified, limits)): (
+                job,
+                identified,
+                position,
+            )
             for job, identified, position in pending
         }
         for future in as_completed(waiting):
@@ -130,6 +134,12 @@ class Driver:
             _count(result, record.status)
             self.listener.done(job, record)
         return answers
+
+    def _limits(self, job: Job, identified: Identity, limits: Limits) -> Limits:
+        """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
+        if self.checkpoints is None or isinstance(job, CostJob) or job.reference is not None:
+            return limits
+        return replace(limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
 
     def _choose(self, cell: Trial, rates: Sequence[float], found: Mapping[Job, int]) -> Choice:
         metric = _primary(cell)
@@ -170,7 +180,12 @@ def _primary(trial: Trial) -> Metric:
 
 def _record(future: Future[Any], job: Job) -> Record | CostRecord:
     """The record of a finished job; what went wrong outside its own process is a record too."""
-    error = future.exception()
+    try:
+        error = future.exception()
+    except CancelledError as lost:  # nobody here cancels, so the scheduler did, or is gone
+        raise UsageError(
+            "the cluster was lost; finished records are kept, the same command goes on from them"
+        ) from lost
     if error is None:
         record: Record | CostRecord = future.result()
         return record

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import environment, identity, isolate
+from harness import environment, isolate
 from harness.isolate import Outcome
 from harness.spec import CostJob, CostRecord, Record, Trial
 
@@ -19,8 +19,8 @@ class Limits:
 
     deadline: float = 120.0
     memory_bytes: int | None = 4 << 30
-    checkpoints: Path | None = None
-    """Folder for the checkpoints of long trials; none are kept without it."""
+    checkpoint: Path | None = None
+    """Where a long trial keeps its checkpoint; none is kept without it."""
     checkpoint_seconds: float = 300.0
 
 
@@ -33,7 +33,7 @@ def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record
 
 
 def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
-    outcome, attempts = _call(run_trial, job, plugins, limits, _checkpoint(job, limits))
+    outcome, attempts = _call(run_trial, job, plugins, limits, limits)
     record: Record = outcome.value if outcome.status == "ok" else Record(outcome.status, outcome.error)
     if record.status == "ok" and not record.scores:
         record = Record("error", "the task gave no scores")
@@ -68,20 +68,14 @@ def _call(
     return outcome, 2
 
 
-def _checkpoint(trial: Trial, limits: Limits) -> tuple[str, float] | None:
-    """Where a trial keeps its checkpoint: named after its identity, so that other code never takes it up."""
-    if limits.checkpoints is None or trial.reference is not None:
-        return None
-    return str(limits.checkpoints / f"{identity.of_trial(trial).digest}.pt"), limits.checkpoint_seconds
-
-
-def run_trial(trial: Trial, plugins: Sequence[str], checkpoint: tuple[str, float] | None) -> Record:
+def run_trial(trial: Trial, plugins: Sequence[str], limits: Limits) -> Record:
     """Train and evaluate a trial; runs in its own process."""
     from harness import train
     from harness.checkpoint import Checkpoint
 
     _load(plugins)
-    return train.run(trial, Checkpoint(Path(checkpoint[0]), checkpoint[1]) if checkpoint else None)
+    checkpoint = Checkpoint(limits.checkpoint, limits.checkpoint_seconds) if limits.checkpoint else None
+    return train.run(trial, checkpoint)
 
 
 def run_quantity(job: CostJob, plugins: Sequence[str], quantity: str) -> dict[str, Any]:
