@@ -1,0 +1,39 @@
+"""A generator out of transposed convolutions, each of which doubles the size.
+
+Liu et al., "An intriguing failing of convolutional neural networks and the CoordConv solution", 2018, arXiv 1807.03247.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from harness.registry import backbone
+from harness.spec import LayerFactory, UsageError
+from tasks._backbones.placement import Placed, Where, upsampling
+from tasks._backbones.width import scaled
+
+NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+CHANNELS = (64, 64, 64, 32, 32)
+
+
+@backbone("deconv", source="Liu et al. 2018, arXiv 1807.03247")
+def deconv(
+    layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, where: Where = "all",
+    width: float = 1.0, kernel: int = 3,
+) -> nn.Module:  # fmt: skip
+    """Build (N, F) -> (N, C, *size) from a single pixel; each doubling but the last has batch norm and ReLU.
+
+    A canvas of 64 px has six layers, of 64, 64, 64, 32, 32 and C channels; smaller ones leave out the first.
+    Raises UsageError for a canvas that is no power of two, or larger.
+    """
+    (features,), (channels, *size) = input_shape, output_shape
+    layers = size[0].bit_length() - 1
+    if any(n != 2**layers for n in size) or not 1 <= layers <= len(CHANNELS) + 1:
+        raise UsageError(f"backbone 'deconv' cannot make a canvas of {tuple(size)} px; valid: 2, 4, 8, 16, 32 or 64")
+    layer, modules, before = Placed(layer, where, layers), [], features
+    for level, after in enumerate([*CHANNELS[len(CHANNELS) - layers + 1 :], 0]):
+        after = scaled(after, width) if after else channels
+        modules.append(upsampling(layer, before, after, kernel, size=(2**level,) * len(size)))
+        modules += [NORMS[len(size)](after), nn.ReLU()]
+        before = after
+    return nn.Sequential(nn.Unflatten(1, (features, *(1 for _ in size))), *modules[:-2])

@@ -1,0 +1,41 @@
+"""Steps between vectors and maps that every variant shares."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Tile(nn.Module):
+    """Repeat a vector at every pixel: (N, F) -> (N, F, *size)."""
+
+    def __init__(self, size: tuple[int, ...]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a view, not a copy."""
+        return x.reshape(*x.shape, *(1 for _ in self.size)).expand(*x.shape, *self.size)
+
+
+class SoftmaxOverPixels(nn.Module):
+    """Softmax over all positions of each channel: (N, C, *size) -> (N, C, *size)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps that sum to one."""
+        return x.flatten(2).softmax(2).view_as(x)
+
+
+class GlobalMax(nn.Module):
+    """Maximum over all positions: (N, C, *size) -> (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one value per channel."""
+        return x.flatten(2).amax(2)
+
+
+class GlobalMean(nn.Module):
+    """Mean over all positions: (N, C, *size) -> (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one value per channel."""
+        return x.flatten(2).mean(2)

@@ -1,0 +1,36 @@
+"""Layers of growing width that halve the size, under a head that keeps or drops the place of what they found.
+
+The network of a standard regressor: a global mean tells no place by itself, a flattened map tells every place.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from torch import nn
+
+from harness.registry import backbone
+from harness.spec import LayerFactory
+from tasks._backbones.placement import Placed, Where
+from tasks._backbones.shapes import GlobalMean
+from tasks._backbones.width import scaled
+
+CHANNELS = (32, 64, 64, 128)
+
+
+@backbone("strided")
+def strided(
+    layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, where: Where = "all",
+    width: float = 1.0, stride: int = 2, head: Literal["global_mean", "flatten"] = "global_mean",
+) -> nn.Module:  # fmt: skip
+    """Build four 3x3 layers of 32, 64, 64, 128 channels with ReLU and a linear head: (N, C, *size) -> (N, F)."""
+    (before, *size), (features,) = input_shape, output_shape
+    layer = Placed(layer, where, len(CHANNELS))
+    modules: list[nn.Module] = []
+    for channels in (scaled(c, width) for c in CHANNELS):
+        modules += [layer(before, channels, 3, size=tuple(size), stride=stride), nn.ReLU()]
+        before, size = channels, [math.ceil(n / stride) for n in size]
+    if head == "flatten":
+        return nn.Sequential(*modules, nn.Flatten(), nn.Linear(before * math.prod(size), features))
+    return nn.Sequential(*modules, GlobalMean(), nn.Linear(before, features))

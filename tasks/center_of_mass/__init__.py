@@ -1,0 +1,1 @@
+"""Center of mass: the mean position of points of any density."""

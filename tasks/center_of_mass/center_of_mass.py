@@ -1,0 +1,183 @@
+"""Center of mass: the mean place of the white points of an image, from two of them to hundreds.
+
+A sample of 4 x 4 pixels: (0, 0) and (3, 1), x before y, have their mean at (0, -2/3) in coordinates of -1 .. 1.
+Hosseini, Hosseini, "GeoPos: A Minimal Positional Encoding for Enhanced Fine-Grained Details in Image Synthesis Using
+Convolutional Neural Networks", arXiv 2401.01951, has a task of this name; sizes, densities and labels here are ours.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError
+from tasks._data.points import Field, Indices, Region, Scattered, scatter
+from tasks._predict import predict
+
+NAME = "center_of_mass"
+SEEN = (2, 4, 8, 16, 32, 64, 128, 256)
+UNSEEN = (3, 6, 12, 24, 48, 96, 192)
+EXAMPLES = {"validation": 32, "test": 256}
+"""Images of each density."""
+SHOWN = (4, 32)
+PERIOD = 16
+"""Pixels by which four layers of stride 2 may be shifted unnoticed."""
+
+Split = Literal["uniform", "quadrant"]
+
+
+@dataclass(frozen=True)
+class Points:
+    """What images hold: where points fall in training and in test, how many, and whether one pixel is marked."""
+
+    field: Field
+    regions: tuple[Region, Region]
+    marked: bool
+    seen: tuple[int, ...]
+    unseen: tuple[int, ...]
+
+    @property
+    def known(self) -> Indices:
+        """The pixels on which points fall in training."""
+        return self.field.pixels(self.regions[0])
+
+    def variance(self, count: int) -> float:
+        """The variance of a label, on each axis, of images with `count` points that fall everywhere."""
+        return self.field.variance(count) + self.marked * self.field.variance()
+
+
+@task(
+    NAME,
+    suite="center_of_mass",
+    metrics=(
+        Metric("normalized_mse", "", "lower"),
+        Metric("normalized_mse@unseen", "", "lower"),
+        *(Metric(f"normalized_mse@m={count}", "", "lower", 0.05) for count in sorted(SEEN + UNSEEN)),
+    ),
+    backbones=("strided", "vit"),
+    source="Hosseini, Hosseini 2024, arXiv 2401.01951",
+)
+def center_of_mass(
+    network: Network, seed: int, *, canvas: int = 64, dims: Literal[1, 2, 3] = 2,
+    split: Split = "uniform", label: Literal["absolute", "relative"] = "absolute", batch: int = 32,
+) -> Problem:  # fmt: skip
+    """Regress the mean place of points, or its offset from a marked pixel (`label=relative`), at many densities.
+
+    The squared error is divided by the variance of the label at each density before densities are averaged.
+    With `split=quadrant` training has no point in one quadrant, and test has points nowhere else.
+    """
+    points = _points(canvas, dims, split, label)
+
+    def draw(counts: Indices, part: str, *key: object) -> Scattered:
+        pixels = points.field.pixels(points.regions[part == "test"])
+        return scatter(points.field, pixels, counts, NAME, seed, part, *key, marked=points.marked)
+
+    @functools.cache
+    def examples(part: str) -> Scattered:
+        counts = points.seen + (points.unseen if part == "test" else ())
+        return draw(np.repeat(counts, EXAMPLES[part]), part)
+
+    def loss(models: Models, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        images, labels, scales = batch
+        errors: Tensor = (models["model"](images) - labels).square() * scales
+        return errors.mean()
+
+    def batches(step: int) -> tuple[Tensor, Tensor, Tensor]:
+        counts = np.take(points.seen, np.arange(step * batch, (step + 1) * batch), mode="wrap")
+        drawn = draw(counts, "train", step)
+        return drawn.images, drawn.labels, torch.tensor([[1 / points.variance(count)] for count in counts])
+
+    def evaluate(models: Models, part: str) -> dict[str, float]:
+        drawn = examples(part)
+        errors = predict(models["model"], drawn.images) - drawn.labels
+        each = {m: _share(errors, drawn.labels, drawn.counts == m) for m in drawn.counts.unique().tolist()}
+        scores = {"normalized_mse": float(np.mean([each[m] for m in points.seen]))}
+        if part == "test":
+            scores["normalized_mse@unseen"] = float(np.mean([each[m] for m in points.unseen]))
+        return scores | {f"normalized_mse@m={m}": value for m, value in each.items()}
+
+    def samples(models: Models) -> Sequence[Sample]:
+        shown = [count for count in SHOWN if count in points.seen]
+        drawn = draw(np.array(shown), "test", "shown")
+        found = predict(models["model"], drawn.images)
+        return [sample for i, m in enumerate(shown) for sample in _samples(f"m={m}", drawn, found, i)]
+
+    models = {"model": network((1 + points.marked, *points.field.size), (dims,))}
+    phases = (Phase(("model",), loss, Optimizer("Adam", 1e-3)),)
+    return Problem(models, phases, batches, evaluate, samples, data=points)
+
+
+def _points(canvas: int, dims: int, split: Split, label: str) -> Points:
+    field = Field(canvas, dims)
+    most = canvas**dims // 8  # a quadrant of three dimensions holds no more
+    seen, unseen = (tuple(count for count in counts if count <= most) for counts in (SEEN, UNSEEN))
+    if not unseen:
+        raise UsageError(f"canvas={canvas} is too small for points on {dims} axes; it must have at least 24 pixels")
+    regions: tuple[Region, Region] = ("everywhere", "everywhere") if split == "uniform" else ("elsewhere", "corner")
+    return Points(field, regions, label == "relative", seen, unseen)
+
+
+def _share(errors: Tensor, labels: Tensor, chosen: Tensor) -> float:
+    """The mean squared error over the variance of the labels, both of the chosen examples and means over axes."""
+    return float(errors[chosen].square().mean() / labels[chosen].var(0, correction=0).mean())
+
+
+def _samples(group: str, drawn: Scattered, found: Tensor, i: int) -> list[Sample]:
+    """The image, seen along its depth if it has one, and the true and the predicted place [px]."""
+    image, canvas = drawn.images[i].amax(0), drawn.images.shape[-1]
+    truth, prediction = ((canvas - 1) * (place[i : i + 1, :2] + 1) / 2 for place in (drawn.labels, found))
+    if image.ndim == 1:
+        truth, prediction = (torch.cat([place, torch.zeros(1, 1)], 1) for place in (truth, prediction))
+    picture = image.amax(0) if image.ndim == 3 else image
+    return [
+        Sample(group, "input", "line" if image.ndim == 1 else "image", picture.numpy()),
+        Sample(group, "truth", "points", truth.numpy()),
+        Sample(group, "prediction", "points", prediction.numpy()),
+    ]
+
+
+@reference(task=NAME, kind="floor", name="mean_label")
+def mean_label(problem: Problem) -> Models:
+    """Answer with the mean of all training labels."""
+    points: Points = problem.data
+    mean = points.field.coordinates[points.known].mean(0) * (not points.marked)
+    return {"model": lambda images: mean.expand(len(images), -1)}
+
+
+@reference(task=NAME, kind="ceiling", name="sum_over_pixels")
+def sum_over_pixels(problem: Problem) -> Models:
+    """Add the coordinates of all points and divide by their number."""
+    points: Points = problem.data
+    return {"model": lambda images: _center(images, points.field.coordinates)}
+
+
+def _circular(options: Mapping[str, Any]) -> bool:
+    return bool(options["split"] == "uniform" and options["canvas"] % PERIOD == 0)
+
+
+@reference(task=NAME, kind="anchor", name="place_modulo_16", when=_circular)
+def place_modulo_16(problem: Problem) -> Models:
+    """Answer as well as can be done when places are known modulo 16 alone.
+
+    No network of four circular layers of stride 2 and a global mean can do better: a shift by 16 pixels of its input
+    shifts its last map by one pixel, which the mean does not see.
+    """
+    field: Field = problem.data.field
+    steps = torch.arange(field.canvas) % PERIOD
+    axis = 2 * (steps + (field.canvas - PERIOD) / 2) / (field.canvas - 1) - 1  # the mean over all that look alike
+    pixel = ((field.coordinates + 1) * (field.canvas - 1) / 2).round().long()
+    return {"model": lambda images: _center(images, axis[pixel])}
+
+
+def _center(images: Tensor, coordinates: Tensor) -> Tensor:
+    """The mean coordinate of the points, minus that of the mark if there is one: (N, C, *size) -> (N, dims)."""
+    masses = images.flatten(2)
+    means = masses @ coordinates / masses.sum(2, keepdim=True)
+    return means[:, 0] - means[:, 1] if images.shape[1] == 2 else means[:, 0]

@@ -1,0 +1,89 @@
+"""Coordinate classification: paint the one pixel that (x, y) names.
+
+A sample on a canvas of 64 px: (-.27, .59) is the pixel (23, 50), one class of 4096.
+Liu et al., "An intriguing failing of convolutional neural networks and the CoordConv solution", 2018, arXiv 1807.03247.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from tasks._data.draws import epochs
+from tasks._data.not_so_clevr import NotSoClevr, Split, not_so_clevr, one_hot, scale
+from tasks._predict import predict
+from tasks.positional_regression._closed_form import Painter
+
+NAME = "coordinate_classification"
+SHOWN = 4
+
+
+@task(
+    NAME,
+    suite="positional_regression",
+    metrics=(Metric("accuracy"), Metric("euclidean_error", "px", "lower", 0.25)),
+    backbones=("pixelwise", "deconv"),
+    splits=("train", "validation", "test"),
+    source="Liu et al. 2018, arXiv 1807.03247",
+)
+def coordinate_classification(
+    network: Network, seed: int, *, canvas: int = 64, split: Split = "uniform", batch: int = 16
+) -> Problem:
+    """Classify (x, y) as one of all pixels of the canvas, by softmax cross entropy."""
+    data = not_so_clevr(canvas, split, NAME, seed)
+    train = data["train"]
+    indices = epochs(len(train), batch, NAME, seed, "order")
+
+    def loss(models: Models, batch: tuple[Tensor, Tensor]) -> Tensor:
+        inputs, pixels = batch
+        return functional.cross_entropy(models["model"](inputs).flatten(1), pixels)
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        centers = train[indices(step)]
+        return scale(centers, canvas), centers[:, 1] * canvas + centers[:, 0]
+
+    def evaluate(models: Models, part: str) -> dict[str, float]:
+        centers = data[part]
+        found = brightest(predict(models["model"], scale(centers, canvas), 16))
+        distance = (found - centers).float().norm(dim=1)
+        return {"accuracy": (distance == 0).float().mean().item(), "euclidean_error": distance.mean().item()}
+
+    def samples(models: Models) -> Sequence[Sample]:
+        centers = data["test"][:SHOWN]
+        maps = predict(models["model"], scale(centers, canvas))
+        shares = maps.flatten(1).softmax(1).view_as(maps)
+        pairs = zip(one_hot(centers, canvas), shares, centers.tolist(), strict=True)
+        return [
+            Sample(f"({x}, {y})", role, "heatmap", array[0].numpy())
+            for truth, share, (x, y) in pairs
+            for role, array in (("truth", truth), ("prediction", share))
+        ]
+
+    optimizer = Optimizer("Adam", 0.01, {"betas": (0.9, 0.99)}, "one_cycle")
+    models = {"model": network((2,), (1, canvas, canvas))}
+    phases = (Phase(("model",), loss, optimizer),)
+    return Problem(models, phases, batches, evaluate, samples, data=data)
+
+
+def brightest(maps: Tensor) -> Tensor:
+    """Return the (x, y) of each map's largest pixel: (N, 1, H, W) -> (N, 2) [px]."""
+    flat, width = maps.flatten(1).argmax(1), maps.shape[-1]
+    return torch.stack([flat % width, flat // width], 1)
+
+
+@reference(task=NAME, kind="floor", name="nearest_pixel")
+def nearest_pixel(problem: Problem) -> Models:
+    """Answer with the nearest other example that is known: never right, seldom far off."""
+    data: NotSoClevr = problem.data
+    return {"model": lambda x: one_hot(data.nearest(x), data.canvas)}
+
+
+@reference(task=NAME, kind="ceiling", name="four_relu_units")
+def four_relu_units(problem: Problem) -> Models:
+    """Answer by -|dx| - |dy|, made of four ReLU units."""
+    return {"model": Painter(problem.data.canvas, half=0)}
