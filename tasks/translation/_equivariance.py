@@ -1,0 +1,105 @@
+"""How far a function fails to move with its input: relative errors that are 0 for a perfect follower.
+
+An error of 0 means f(shift x) = shift f(x), one of 1 that the two are as far apart as outputs of unrelated inputs.
+Where f halves its map the output can move by whole pixels of its own grid only: of the two nearest moves, and of the
+one between them by the Fourier series, each image takes the best. Outputs without pixels, (N, F), must not move.
+The Lie derivative is that of Gruver, Finzi, Goldblum, Wilson, "The Lie derivative for measuring learned equivariance",
+2022, arXiv 2210.02984; here it is relative to the spread of the output, [1/px].
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Function = Callable[[Tensor], Tensor]
+STEP = 1e-4
+"""Shift of the central difference [px]; in float64 its error is about 1e-8."""
+
+
+def exactly(model: Any) -> Function:
+    """Return the model as a function in float64 on the CPU, so that an error of 0 is 0 to rounding."""
+    if not isinstance(model, nn.Module):
+        given: Function = model
+        return given
+    twin = copy.deepcopy(model).cpu().double().eval()
+
+    def function(x: Tensor) -> Tensor:
+        result: Tensor = twin(x.double())
+        return result
+
+    return function
+
+
+def shift(x: Tensor, pixels: float, axis: int = -1) -> Tensor:
+    """Move periodic pictures along an axis: whole pixels by rolling, parts of them by the Fourier series."""
+    if float(pixels).is_integer():
+        return x.roll(int(pixels), axis)
+    n = x.shape[axis]
+    turns = -2j * math.pi * pixels * torch.fft.rfftfreq(n, dtype=torch.float64)
+    spectrum = torch.fft.rfft(x, dim=axis).movedim(axis, -1) * turns.exp()
+    moved: Tensor = torch.fft.irfft(spectrum.movedim(-1, axis), n, dim=axis)
+    return moved
+
+
+def circular_error(f: Function, x: Tensor, pixels: float, axis: int = -1) -> float:
+    """Return the error of f under a shift that wraps around; x is (N, C, *size)."""
+    moved, still = f(shift(x, pixels, axis)), f(x)
+    return mismatch(moved, followers(still, pixels, x.shape[axis], axis))
+
+
+def followers(y: Tensor, pixels: float, size: int, axis: int = -1) -> list[Tensor]:
+    """The ways in which an output may follow a shift of an input of `size` pixels."""
+    if y.dim() < 3:
+        return [y]
+    wanted = pixels * y.shape[axis] / size
+    return [shift(y, step, axis) for step in {math.floor(wanted), math.ceil(wanted), wanted}]
+
+
+def window_error(f: Function, field: Tensor, pixels: int, size: int, *, margin: float = 0.0) -> float:
+    """Return the error of f when its window of `size` pixels moves over a wider field, compared where both see.
+
+    The field is (N, C, size, at least size + pixels). `margin` is the share of the output that is left out at each
+    border.
+    """
+    still, moved = f(field[..., pixels : pixels + size]), f(field[..., :size])
+    if still.dim() < 3:
+        return mismatch(moved, [still])
+    height, width = still.shape[-2:]
+    wanted, edge = pixels * width / size, round(margin * width)
+    errors = []
+    for step in {math.floor(wanted), math.ceil(wanted)}:
+        rows, columns = slice(edge, height - edge), (edge, width - step - edge)
+        early = still[..., rows, slice(*columns)]
+        late = moved[..., rows, slice(columns[0] + step, columns[1] + step)]
+        errors.append(mismatch(late, [early]))
+    return min(errors)
+
+
+def mismatch(moved: Tensor, candidates: list[Tensor]) -> float:
+    """Return the distance of outputs from their best candidates, over that of unrelated outputs."""
+    distances = torch.stack([(moved - other).flatten(1).square().sum(1) for other in candidates])
+    own, other = spread(moved), spread(candidates[0])
+    return math.sqrt(distances.amin(0).sum().item() / max(own + other, 1e-300))
+
+
+def spread(y: Tensor) -> float:
+    """Return the sum of squares about the mean of each channel: (N, C, ...) -> float."""
+    flat = y.movedim(1, 0).flatten(1)
+    return (flat - flat.mean(1, keepdim=True)).square().sum().item()
+
+
+def lie_derivative(f: Function, x: Tensor, axis: int = -1) -> float:
+    """Return the norm of d/dt shift(-t) f(shift(t) x) at t = 0 over the spread of f(x) [1/px]."""
+
+    def followed(t: float) -> Tensor:
+        y = f(shift(x, t, axis))
+        return y if y.dim() < 3 else shift(y, -t * y.shape[axis] / x.shape[axis], axis)
+
+    slope = (followed(STEP) - followed(-STEP)) / (2 * STEP)
+    return math.sqrt(slope.square().sum().item() / max(spread(f(x)), 1e-300))

@@ -1,0 +1,55 @@
+"""Forgetting: digits learned at every place, then at one alone: does the network stay invariant?
+
+    steps        0 ....... pretrain ....... end
+    places       all of them     | the middle alone
+    asked for    everywhere, all along: the fall after `pretrain` is what is forgotten
+
+With `pretrain=0` the middle is all that the network ever saw. Biscione, Bowers, "Convolutional neural networks are not
+invariant to translation, but they can learn to be", 2021, arXiv 2110.05861, ask this of larger networks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from harness.registry import task
+from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, UsageError
+from tasks._data.digits import CLASSES, SIDE, split_digits
+from tasks._predict import predict
+from tasks.translation._learning import BATCH, Drawn, accuracy, cross_entropy, everywhere
+from tasks.translation._places import painted, trained_places
+
+NAME = "forgetting"
+
+
+@task(
+    NAME,
+    suite="translation",
+    metrics=(Metric("accuracy"), Metric("accuracy@seen"), Metric("accuracy@lost", better="lower")),
+    backbones=("classifier", "strided"),
+    source="After Biscione, Bowers 2021, arXiv 2110.05861",
+)
+def forgetting(network: Network, seed: int, *, canvas: int = 24, pretrain: int = 800) -> Problem:
+    """Classify digits at every place for `pretrain` steps, in the middle alone after that; asked for everywhere.
+
+    `accuracy@seen` is that in the middle and `accuracy@lost` how much lower it is everywhere. Give a trial more than
+    `pretrain` steps. Raises UsageError for a negative `pretrain`.
+    """
+    if pretrain < 0:
+        raise UsageError(f"{NAME}: pretrain={pretrain} must be at least 0")
+    wide = everywhere(canvas, "train", NAME, seed)
+    narrow = dataclasses.replace(wide, places=trained_places("one", canvas, SIDE))
+
+    def batches(step: int) -> Drawn:
+        return (wide if step < pretrain else narrow).draw(BATCH, NAME, seed, "train", step)
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        images, labels = split_digits(split, NAME, seed)
+        middle = painted(images, narrow.places.expand(len(images), 2), canvas)
+        seen = (predict(models["model"], middle).argmax(1) == labels).float().mean().item()
+        found = accuracy(models["model"], canvas, split, NAME, seed)
+        return {"accuracy": found, "accuracy@seen": seen, "accuracy@lost": seen - found}
+
+    model = network((1, canvas, canvas), (CLASSES,))
+    phase = Phase(("model",), cross_entropy, Optimizer("Adam", 3e-3))
+    return Problem({"model": model}, (phase,), batches, evaluate, data=narrow)

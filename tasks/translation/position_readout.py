@@ -1,0 +1,82 @@
+"""Position readout: what a network's features tell about where they are, of scenes that look alike everywhere.
+
+    scene       features of a layer      linear readout          R^2 by layer
+    7 . 3 2     c_1 ... c_C per pixel ->  x, y of the pixel  ->  0 .1 .2 ...
+
+Islam, Jia, Bruce, "How much position information do convolutional neural networks encode?", 2020, arXiv 2001.08248,
+found that zero padding gives place away. Nothing but the border or the layer itself can tell it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Problem, Sample
+from tasks.translation._learning import Output, accuracy, output_shape, phases, training
+from tasks.translation._readout import features, grid, r_squared, told_place
+from tasks.translation._scenes import scenes
+
+NAME = "position_readout"
+LAYERS = range(1, 9)
+"""Layers whose R^2 is a score of its own."""
+_FITTED = 24
+_ASKED = {"validation": 4, "test": 12}
+
+
+@task(
+    NAME,
+    suite="translation",
+    metrics=(Metric("r2"), Metric("r2@last"), *(Metric(f"r2@layer={i}") for i in LAYERS), Metric("accuracy")),
+    backbones=("stack", "classifier", "unet"),
+    source="After Islam, Jia, Bruce 2020, arXiv 2001.08248",
+)
+def position_readout(
+    network: Network, seed: int, *, canvas: int = 32, trained: bool = False, output: Output = "map"
+) -> Problem:
+    """Read absolute position off the features of a frozen network; the layer that tells most is the score.
+
+    With `trained` the network first learns to tell digits at every place; else its steps change nothing.
+    """
+
+    def read(models: Models, split: str) -> list[tuple[tuple[int, ...], torch.Tensor]]:
+        """The size of each layer's map and the places that it tells."""
+        known, asked = (
+            features(models["model"], scenes(count, (canvas, canvas), part, NAME, seed))
+            for part, count in (("train", _FITTED), (split, _ASKED[split]))
+        )
+        return [(tuple(a.shape[2:]), told_place(k, a)) for k, a in zip(known, asked, strict=True)]
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        found = [r_squared(told, size) for size, told in read(models, split)]
+        scores = {"r2": max(found), "r2@last": found[-1]}
+        scores |= {f"r2@layer={i}": value for i, value in zip(LAYERS, found, strict=False)}
+        return scores | ({"accuracy": accuracy(models["model"], canvas, split, NAME, seed)} if trained else {})
+
+    def samples(models: Models) -> Sequence[Sample]:
+        layers = read(models, "test")
+        found = [r_squared(told, size) for size, told in layers]
+        size, told = layers[int(np.argmax(found))]
+        return [
+            Sample("R^2 of position by layer", "readout", "line", np.array([np.arange(len(found)) + 1.0, found])),
+            Sample("x as it is told", "truth", "heatmap", grid(size)[:, 0].view(size).numpy()),
+            Sample("x as it is told", "readout", "heatmap", told.mean(0)[:, 0].view(size).numpy()),
+        ]
+
+    model = network((1, canvas, canvas), output_shape(output, (canvas, canvas)))
+    return Problem({"model": model}, phases(trained=trained), training(canvas, NAME, seed), evaluate, samples)
+
+
+@reference(task=NAME, kind="floor")
+def pixels_alone(problem: Problem) -> Models:
+    """Read position off the scene itself, which does not tell it."""
+    return {"model": lambda x: x}
+
+
+@reference(task=NAME, kind="anchor")
+def coordinates_alone(problem: Problem) -> Models:
+    """Read position off the coordinates themselves; no ceiling, since to know less is no failure."""
+    return {"model": lambda x: grid(tuple(x.shape[2:])).T.unflatten(1, x.shape[2:]).expand(len(x), -1, -1, -1)}

@@ -1,0 +1,66 @@
+"""Unseen size: digits learned on canvases of one size, asked for on smaller and larger ones.
+
+    trained 32 x 32         asked for 16 .. 64, the digits as large as before
+    . . . .                 . 7       . . . . . . . .
+    . . 7 .           ->    . .       . . . . . 7 . .   ...
+
+A digit has the same pixels on every canvas: only the room around it grows, so a network that looks for digits alone
+loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.registry import task
+from harness.spec import Metric, Models, Network, Problem, Sample
+from tasks._data.digits import CLASSES
+from tasks.translation._learning import accuracy, everywhere, phases, training
+
+NAME = "unseen_size"
+SHARES = (0.5, 0.75, 1.25, 1.5, 2.0)
+"""Sizes of test, in canvases of training."""
+
+
+@task(
+    NAME,
+    suite="translation",
+    metrics=(
+        Metric("accuracy"),
+        Metric("accuracy@seen"),
+        *(Metric(f"accuracy@size={share:g}", margin=0.05) for share in SHARES),
+        Metric("refused", better="lower"),
+    ),
+    backbones=("classifier", "strided"),
+)
+def unseen_size(network: Network, seed: int, *, canvas: int = 24) -> Problem:
+    """Classify digits at every place of a canvas; accuracy is a mean over canvases of half to twice the size.
+
+    A network that refuses a size recognizes nothing there, and `refused` tells of how many sizes that holds.
+    """
+    sizes = {share: round(share * canvas) for share in SHARES}
+
+    def asked(models: Models, split: str, size: int) -> float | None:
+        try:
+            return accuracy(models["model"], size, split, NAME, seed)
+        except ValueError:  # what layers raise that are made for one size
+            return None
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        shares = SHARES if split == "test" else (SHARES[0], SHARES[-1])
+        found = {share: asked(models, split, sizes[share]) for share in shares}
+        scores = {f"accuracy@size={share:g}": value or 0.0 for share, value in found.items()}
+        seen = accuracy(models["model"], canvas, split, NAME, seed)
+        refused = sum(value is None for value in found.values()) / len(found)
+        return {"accuracy": float(np.mean(list(scores.values()))), "accuracy@seen": seen, "refused": refused} | scores
+
+    def samples(models: Models) -> Sequence[Sample]:
+        every = sorted([*sizes.values(), canvas])
+        curve = np.array([every, [asked(models, "test", size) or 0.0 for size in every]])
+        return [Sample("accuracy by size of the canvas [px]", "accuracy", "line", curve)]
+
+    model = network((1, canvas, canvas), (CLASSES,))
+    data = everywhere(canvas, "train", NAME, seed)
+    return Problem({"model": model}, phases(trained=True), training(canvas, NAME, seed), evaluate, samples, data=data)
