@@ -58,7 +58,7 @@ def run(
     explain: Annotated[bool, arg(help="say why each trial is run or reused")] = False,
 ) -> int:
     """Run a profile, or go on with it, and write its report."""
-    from harness import environment, plan, registry
+    from harness import environment, matching, plan, registry
     from harness.progress import Progress
     from harness.store import open_store
     from harness.sweep import Driver
@@ -66,7 +66,8 @@ def run(
     for file in plugin:
         registry.load_plugin(file)
     chosen = plan.narrow(plan.read_profile(profile), variants, tasks, seeds)
-    made = plan.make_plan(chosen, environment.device(device))
+    sources = tuple(str(file.resolve()) for file in plugin)
+    made = matching.resolve(plan.make_plan(chosen, environment.device(device)), sources)
     with open_store(store, out) as opened:
         if dry_run or explain:
             _print_plan(made, opened, fresh, explain)
@@ -75,7 +76,7 @@ def run(
         workers = _workers(workers, environment.device(device))
         with Progress() as progress, _executor(cluster, workers) as executor:
             driver = Driver(
-                opened, progress, workers, executor, tuple(str(file.resolve()) for file in plugin), fresh,
+                opened, progress, workers, executor, sources, fresh,
                 shlex.join(["coordbench", *sys.argv[1:]]), out.resolve() / "checkpoints",
             )  # fmt: skip
             result = driver.run(made)
@@ -149,6 +150,67 @@ def runs(
         for name in chosen:
             print(f"deleted {name} and {opened.delete_run(name)} records")
     return cli.OK
+
+
+@command("compare")
+def compare(
+    run_a: Annotated[Positional[str], arg(help="the earlier run, or the beginning of its name")],
+    run_b: Annotated[Positional[str], arg(help="the run that is compared with it")],
+    *,
+    json: Annotated[bool, arg(help="print everything as JSON instead of the table")] = False,
+    store: StoreURL = None,
+    out: Out = OUT,
+) -> int:
+    """Compare two runs: scores by equal seeds, parameters and FLOPs exactly, times only from equal machines."""
+    from harness.compare import compare_runs
+    from harness.store import open_store
+
+    with open_store(store, out) as opened:
+        found = compare_runs(opened, opened.resolve_run(run_a), opened.resolve_run(run_b))
+    if json:
+        print_json(found.plain())
+    else:
+        print(found.text())
+    codes = {
+        "not comparable": cli.NOT_COMPARABLE, "worse": cli.REGRESSED, "nothing shared": cli.NOTHING_MEASURED,
+        "inconclusive": cli.INCONCLUSIVE, "not worse": cli.OK,
+    }  # fmt: skip
+    return codes[found.outcome]
+
+
+@command("gate")
+def gate(
+    *,
+    base: Annotated[str, arg(help="the revision to compare the work tree with, such as origin/main")],
+    layers: Annotated[list[str], arg(help="layers such as coordconv[radius=true]; by default all that differ")] = [],  # noqa: B006
+    plugin: Annotated[list[str], arg(help="files with layers of your own, as paths inside the project")] = [],  # noqa: B006
+    all: Annotated[bool, arg(help="measure layers whose sources are equal, too")] = False,
+    stages: Annotated[list[Literal["costs", "speed", "accuracy"]], arg(help="what to compare")] = [  # noqa: B006
+        "costs",
+        "speed",
+        "accuracy",
+    ],
+    json: Annotated[bool, arg(help="print everything as JSON instead of the table")] = False,
+    markdown: Annotated[Path | None, arg(help="file for a comment on a pull request")] = None,
+    out: Out = OUT,
+) -> int:
+    """Measure the work tree against a base revision in one job: slower, larger, less accurate, or neither."""
+    from harness.gate import output
+    from harness.gate.pipeline import Request, run_gate
+    from harness.gate.trees import Unmeasurable
+    from reports.gate import write_gate
+
+    request = Request(base, layers, plugin, all, stages, out)
+    try:
+        report = run_gate(request, Path.cwd(), lambda line: print(line, file=sys.stderr, flush=True))
+    except Unmeasurable as error:
+        print(f"coordbench: {error}", file=sys.stderr)
+        return cli.NOTHING_MEASURED
+    print(output.as_json(report) if json else output.text(report))
+    output.save_markdown(report, markdown)
+    output.save(output.as_json(report), out / "gate.json")
+    print(f"report: {write_gate(report.plain(), out)}", file=sys.stderr)
+    return report.code
 
 
 def _workers(wanted: int | None, device: str) -> int:

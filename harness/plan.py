@@ -63,6 +63,8 @@ class Plan:
     costs: tuple[CostJob, ...]
     rates: Mapping[Trial, tuple[float, ...]] = field(default_factory=dict)
     """Trial to be reported -> the learning rates among which its tuning trials choose."""
+    notes: Mapping[Trial, dict[str, Any]] = field(default_factory=dict)
+    """Trial to be reported -> what its row says about how it was planned."""
 
 
 def read_profile(name: str) -> Profile:
@@ -136,9 +138,14 @@ def make_plan(profile: Profile, device: str = "cpu") -> Plan:
                     rates |= dict.fromkeys(own, grid)
                     tuning += tuning_trials(cell, grid)
                 if sweep.costs:
-                    job = CostJob(task, backbone, str(cell.variant), device, cell.dtype, cell.memory_format)
-                    costs.append(job)
+                    costs.append(cost_of(cell))
     return Plan(profile, _once(tuning), _once(trials), _once(costs), rates)
+
+
+def cost_of(cell: Trial) -> CostJob:
+    """What the trials of a cell cost, measured once for all of its seeds."""
+    shared = {item.name: getattr(cell, item.name) for item in fields(CostJob)}
+    return CostJob(**shared)
 
 
 def tuning_trials(cell: Trial, rates: Iterable[float]) -> list[Trial]:
@@ -160,8 +167,9 @@ def _cell(sweep: Sweep, task: str, backbone: str, variant: str, device: str) -> 
     label = registry.select("variant", variant).label
     budget = Budget(sweep.steps, sweep.learning_rate, sweep.schedule, sweep.evaluations)
     return Trial(
-        task, -1, backbone, label, budget=budget, device=device, dtype=sweep.dtype, memory_format=sweep.memory_format
-    )
+        task, -1, backbone, label, budget=budget, device=device, dtype=sweep.dtype, memory_format=sweep.memory_format,
+        match=sweep.match,
+    )  # fmt: skip
 
 
 def _reference_trials(task: str, seeds: Sequence[int]) -> list[Trial]:

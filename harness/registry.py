@@ -298,12 +298,13 @@ def layer(selector: str) -> Layer:
     return Layer(select("variant", selector))
 
 
-def network(selector: str, factory: LayerFactory) -> Network:
-    """A backbone bound to a layer factory."""
+def network(selector: str, factory: LayerFactory, width: float | None = None) -> Network:
+    """A backbone bound to a layer factory, `width` in place of its own option of that name."""
     chosen = select("backbone", selector)
+    options = dict(chosen.options) | ({} if width is None else {"width": width})
 
     def build(input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> nn.Module:
-        module: nn.Module = chosen.entry.function(factory, input_shape, output_shape, **chosen.options)
+        module: nn.Module = chosen.entry.function(factory, input_shape, output_shape, **options)
         return module
 
     return build

@@ -150,6 +150,9 @@ class Trial:
     dtype: str = "float32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     purpose: Literal["test", "tune"] = "test"
+    match: Literal["parameters", "flops"] | None = None
+    width: float | None = None
+    """Replaces the backbone's option `width`, so that the trial meets the baseline's budget named by `match`."""
 
     @property
     def label(self) -> str:
@@ -167,6 +170,8 @@ class CostJob:
     device: str = "cpu"
     dtype: str = "float32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    match: Literal["parameters", "flops"] | None = None
+    width: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ TRIAL_COLUMNS = [
     *("latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"),
 ]
 _COSTS = ("parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes")
-_CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format"]
+_CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match", "width"]
 
 
 @dataclass(frozen=True)

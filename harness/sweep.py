@@ -79,7 +79,7 @@ class Driver:
     ) -> tuple[list[Trial], dict[Trial, dict[str, Any]]]:
         """Run the tuning trials and give every tuned trial the rate its variant chose; extend the grid once for all."""
         if not plan.tuning:
-            return list(plan.trials), {}
+            return list(plan.trials), dict(plan.notes)
         found = self._stage(plan.tuning, {}, result, executor, limits)
         cells = {trial: replace(trial, seed=-1) for trial in plan.rates}
         grids = {cell: plan.rates[trial] for trial, cell in cells.items()}
@@ -87,13 +87,16 @@ class Driver:
         extra = [trial for cell, rates in more.items() for trial in tuning_trials(cell, rates)]
         found = found | self._stage(extra, {}, result, executor, limits)
         choices = {cell: self._choose(cell, (*rates, *more[cell]), found) for cell, rates in grids.items()}
-        trials, notes = [], {}
+        trials: list[Trial] = []
+        notes: dict[Trial, dict[str, Any]] = {}
         for trial in plan.trials:
+            note = dict(plan.notes.get(trial, {}))
             choice = choices[cells[trial]] if trial in cells else None
             if choice is not None:
                 trial = replace(trial, budget=replace(trial.budget, learning_rate=choice.rate))
-                notes[trial] = {"tuning": asdict(choice)}
+                note["tuning"] = asdict(choice)
             trials.append(trial)
+            notes[trial] = note
         return trials, notes
 
     def _stage(

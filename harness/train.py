@@ -35,7 +35,7 @@ def build(job: Trial | CostJob) -> Problem:
     torch.manual_seed(seed_of(seed))
     if job.variant is None or job.backbone is None:
         return registry.problem(job.task, lambda input_shape, output_shape: nn.Identity(), seed)
-    network = registry.network(job.backbone, registry.layer(job.variant))
+    network = registry.network(job.backbone, registry.layer(job.variant), job.width)
     problem = registry.problem(job.task, network, seed)
     layout = torch.channels_last if job.memory_format == "channels_last" else torch.contiguous_format
     for name, model in problem.models.items():
@@ -217,8 +217,8 @@ def _evaluate(problem: Problem, models: Models, split: str) -> dict[str, float]:
 
 
 def _converged(problem: Problem, record: Record) -> bool:
-    """Whether no phase's loss still falls at the end; a GAN's losses do not tell, so two phases always count as yes."""
-    if len(problem.phases) > 1:
+    """Whether no phase's loss still falls at the end; yes where none trains, or where two do: a GAN's do not tell."""
+    if len(problem.phases) != 1:
         return True
     losses = [point.value for point in record.curves if point.metric == f"train/{problem.phases[0].name}"]
     return not still_falling(losses)
