@@ -58,14 +58,16 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return float(array.mean()) - half, float(array.mean()) + half
 
 
-def iqm(values: ArrayLike) -> float:
-    """Return the interquartile mean: the mean of values of any shape without their lowest and highest quarter."""
-    return float(stats.trim_mean(_floats(values).ravel(), 0.25))
+def iqm(values: ArrayLike) -> Any:
+    """Return the interquartile mean along the last axis: the mean without the lowest and the highest quarter."""
+    ordered = np.sort(_floats(values), axis=-1)
+    cut = ordered.shape[-1] // 4
+    return ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1)
 
 
 def stratified_bootstrap(
     strata: Sequence[ArrayLike],
-    statistic: Callable[[Floats], float],
+    statistic: Callable[[Floats], Any],
     generator: np.random.Generator,
     *,
     confidence: float = 0.95,
@@ -73,11 +75,12 @@ def stratified_bootstrap(
 ) -> Interval:
     """Return the percentile interval of a statistic of all values, drawn anew within each stratum (a task's seeds).
 
+    `statistic` maps (repeats, values) to (repeats,).
     Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice", arXiv 2108.13264.
     """
     arrays = [_floats(stratum) for stratum in strata]
     drawn = [array[generator.integers(len(array), size=(repeats, len(array)))] for array in arrays]
-    return _percentiles([statistic(row) for row in np.concatenate(drawn, axis=1)], confidence)
+    return _percentiles(statistic(np.concatenate(drawn, axis=1)), confidence)
 
 
 def hierarchical_bootstrap(

@@ -77,7 +77,9 @@ def _curves(run: Run, contest: int, points: pd.DataFrame) -> Markup | None:
 def _tradeoffs(run: Run, contest: int, board: pd.DataFrame, timed: dict[str, Any]) -> Markup | None:
     if not board[list(figures.COSTS)].notna().any(axis=None) or board["score"].isna().all():
         return None
-    title = f"Score against costs, {run.contests.loc[contest, 'full_task']}, {run.contests.loc[contest, 'full_backbone']}"
+    title = (
+        f"Score against costs, {run.contests.loc[contest, 'full_task']}, {run.contests.loc[contest, 'full_backbone']}"
+    )
     return Markup(figures.inline(figures.tradeoffs(run, contest, board, timed), title))
 
 

@@ -19,9 +19,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.statistics import performance_profile
-from reports import tables
+from reports import tables, text
 from reports.tables import Run
 
 INK, MUTED, LINE = "#1d2731", "#66727f", "#d7dde4"
@@ -30,8 +31,8 @@ DASHES = ["solid", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1))]
 COSTS = {
     "parameters": "parameters",
     "flops": "FLOPs per batch, forward",
-    "latency_step_seconds": "training step [s]",
-    "peak_memory_bytes": "peak memory [bytes]",
+    "latency_step_seconds": "training step",
+    "peak_memory_bytes": "peak memory",
 }
 _STYLE: dict[str, Any] = {
     **sns.axes_style("ticks"),
@@ -51,7 +52,6 @@ _STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
-    "figure.constrained_layout.use": True,
 }
 
 
@@ -99,9 +99,11 @@ def tradeoffs(run: Run, contest: int, board: pd.DataFrame, latencies: Mapping[st
                 axes.hlines(row.score, *latencies[variant], linewidth=1.3, **style)
         front = pareto(known[cost].to_numpy(float), known["score"].to_numpy(float), facts["better"])
         line = known[front].sort_values(cost)
-        axes.plot(line[cost].to_numpy(float), line["score"], color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
+        axes.plot(
+            line[cost].to_numpy(float), line["score"], color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0
+        )
         _focus(axes, known["score"].to_numpy(float), facts, named=False)
-        _log(axes, known[cost].to_numpy(float))
+        _cost_axis(axes, known[cost].to_numpy(float), cost)
         axes.set_xlabel(COSTS[cost])
     np.atleast_1d(panels)[0].set_ylabel(_with_unit(facts["metric"], facts["unit"]))
     return figure
@@ -118,7 +120,8 @@ def conditions(run: Run, values: pd.DataFrame, metric: str, condition: str) -> F
             axes.fill_between(own["x"], own["low"], own["high"], alpha=0.14, linewidth=0, **style)
     if values["x"].min() > 0 and values["x"].max() / values["x"].min() > 20:
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel=condition, ylabel=metric)
     return figure
 
@@ -149,25 +152,25 @@ def pareto(costs: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], better: st
 
 def inline(figure: Figure, title: str) -> str:
     """Return a figure as SVG text that stands inside a page beside others; `title` is what a screen reader says."""
-    text = _svg(figure)
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.S)
-    key = hashlib.sha256((title + text).encode()).hexdigest()[:8]
-    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
-    text = re.sub(r' id="([^"]*)"', lambda found: _attribute(found[1], used, key), text)
-    text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{key}-", text)
+    svg = _svg(figure)
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
+    key = hashlib.sha256((title + svg).encode()).hexdigest()[:8]
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: _attribute(found[1], used, key), svg)
+    svg = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{key}-", svg)
     for i, shade in enumerate(PALETTE):
-        text = text.replace(shade, f"var(--c{i})")
+        svg = svg.replace(shade, f"var(--c{i})")
     for name, shade in (("ink", INK), ("muted", MUTED), ("line", LINE)):
-        text = text.replace(shade, f"var(--{name})")
-    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
-    text = re.sub(r"(\d+\.\d\d)\d+", r"\1", text)
-    head = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
+        svg = svg.replace(shade, f"var(--{name})")
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
+    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", svg)
+    head = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     assert head is not None, "matplotlib writes a viewBox"
     width = float(head[1])
     opening = f'<svg viewBox="{head[0][9:-1]}" style="width:{width:.0f}pt" role="img" aria-label="{_escape(title)}">'
-    return opening + text[text.index(">") + 1 :].strip()
+    return opening + svg[svg.index(">") + 1 :].strip()
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -201,9 +204,19 @@ def _escape(text: str) -> str:
 
 
 def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure with margins fixed in inches: laying out by measured text takes longer than all else."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height))
-        return figure, figure.subplots(1, columns, sharey=True)
+        panels = figure.subplots(1, columns, sharey=True)
+        figure.subplots_adjust(0.66 / width, 0.5 / height, 1 - 0.12 / width, 1 - 0.1 / height, wspace=0.12)
+        for axes in np.atleast_1d(panels):
+            axes.yaxis.set_major_formatter(FuncFormatter(_tick))
+            axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        return figure, panels
+
+
+def _tick(value: float, _: int | None) -> str:
+    return text.big(value) if abs(value) >= 1e4 else text.number(value)
 
 
 def _band(points: pd.DataFrame) -> pd.DataFrame:
@@ -233,15 +246,20 @@ def _focus(axes: Axes, values: np.ndarray[Any, Any], facts: pd.Series[Any], *, n
     axes.set_ylim(low - room, high + room)
 
 
-def _log(axes: Axes, costs: np.ndarray[Any, Any]) -> None:
-    """A logarithmic axis where costs differ by much and are all positive; few ticks in any case."""
+def _cost_axis(axes: Axes, costs: np.ndarray[Any, Any], cost: str) -> None:
+    """Few ticks as people read them; logarithmic where costs differ by much and are all positive."""
     if len(costs) and costs.min() > 0 and costs.max() / costs.min() > 3:
         axes.set_xscale("log")
-        return
-    axes.locator_params(axis="x", nbins=4)
-    axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4), useMathText=False)
+        axes.set_xlim(costs.min() / 1.3, costs.max() * 1.3)
+        axes.xaxis.set_minor_locator(NullLocator())
+        ticks = LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(costs.min(), costs.max())
+        inside = ticks[(ticks >= costs.min() / 1.3) & (ticks <= costs.max() * 1.3)]
+        axes.xaxis.set_major_locator(FixedLocator(inside[:: max(1, -(-len(inside) // 4))]))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    read = {"latency_step_seconds": text.seconds, "peak_memory_bytes": text.size}.get(cost, text.big)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: read(value)))
 
 
 def _with_unit(name: str, unit: str) -> str:
     return f"{name} [{unit}]" if unit else name
-

@@ -21,7 +21,9 @@ def findings(run: Run, judged: pd.DataFrame, aggregate: pd.DataFrame) -> list[st
         return ["Nothing was planned, so nothing was found."]
     if not ended:
         return [f"No trial ended well: all {plural(len(statuses), 'trial')} failed or were not run. See Failures."]
-    return [sentence for sentence in (_leader(run, aggregate), *_standings(run, judged), _doubt(run, judged)) if sentence]
+    return [
+        sentence for sentence in (_leader(run, aggregate), *_standings(run, judged), _doubt(run, judged)) if sentence
+    ]
 
 
 def _leader(run: Run, aggregate: pd.DataFrame) -> str:
@@ -30,7 +32,9 @@ def _leader(run: Run, aggregate: pd.DataFrame) -> str:
         return ""
     first, second = ranked.iloc[0], ranked.iloc[1]
     over = plural(int(first["of"]), "contest")
-    told = f"{first.variant} has the highest normalized score, {number(first.iqm, 2)} {interval(first.low, first.high, 2)}"
+    told = (
+        f"{first.variant} has the highest normalized score, {number(first.iqm, 2)} {interval(first.low, first.high, 2)}"
+    )
     if first.low != first.low:
         return f"{told.strip()} over {over}, from one seed: nothing can be said about how sure that is."
     sure = "clear of" if first.low > second.high else "not clear of"
@@ -97,7 +101,11 @@ def note(verdict: Any) -> str:
     """The line under a score: the verdict in words."""
     if verdict.verdict != "inconclusive":
         return "" if verdict.verdict == "none" else str(verdict.verdict)
-    return f"{int(verdict.more_seeds)} more" if verdict.more_seeds == verdict.more_seeds and verdict.more_seeds else "> 200 more"
+    return (
+        f"{int(verdict.more_seeds)} more"
+        if verdict.more_seeds == verdict.more_seeds and verdict.more_seeds
+        else "> 200 more"
+    )
 
 
 def _why(verdict: Any) -> str:

@@ -64,7 +64,9 @@ def _read_curves(store: Store, trials: pd.DataFrame, metrics: set[str]) -> pd.Da
         parts += [_points(row) for row in store.read(query)]
     columns = ["record", "metric", "step", "seconds", "value"]
     points = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    named = trials[["record", "contest", "label", "seed", "metric"]].rename(columns={"label": "variant", "metric": "own"})
+    named = trials[["record", "contest", "label", "seed", "metric"]].rename(
+        columns={"label": "variant", "metric": "own"}
+    )
     merged = named.merge(points, on="record")
     kept = merged["metric"].isin(["train/loss"]) | (merged["metric"] == "validation/" + merged["own"].astype(str))
     return merged[kept].drop(columns="own").astype({"step": float, "seconds": float, "value": float})

@@ -43,7 +43,7 @@ def big(value: Any) -> str:
     for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{float(value) / (1e3 if sign == 'k' else size):.3g} {sign}"
-    return f"{int(value):,}"
+    return number(value)
 
 
 def seconds(value: Any) -> str:
@@ -53,7 +53,7 @@ def seconds(value: Any) -> str:
     for size, unit in ((60, "min"), (1, "s"), (1e-3, "ms")):
         if value >= size:
             return f"{value / size:.3g} {unit}"
-    return f"{value * 1e6:.3g} µs"
+    return f"{value * 1e6:.3g} µs" if value else "0 s"
 
 
 def size(value: Any) -> str:
