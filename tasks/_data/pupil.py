@@ -37,7 +37,7 @@ def relay(positions: Tensor, taps: Tensor, strength: float) -> Tensor:
 
 
 def _pupil(positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Field height (M, 1, 1), 1 at a corner; pupil coordinates across and along it, and their squared sum, (M, S, S)."""
+    """Field height (M, 1, 1), 1 at a corner; pupil coordinates across and along it and their squared sum (M, S, S)."""
     height = positions.square().sum(1).div(2).sqrt()[:, None, None]
     angle = torch.atan2(positions[:, 0], positions[:, 1])[:, None, None]
     axis = _axis()

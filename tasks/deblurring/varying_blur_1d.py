@@ -1,0 +1,152 @@
+"""Blur a signal by a kernel that widens and drifts along it, or undo that blur.
+
+    position      0 ................................ 255
+    kernel        |          /\\          __--__             sigma .5 -> 4 px, center -3 -> +3 px
+    forward       x  ->  y(p) = sum_d k_p(d) x(p + d)
+    inverse       y + noise  ->  x
+
+Loss and scores count the positions whose kernel lies inside the signal: there a linear layer of rank R has a floor that
+is known (the singular values beyond R), whatever the padding does outside. The task is our reconstruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError, seed_of
+from tasks._data.signals import Signals, apply_kernels, as_matrix, best_of_rank, drifting_gaussians
+from tasks._predict import predict
+
+NAME = "varying_blur_1d"
+_ZONES = 8
+"""Parts of equal length in which the error is scored apart, from left to right."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What the references need: the kernels (length, taps), the positions that count, and the laws of the data."""
+
+    kernels: Tensor
+    inside: slice
+    signals: Signals
+    noise: float
+    rank: int
+
+
+@task(
+    NAME,
+    suite="deblurring",
+    metrics=(Metric("nmse", better="lower"),),
+    backbones=("cnn", "unet"),
+    source="After the 1-D experiment of Howard, Norreys, Doepp, CoordGate, arXiv 2401.04680",
+)
+def varying_blur_1d(
+    network: Network, seed: int, *, direction: Literal["forward", "inverse"] = "forward", correlation: float = 0.0,
+    length: int = 256, taps: int = 31, noise: float = 0.05, rank: int = 4, batch: int = 32,
+) -> Problem:  # fmt: skip
+    """Learn a convolution whose kernel varies along a signal, or its inverse; the score is MSE over signal variance.
+
+    `correlation` [px] is that of the signals; `noise` is added to the blurred signal of the inverse task; `rank` is
+    that of the reference `rank_floor`.
+    """
+    if taps % 2 == 0 or not 3 <= taps < length / 2 or correlation < 0 or rank < 1:
+        raise UsageError(
+            f"varying_blur_1d: taps={taps}, length={length}, correlation={correlation}, rank={rank}; expected odd taps "
+            "below half of the length, a correlation of at least 0 and a rank of at least 1"
+        )
+    signals = Signals(length, correlation)
+    kernels = drifting_gaussians(length, taps, (0.5, 4.0), drift=3.0)
+    inside = slice(taps // 2, length - taps // 2)
+
+    def draw(count: int, *key: object) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(seed_of(NAME, *key))
+        sharp = signals.draw(count, generator)
+        blurred = apply_kernels(kernels, sharp)
+        if direction == "forward":
+            return sharp, blurred
+        return blurred + noise * torch.randn(blurred.shape, generator=generator), sharp
+
+    splits = {split: draw(256, split) for split in ("validation", "test")}
+
+    def loss(models: Models, pair: tuple[Tensor, Tensor]) -> Tensor:
+        given, wanted = pair
+        error: Tensor = (models["restorer"](given) - wanted)[..., inside]
+        return error.square().mean()
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        given, wanted = splits[split]
+        return _scores(predict(models["restorer"], given)[..., inside], wanted[..., inside])
+
+    def samples(models: Models) -> Sequence[Sample]:
+        given, wanted = splits["test"]
+        return _samples(given, wanted, predict(models["restorer"], given), inside)
+
+    return Problem(
+        models={"restorer": network((1, length), (1, length))},
+        phases=(Phase(("restorer",), loss, Optimizer("Adam", 5e-3, schedule="one_cycle")),),
+        batches=lambda step: draw(batch, seed, "train", step),
+        evaluate=evaluate,
+        samples=samples,
+        data=Line(kernels, inside, signals, noise, rank),
+    )
+
+
+@reference(task=NAME, kind="floor")
+def zero(problem: Problem) -> Models:
+    """Say zero, the mean of all signals."""
+    return {"restorer": torch.zeros_like}
+
+
+@reference(task=NAME, kind="ceiling", when=lambda options: options["direction"] == "forward")
+def exact_kernels(problem: Problem) -> Models:
+    """Apply the kernels themselves: no error."""
+    return {"restorer": _linear(problem.data.kernels)}
+
+
+@reference(task=NAME, kind="anchor", when=lambda options: options["direction"] == "forward")
+def rank_floor(problem: Problem) -> Models:
+    """Apply the best kernels of the task's rank: the bound for any gated layer with so many gates."""
+    line: Line = problem.data
+    best = torch.zeros_like(line.kernels)  # the best for all positions would not be the best for those that count
+    covariance = line.signals.covariance(line.kernels.shape[1])
+    best[line.inside] = best_of_rank(line.kernels[line.inside], line.rank, covariance)
+    return {"restorer": _linear(best)}
+
+
+@reference(task=NAME, kind="ceiling", when=lambda options: options["direction"] == "inverse")
+def linear_estimator(problem: Problem) -> Models:
+    """Return the conditional mean of the Gaussian signal, the least error that any method can have on average."""
+    line: Line = problem.data
+    blur, covariance = as_matrix(line.kernels), line.signals.covariance()
+    cross = covariance @ blur.T
+    noise = line.noise**2 * torch.eye(len(blur), dtype=blur.dtype)
+    gain = torch.linalg.solve(blur @ cross + noise, cross, left=False)
+    return {"restorer": lambda given: given @ gain.T.to(given)}
+
+
+def _linear(kernels: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda given: apply_kernels(kernels, given)
+
+
+def _scores(restored: Tensor, wanted: Tensor) -> dict[str, float]:
+    """Error over variance, overall and in zones from left to right."""
+    errors, power = (restored - wanted).square().mean((0, 1)), wanted.square().mean((0, 1))
+    zones = zip(errors.tensor_split(_ZONES), power.tensor_split(_ZONES), strict=True)
+    scores = {"nmse": (errors.mean() / power.mean()).item()}
+    return scores | {f"nmse/zone/{i}": (e.mean() / p.mean()).item() for i, (e, p) in enumerate(zones)}
+
+
+def _samples(given: Tensor, wanted: Tensor, restored: Tensor, inside: slice) -> Sequence[Sample]:
+    """One signal, and the root of the mean squared error against position."""
+    lines = {"input": given, "truth": wanted, "output": restored}
+    error = (restored - wanted).square().mean((0, 1)).sqrt()[inside]
+    position = np.arange(inside.start, inside.stop, dtype=np.float32)
+    against = Sample("error against position", "error", "line", np.stack([position, error.numpy()]))
+    return [*(Sample("a signal", role, "line", line[0, 0].numpy()) for role, line in lines.items()), against]
