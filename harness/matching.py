@@ -82,9 +82,10 @@ def bisect(amount: Callable[[float], int], start: float, wanted: int, *, whole: 
         tried[high] = amount(_number(high, whole))
     for _ in range(_HALVINGS):
         middle = (low + high) // 2 if whole else (low + high) / 2
-        if middle in tried or min(abs(n - wanted) for n in tried.values()) == 0:
+        if middle in (low, high):
             break
-        tried[middle] = amount(_number(middle, whole))
+        if middle not in tried:
+            tried[middle] = amount(_number(middle, whole))
         low, high = (middle, high) if tried[middle] < wanted else (low, middle)
     best = min(tried, key=lambda width: (abs(tried[width] - wanted), width))
     return _number(best, whole), tried[best]

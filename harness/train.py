@@ -63,6 +63,8 @@ def run(trial: Trial, checkpoint: Checkpoint | None = None) -> Record:
         record.status, record.error = "diverged", str(reason)
     if concluded := problem.conclude(record):
         record.scores.setdefault(_splits(trial)[-1], {}).update(concluded)
+    if checkpoint is not None:
+        checkpoint.remove()
     return record
 
 

@@ -1,0 +1,123 @@
+"""The training loop: same trial, same record; a killed trial ends as an undisturbed one; divergence is a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness import registry, train
+from harness.checkpoint import Checkpoint
+from harness.convergence import still_falling
+from harness.spec import Budget, Trial
+
+TRIAL = Trial("toy", 3, "toy_net", "conv", budget=Budget(40, evaluations=4))
+
+
+@pytest.fixture(autouse=True)
+def loaded(toy: Path) -> None:
+    registry._entries = {key: entry for key, entry in registry._entries.items() if "toy" not in key[1]}
+    registry.load_plugin(toy)
+    torch.set_num_threads(1)
+
+
+def _values(record: train.Record) -> list[tuple[int, str, float]]:
+    return [(point.step, point.metric, point.value) for point in record.curves]
+
+
+def test_the_same_trial_twice_gives_equal_scores_and_curves() -> None:
+    first, second = train.run(TRIAL), train.run(TRIAL)
+    assert first.scores == second.scores
+    assert _values(first) == _values(second)
+    assert train.run(replace(TRIAL, seed=4)).scores != first.scores
+
+
+def test_variants_see_the_same_data_whatever_they_draw() -> None:
+    problems = [
+        train.build(replace(TRIAL, task="toy[noise=1.0]", variant=variant)) for variant in ("conv", "coordconv")
+    ]
+    assert torch.equal(problems[0].batches(7)[1], problems[1].batches(7)[1])
+
+
+class _Killed(BaseException):
+    pass
+
+
+class _Dying(Checkpoint):
+    """A checkpoint that is always due and whose process dies after its save at some step."""
+
+    dies_at = 17
+
+    def save(self, models, optimizers, record, pending):  # type: ignore[no-untyped-def]
+        super().save(models, optimizers, record, pending)
+        if record.steps == self.dies_at:
+            raise _Killed
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_a_killed_trial_goes_on_and_ends_as_an_undisturbed_one(tmp_path: Path, schedule: str) -> None:
+    trial = replace(TRIAL, variant="geoconv[shift=0.5]", budget=Budget(40, schedule=schedule, evaluations=4))
+    whole = train.run(trial)
+    path = tmp_path / "trial.pt"
+    with pytest.raises(_Killed):
+        train.run(trial, _Dying(path, 0.0))
+    resumed = train.run(trial, Checkpoint(path))
+    assert resumed.notes["resumed_at_step"] == 17
+    assert resumed.scores == whole.scores
+    assert _values(resumed) == _values(whole)
+    assert list(tmp_path.glob("*.p*t*")) == []
+
+
+def test_a_damaged_checkpoint_starts_over(tmp_path: Path) -> None:
+    path = tmp_path / "trial.pt"
+    path.write_bytes(b"half a file")
+    record = train.run(TRIAL, Checkpoint(path))
+    assert record.scores == train.run(TRIAL).scores
+    assert "damaged" in record.notes["checkpoint"]
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "ran",)
+
+    torch.save({"models": Evil()}, tmp_path / "trial.pt")
+    record = train.run(TRIAL, Checkpoint(tmp_path / "trial.pt"))
+    assert "damaged" in record.notes["checkpoint"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_rate_too_high_diverges_and_says_when() -> None:
+    record = train.run(replace(TRIAL, budget=Budget(400, learning_rate=1e30)))
+    assert record.status == "diverged"
+    assert record.error.startswith("loss is ")
+    assert 0 < record.steps < 400
+
+
+def test_curves_are_means_over_windows_that_drop_no_step() -> None:
+    short = train.run(replace(TRIAL, budget=Budget(50, evaluations=1)))
+    long = train.run(replace(TRIAL, budget=Budget(250, evaluations=1)))
+    losses = [[p.value for p in record.curves if p.metric == "train/loss"] for record in (short, long)]
+    assert [len(values) for values in losses] == [50, 125]
+    assert long.curves[-1].step == 250
+    assert np.mean(losses[0][:2]) == pytest.approx(losses[1][0], rel=1e-5)
+
+
+def test_a_falling_curve_is_told_from_a_flat_one() -> None:
+    noise = 0.01 * np.random.default_rng(0).standard_normal(100)
+    line = np.linspace(1, 0, 100)
+    assert still_falling(line + noise)
+    assert not still_falling(np.maximum(line - 0.5, 0) + noise)
+    assert not still_falling(np.full(100, 0.3))
+    assert not still_falling([1.0, 0.5])
+
+
+def test_bfloat16_and_channels_last_reach_the_layers() -> None:
+    problem = train.build(replace(TRIAL, dtype="bfloat16"))
+    assert {p.dtype for p in problem.models["main"].parameters()} == {torch.bfloat16}
+    moved = train.to_device((torch.zeros(2, 3, 4, 5), torch.arange(2)), replace(TRIAL, memory_format="channels_last"))
+    assert moved[0].is_contiguous(memory_format=torch.channels_last)
+    assert moved[1].dtype == torch.int64
