@@ -185,7 +185,7 @@ def precisions(layer: Layer) -> str:
     close(lowered.double(), exact, "autocast", 0.2)
     changed = not torch.equal(lowered.float(), run(single, x.float()))
     require(
-        lowered.dtype == torch.bfloat16 and changed, f"autocast left the result in {lowered.dtype}, equal: {changed}"
+        lowered.dtype == torch.bfloat16 and changed, f"autocast left the result in {lowered.dtype}, changed: {changed}"
     )
     return "float64, float32, bfloat16, autocast"
 

@@ -63,13 +63,18 @@ class Convolution(nn.Module):
         padding = "none" if self.padding == "extended" else self.padding
         with full_precision(x):
             maps = convolve(channels, other.to(channels.dtype), stride=self.stride, padding=padding)
-            if self.bias is not None:
-                first = maps[: len(maps) if mix is None else 1]
-                first = first + self.bias.to(first.dtype).view(-1, *(1,) * (x.dim() - 2))
-                maps = first if mix is None else torch.cat([first, maps[1:]])
-        odd = own.shape[-1] % 2 == 1 and padding in ("zeros", "none")
-        x = x if odd else pad(x, own.shape[-1], "zeros" if padding == "none" else padding)
-        return convolve_plus(x, own, maps, mix, self.stride, own.shape[-1] // 2 if odd else 0)
+        return self.plus(x, maps, mix, own)
+
+    def plus(self, x: Tensor, maps: Tensor, mix: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+        """Convolve x, add maps (B, out_channels, *out) to the result as `beside` says, and the bias."""
+        weight = self.weight if weight is None else weight
+        if self.bias is not None:
+            with_bias = maps[: None if mix is None else 1] + self.bias.to(maps.dtype).view(-1, *(1,) * (x.dim() - 2))
+            maps = with_bias if mix is None else torch.cat([with_bias, maps[1:]])
+        kernel_size, mode = weight.shape[-1], "zeros" if self.padding == "extended" else self.padding
+        built_in = kernel_size // 2 if mode == "zeros" and kernel_size % 2 else 0
+        x = x if built_in else pad(x, kernel_size, mode)
+        return convolve_plus(x, weight, maps, mix, self.stride, built_in)
 
 
 def convolve(
@@ -100,6 +105,19 @@ def _wrapped(n: int, before: int, after: int, mode: str, device: torch.device) -
     period = n if mode == "circular" else max(2 * (n - 1), 1)
     index = torch.arange(-before, n + after, device=device) % period
     return torch.where(index < n, index, period - index)
+
+
+def patches(x: Tensor, kernel_size: int, stride: int) -> Tensor:
+    """View a padded x (N, C, *padded) as the windows of a convolution: (N, C, *out, *kernel)."""
+    for axis in range(2, x.dim()):
+        x = x.unfold(axis, kernel_size, stride)
+    return x
+
+
+def require_size(x: Tensor, size: tuple[int, ...]) -> None:
+    """Raise ValueError where x (N, C, *) is not of the size that a layer was built for."""
+    if tuple(x.shape[2:]) != size:
+        raise ValueError(f"built for size {size}, called with size {tuple(x.shape[2:])}")
 
 
 def strided(size: tuple[int, ...], stride: int) -> tuple[int, ...]:

@@ -23,14 +23,21 @@ COMBINATIONS = (
 
 
 def selectors() -> Iterator[str]:
-    """The default of each variant, then each of its other choices, one at a time."""
+    """The default of each variant, then each of its other choices, one at a time; of the paddings, which share their
+    code, all with `conv` and one with the others."""
     for entry in registry.entries("variant"):
         yield entry.name
         for option in entry.options:
-            for kind in getattr(option.annotation, "__args__", [option.annotation]):
-                choices = (True, False) if kind is bool else typing.get_args(kind) or [kind]
-                chosen = (c for c in choices if isinstance(c, str | bool) and c != option.default)
-                yield from (entry.label({option.name: choice}) for choice in chosen)
+            chosen = [choice for choice in _choices(option.annotation) if choice != option.default]
+            shared = option.name == "padding" and entry.name != "conv"
+            yield from (entry.label({option.name: choice}) for choice in (chosen[:1] if shared else chosen))
+
+
+def _choices(annotation: typing.Any) -> list[str | bool]:
+    if annotation is bool:
+        return [True, False]
+    parts = typing.get_args(annotation)
+    return [part for part in parts if isinstance(part, str)] + [c for part in parts for c in _choices(part)]
 
 
 @pytest.mark.parametrize("selector", [*dict.fromkeys([*selectors(), *COMBINATIONS])])

@@ -1,0 +1,68 @@
+"""Locally connected layer: a convolution whose weights are not shared between pixels.
+
+LeCun, "Generalization and network design strategies", 1989; Taigman et al., "DeepFace", CVPR 2014.
+
+y_o(p) = b_{p,o} + sum_{i,d} W_{p,o,i,d} x_i(p + d). Deviations: any number of dimensions; initialized as a convolution
+of the same fan-in would be. Fixed to the size that it was built for.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.registry import variant
+from variants._convolution import Padding, conv_flops, pad, patches, require_size, strided
+
+
+def _parameters(
+    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int, bias: bool, **_: Any
+) -> int:
+    fan_in = in_channels * math.prod((kernel_size,) * len(size))
+    return math.prod(strided(size, stride)) * out_channels * (fan_in + bias)
+
+
+def _flops(layer: LocallyConnected, shape: tuple[int, ...]) -> int:
+    out = strided(layer.size, layer.stride)
+    return conv_flops(shape[0], shape[1], layer.weight.shape[-1], layer.kernel_size, out)
+
+
+@variant(
+    "locally_connected",
+    source="LeCun 1989, Generalization and network design strategies",
+    fixed_size=True,
+    flops=_flops,
+    parameters=_parameters,
+)
+class LocallyConnected(nn.Module):
+    """Convolution with weights and bias of its own for each output pixel."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int = 1,
+        bias: bool = True, padding: Padding = "zeros",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.size, self.kernel_size, self.stride, self.padding = size, kernel_size, stride, padding
+        out, taps = strided(size, stride), math.prod((kernel_size,) * len(size))
+        bound = (in_channels * taps) ** -0.5
+        self.weight = nn.Parameter(torch.empty(*out, taps * in_channels, out_channels).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(out_channels, *out).uniform_(-bound, bound)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
+        require_size(x, self.size)
+        y = local_product(pad(x, self.kernel_size, self.padding), self.weight, self.kernel_size, self.stride)
+        return y if self.bias is None else y + self.bias.to(y.dtype)
+
+
+def local_product(x: Tensor, weight: Tensor, kernel_size: int, stride: int) -> Tensor:
+    """Multiply each window of a padded x (N, C, *padded) by its own matrix (*out, k^d C, C_out): (N, C_out, *out)."""
+    dims = x.dim() - 2
+    windows = patches(x, kernel_size, stride)  # (N, C, *out, *kernel)
+    order = [*range(2, 2 + dims), 0, *range(2 + dims, 2 + 2 * dims), 1]
+    rows = windows.permute(order).reshape(math.prod(weight.shape[:dims]), x.shape[0], weight.shape[-2])
+    y = rows @ weight.flatten(0, dims - 1)
+    return y.permute(1, 2, 0).view(*y.shape[1:], *weight.shape[:dims])

@@ -1,0 +1,89 @@
+"""Pixel-adaptive convolution: each tap is weighted by how alike the guidance is at its two ends.
+
+Su, Jampani, Sun, Gallo, Learned-Miller, Kautz, "Pixel-adaptive convolutional neural networks", 2019, arXiv 1904.05373:
+y(p) = b + sum_d exp(-|f_p - f_{p+d}|^2 / 2) W_d x(p + d).
+
+`guidance=input` takes f = x, `guidance=coordinates` the position. Deviations: any number of dimensions; no learned
+scale. Coordinates are affine, so that their differences are the same at every pixel: guided by them the layer is a
+convolution whose kernel is multiplied by a Gaussian window, and is computed as one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from harness.registry import variant
+from variants._convolution import (
+    Convolution,
+    Padding,
+    conv_flops,
+    conv_parameters,
+    convolve,
+    pad,
+    patches,
+    strided,
+)  # fmt: skip
+
+Guidance = Literal["input", "coordinates"]
+
+
+def _parameters(
+    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
+) -> int:
+    return conv_parameters(in_channels, out_channels, kernel_size, size, bias)
+
+
+def _flops(layer: PixelAdaptive, shape: tuple[int, ...]) -> int:
+    weight, out = layer.conv.weight, strided(shape[2:], layer.conv.stride)
+    if layer.guidance == "coordinates":
+        return conv_flops(shape[0], shape[1], len(weight), weight.shape[-1], out) + weight.numel()
+    seen = shape[0] * math.prod(out) * weight[0].numel()
+    return conv_flops(shape[0], shape[1], len(weight), weight.shape[-1], out) + 2 * seen
+
+
+@variant("pixel_adaptive", source="Su et al. 2019, arXiv 1904.05373", flops=_flops, parameters=_parameters)
+class PixelAdaptive(nn.Module):
+    """Convolution whose kernel is modulated at each pixel by the likeness of its neighbors."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int = 1,
+        bias: bool = True, guidance: Guidance = "input", padding: Padding = "zeros",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.guidance = guidance
+        self.conv = Convolution(
+            in_channels, out_channels, kernel_size, len(size), stride=stride, bias=bias, padding=padding
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
+        weight, conv = self.conv.weight, self.conv
+        if self.guidance == "coordinates":
+            windowed = weight * gaussian_window(weight.shape[2:], tuple(x.shape[2:])).to(weight)
+            return convolve(x, windowed, conv.bias, stride=conv.stride, padding=conv.padding)
+        y = adaptive_product(pad(x, weight.shape[-1], conv.padding), weight, conv.stride)
+        return y if conv.bias is None else y + conv.bias.to(y.dtype).view(-1, *(1,) * (x.dim() - 2))
+
+
+def gaussian_window(kernel: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+    """exp(-|d|^2 / 2) over the taps of a kernel, d in units of the coordinates of an input of the given size."""
+    offsets = [(torch.arange(k) - (k - 1) // 2) * 2 / max(n - 1, 1) for k, n in zip(kernel, size, strict=True)]
+    return torch.stack(torch.meshgrid(offsets, indexing="ij")).square().sum(0).div(-2).exp()
+
+
+def adaptive_product(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Pixel-adaptive convolution of a padded x (N, C, *padded), guided by x itself, without bias."""
+    dims, kernel_size = x.dim() - 2, weight.shape[-1]
+    windows = patches(x, kernel_size, stride)  # (N, C, *out, *kernel)
+    center = windows
+    for axis in range(2 + dims, 2 + 2 * dims):
+        center = center.narrow(axis, (kernel_size - 1) // 2, 1)
+    difference = windows - center
+    alike = (difference * difference).sum(1, keepdim=True).div(-2).exp()
+    order = [0, *range(2, 2 + dims), 1, *range(2 + dims, 2 + 2 * dims)]
+    rows = (windows * alike).permute(order).flatten(1 + dims)  # (N, *out, C k^d)
+    return (rows @ weight.flatten(1).t()).movedim(-1, 1)
