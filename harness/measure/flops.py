@@ -27,13 +27,26 @@ _ALLOCATE = ("empty", "new_empty", "lift_fresh", "alias", "detach", "_unsafe_vie
 
 @dataclass
 class LayerCount:
-    """One call of a layer that has a formula, and what its operations would have counted."""
+    """One call of a layer that has a formula: `operands` of input and weights take a gradient.
+
+    `counted` and `counted_backward` are what its operations would have counted by themselves.
+    """
 
     layer: str
     shape: tuple[int, ...]
     formula: int
-    backward: int
+    operands: int
     counted: int = 0
+    counted_backward: int = 0
+
+    @property
+    def backward(self) -> int:
+        """The formula once per operand, or more often where products of inner results need it, as in a gate's encoder.
+
+        Inside an autograd.Function no result shows that it takes a gradient, so its operations can only add.
+        """
+        inner = self.counted_backward / self.counted if self.counted else 0.0
+        return round(self.formula * max(self.operands, inner))
 
 
 @dataclass
@@ -94,12 +107,13 @@ class _Counter(TorchDispatchMode):
             label, shape = str(getattr(module.coordbench_layer, "label", "")), tuple(args[0].shape)
             flops = int(formula(module, shape))
             operands = args[0].requires_grad + any(p.requires_grad for p in module.parameters())
-            self.inside.append(LayerCount(label, shape, flops, operands * flops))
+            self.inside.append(LayerCount(label, shape, flops, operands))
 
         def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             call = self.inside.pop()
             if self.inside:
                 self.inside[-1].counted += call.counted
+                self.inside[-1].counted_backward += call.counted_backward
                 return
             self.count.layers.append(call)
             self.count.forward += call.formula
@@ -112,11 +126,13 @@ class _Counter(TorchDispatchMode):
     ) -> Any:
         output = function(*args, **(kwargs or {}))
         flops = flops_of(function, args, kwargs or {}, output)
+        backward = flops * _operands(function, args) if flops else 0
         if self.inside:
             self.inside[-1].counted += flops or 0
+            self.inside[-1].counted_backward += backward
         elif flops is not None:
             self.count.forward += flops
-            self.count.backward += flops * _operands(function, args)
+            self.count.backward += backward
         elif not _is_free(function):
             self.count.uncounted[str(function.overloadpacket)] += 1
         return output
@@ -151,7 +167,7 @@ def _describe(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
     return {
         "forward": found.forward,
         "forward_backward": found.forward + found.backward,
-        "layers": [asdict(layer) for layer in found.layers],
+        "layers": [asdict(layer) | {"backward": layer.backward} for layer in found.layers],
         "uncounted": dict(found.uncounted),
         "torch": crosscheck.by_torch(model, inputs),
         "fvcore": crosscheck.by_fvcore(model, inputs),

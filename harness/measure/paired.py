@@ -28,6 +28,7 @@ MIN_TURNS = 6
 _MAX_TURNS = 400
 _SAMPLE_SECONDS = 5e-4  # one sample lasts at least so long, so that reading the clocks is a hundredth of it
 _STABLE = 0.10
+_MIN_WARM_UP = 2  # the first call compiles, tunes and allocates, however long that takes
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _warm_up(sides: tuple[Step, Step], clock: Clock, seconds: float) -> _WarmUp:
         history = np.vstack([history, [clock(side, 1) for side in sides]])
         late = time.perf_counter() - start > seconds
         stable = len(history) >= 6 and _settled(history)
-        if stable or late:
+        if stable or (late and len(history) >= _MIN_WARM_UP):
             return _WarmUp(len(history), stable, tuple(history.min(axis=0).tolist()))
 
 

@@ -150,6 +150,34 @@ def test_a_layer_called_twice_is_billed_twice_and_one_inside_another_once():
     assert counted.layers[0].counted == 2 * (2 * 2 * 4 * 4 * 64)
 
 
+@pytest.mark.parametrize("entry", registry.entries("variant"), ids=lambda entry: entry.name)
+def test_every_formula_covers_at_least_the_products_that_run(entry):
+    size = (9, 12, 8)[: max(entry.facts["dims"])]
+    layer = registry.layer(entry.name)(6, 8, 3, size=size)
+    shape = (2, 6, *size)
+    (call,) = count(layer, (torch.ones(shape),)).layers
+    assert call.formula == entry.facts["flops"](layer, shape)
+    assert call.formula >= call.counted == crosscheck.by_torch(layer, (torch.ones(shape),))["forward"]
+
+
+@pytest.mark.parametrize("name", ["conv", "coordconv", "geoconv", "learned_position", "unit_gate", "tiled_conv"])
+def test_forward_and_backward_are_what_torch_counts_where_it_counts_all(name):
+    layer = registry.layer(name)(6, 8, 3, size=(9, 12))
+    x = torch.ones(2, 6, 9, 12)
+    found = count(layer, (x,))
+    assert found.forward + found.backward == crosscheck.by_torch(layer, (x,))["forward_backward"]
+
+
+def test_backward_of_a_layer_counts_products_of_inner_results_too():
+    mixing = named(
+        nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 4, 1)), lambda module, shape: 4 * 2 * 2 * 32 * 64 // 2
+    )
+    counted = count(mixing, (X,))
+    one = 2 * 2 * 32 * 64
+    assert (counted.forward, counted.layers[0].counted) == (2 * one, 2 * one)
+    assert counted.backward == 3 * one  # the second convolution passes a gradient on, the first has no one to pass to
+
+
 def test_hooks_are_taken_off_even_if_the_model_raises():
     layer = registry.layer("conv")(4, 6, 3, size=(8, 8))
     with pytest.raises(RuntimeError):

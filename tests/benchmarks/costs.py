@@ -1,0 +1,95 @@
+"""How well costs repeat and what measuring them costs: `python -m tests.benchmarks.costs`.
+
+Every measurement is made in a fresh process. One core is kept busy, unless --idle is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from harness import isolate, worker
+from harness.measure import QUANTITIES
+from harness.spec import CostJob
+
+VARIANTS = ("conv", "coordconv", "geoconv", "coordgate")
+SHAPES = ("copy", "copy[batch=32, channels=32, size=64]")
+PHASES = ("forward", "forward_backward", "step")
+
+
+def spin() -> None:
+    """Keep a core busy until killed."""
+    torn = np.random.default_rng(0).random((256, 256))
+    while True:
+        torn = torn @ torn
+        torn /= np.abs(torn).max()
+
+
+@contextlib.contextmanager
+def busy(cores: int) -> Iterator[None]:
+    """Run as many spinning processes as cores are to be busy."""
+    spinners = [multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(cores)]
+    for spinner in spinners:
+        spinner.start()
+    try:
+        yield
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+
+
+def measured(job: CostJob, quantity: str) -> tuple[dict[str, Any], float]:
+    """One quantity of a job in a fresh process, and how long that took [s]."""
+    outcome = isolate.call(worker.run_quantity, job, (), quantity, deadline=300.0)
+    if outcome.status != "ok":
+        raise SystemExit(f"{job}: {quantity}: {outcome.error}")
+    return outcome.value, outcome.seconds
+
+
+def repeatability(repeats: int) -> None:
+    """Print how often the median ratios of two runs agree within 3 %."""
+    job = CostJob(SHAPES[0], "stack", "coordconv")
+    ratios = {phase: np.empty((repeats, 2)) for phase in PHASES}
+    for repeat, run in np.ndindex(repeats, 2):
+        found = measured(job, "latency")[0]["details"]["ratios"]
+        for phase in PHASES:
+            ratios[phase][repeat, run] = found[phase]["ratio"]
+    for phase, pairs in ratios.items():
+        apart = np.abs(pairs[:, 1] / pairs[:, 0] - 1)
+        print(
+            f"{phase}: median ratio {np.median(pairs):.3f}; two runs within 3 % in {np.mean(apart <= 0.03):.0%} of "
+            f"{repeats} repeats; 90 % of them within {np.quantile(apart, 0.9):.1%}"
+        )
+
+
+def overhead() -> None:
+    """Print what each quantity takes per shape and variant, process included."""
+    for shape in SHAPES:
+        for variant in VARIANTS:
+            took = {quantity: measured(CostJob(shape, "stack", variant), quantity)[1] for quantity in QUANTITIES}
+            parts = ", ".join(f"{quantity} {seconds:.2f}" for quantity, seconds in took.items())
+            print(f"{shape} {variant}: {sum(took.values()):.2f} s ({parts})")
+
+
+def main() -> None:
+    """Parse the command line and print both figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--idle", action="store_true", help="keep no core busy")
+    options = parser.parse_args()
+    measured(CostJob(SHAPES[0], "stack", "conv"), "parameters")  # the fork server starts
+    with busy(0 if options.idle else max(1, (os.cpu_count() or 2) - 1)):
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
+        overhead()
+        repeatability(options.repeats)
+
+
+if __name__ == "__main__":
+    main()
