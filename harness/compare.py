@@ -85,8 +85,8 @@ def _more_seeds(mean: float, deviation: float, pairs: int, margin: float, level:
     """How many further pairs with this mean and deviation would decide; None beyond MOST_SEEDS."""
     counts = np.arange(pairs + 1, MOST_SEEDS + 1)
     error = deviation / np.sqrt(counts)
-    decided = 2 * stats.t.sf(abs(mean) / error, counts - 1) < level
-    decided |= stats.t.sf((margin - abs(mean)) / error, counts - 1) < level
+    different = np.asarray(2 * stats.t.sf(abs(mean) / error, counts - 1) < level)
+    decided = different | np.asarray(stats.t.sf((margin - abs(mean)) / error, counts - 1) < level)
     return int(counts[decided][0]) - pairs if decided.any() else None
 
 
@@ -138,9 +138,7 @@ class RunComparison:
         refused = [f"times and memory refused: {line}" for line in self.differences]
         unmatched = self.unmatched[:5] + [f"and {len(self.unmatched) - 5} more"] * (len(self.unmatched) > 5)
         equal = f"{int((self.rows['verdict'] == 'equal').sum())} exact quantities are equal"
-        return "\n".join(
-            [table if len(shown) else "the runs share nothing that differs", equal, *refused, *self.unmatched]
-        )
+        return "\n".join([table if len(shown) else "the runs share nothing that differs", equal, *refused, *unmatched])
 
 
 def compare_runs(store: Store, a: str, b: str) -> RunComparison:
@@ -154,7 +152,7 @@ def compare_runs(store: Store, a: str, b: str) -> RunComparison:
     key = [*CELL, "dtype"]
     shared = sides[0][key].drop_duplicates().merge(sides[1][key].drop_duplicates())
     margins = _margins(store, a, b)
-    rows = [*_score_rows(shared, *sides, margins), *_cost_rows(shared, *sides, refused=bool(differences))]
+    rows = [*_score_rows(shared, sides[0], sides[1], margins), *_cost_rows(shared, *sides, refused=bool(differences))]
     return RunComparison(a, b, pd.DataFrame(rows, columns=_COLUMNS), differences, _unmatched(shared, a, b, *sides))
 
 

@@ -165,7 +165,7 @@ def improvement_interval(
 def performance_profile(strata: Sequence[ArrayLike], thresholds: ArrayLike) -> Floats:
     """Return the share of runs above each threshold, averaged over tasks; `strata` holds one task's runs each."""
     shares = [[float(np.mean(_floats(stratum) > t)) for t in _floats(thresholds)] for stratum in strata]
-    return np.mean(np.array(shares), axis=0)
+    return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,30 +31,32 @@ def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]
     swept = _conditions(run)
     pictures = _galleries(store, run)
     made = []
-    for contest, facts in run.contests.iterrows():
+    for contest, facts in _each(run):
         own = board[board["contest"] == contest]
-        timed = {v: measured[key] for v in own["variant"] if (key := (facts["full_task"], facts["full_backbone"], v)) in measured}  # fmt: skip
+        cells = {v: (facts["full_task"], facts["full_backbone"], v) for v in own["variant"]}
+        timed = {v: measured[cell] for v, cell in cells.items() if cell in measured}
         made.append(
             {
-                "contest": int(contest),
+                "contest": contest,
                 "facts": facts,
                 "task": run.facts["tasks"][facts["full_task"]],
-                "board": own.assign(target=[targets.get((contest, v)) for v in own["variant"]]),
+                "board": own.assign(target=[targets.get((contest, v), np.nan) for v in own["variant"]]),
                 "references": references[references["full_task"] == facts["full_task"]],
-                "curves": _curves(run, int(contest), points),
-                "tradeoffs": _tradeoffs(run, int(contest), own, timed),
-                "conditions": _condition_figures(run, int(contest), swept),
-                "gallery": pictures.get(int(contest), []),
+                "curves": _curves(run, contest, points),
+                "tradeoffs": _tradeoffs(run, contest, own, timed),
+                "conditions": _condition_figures(run, contest, swept),
+                "gallery": pictures.get(contest, []),
             }
         )
     return made
 
 
 def time_to_target(run: Run, points: pd.DataFrame) -> dict[tuple[int, str], float]:
-    """Median seconds until a variant's validation curve reaches the baseline's last value; infinite where it never does."""
+    """Median seconds until a variant reaches the baseline's last validation score; infinite where it never does."""
     found: dict[tuple[int, str], float] = {}
     points = points[points["metric"].str.startswith("validation/")]
-    for contest, own in points.groupby("contest"):
+    for contest in run.contests.index:
+        own = points[points["contest"] == contest]
         last = own[own["variant"] == run.baseline].sort_values("step").groupby("seed")["value"].last()
         if last.empty:
             continue
@@ -66,11 +69,20 @@ def time_to_target(run: Run, points: pd.DataFrame) -> dict[tuple[int, str], floa
     return found
 
 
+def _each(run: Run) -> Iterator[tuple[int, pd.Series[Any]]]:
+    return ((int(number), run.contests.loc[number]) for number in run.contests.index)
+
+
+def _title(run: Run, contest: int) -> str:
+    facts: Any = run.contests.loc[contest]
+    return f"{facts['full_task']}, {facts['full_backbone']}"
+
+
 def _curves(run: Run, contest: int, points: pd.DataFrame) -> Markup | None:
     own = points[points["contest"] == contest]
     if own.empty:
         return None
-    title = f"Learning curves of {run.contests.loc[contest, 'full_task']}, {run.contests.loc[contest, 'full_backbone']}"
+    title = f"Learning curves of {_title(run, contest)}"
     return Markup(figures.inline(figures.curves(run, contest, own), title))
 
 
@@ -100,13 +112,14 @@ def _conditions(run: Run) -> pd.DataFrame:
 def _condition_figures(run: Run, contest: int, swept: pd.DataFrame) -> list[Markup]:
     own = swept[swept["contest"] == contest]
     made = []
-    for (metric, condition), rows in own.groupby(["of", "condition"], sort=False):
+    for cell, rows in own.groupby(["of", "condition"], sort=False):
+        metric, condition = map(str, tuple(cell))  # type: ignore[arg-type]
         if rows["x"].nunique() < 3:
             continue
         values = rows.groupby(["variant", "x"])["value"].agg(["mean", mean_interval]).reset_index()
         values[["low", "high"]] = values["mean_interval"].tolist()
         values = values.rename(columns={"mean": "value"})
-        figure = figures.conditions(run, values, str(metric), str(condition))
+        figure = figures.conditions(run, values, metric, condition)
         made.append(Markup(figures.inline(figure, f"{metric} by {condition}, contest {contest}")))
     return made
 
@@ -116,13 +129,13 @@ def _galleries(store: Store, run: Run) -> dict[int, list[dict[str, Any]]]:
     share = GALLERY_BYTES // max(1, len(run.contests))
     found = {}
     for contest in run.contests.index:
-        chosen = _shown_trials(run, int(contest))
+        chosen = _shown_trials(run, contest)
         samples = series.samples(store, chosen.values())
         models = {name: samples[record] for name, record in chosen.items() if record in samples}
         rows = gallery(models)
         while rows and _bytes(rows) > share:
             rows = rows[:-1]
-        found[int(contest)] = rows
+        found[contest] = rows
     return found
 
 

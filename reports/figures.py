@@ -34,7 +34,7 @@ COSTS = {
     "latency_step_seconds": "training step",
     "peak_memory_bytes": "peak memory",
 }
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("paper"),
     "svg.fonttype": "none",
@@ -68,7 +68,7 @@ def dash(run: Run, variant: str) -> Any:
 def curves(run: Run, contest: int, points: pd.DataFrame) -> Figure:
     """Learning curves of a contest: mean over seeds and its 95 % interval; `points` has variant, seed, step, value."""
     figure, axes = _figure(5.4, 3.1)
-    facts = run.contests.loc[contest]
+    facts: Any = run.contests.loc[contest]
     for variant, own in points.groupby("variant", sort=False):
         band = _band(own)
         style = {"color": color(run, str(variant)), "gid": _gid(variant)}
@@ -84,16 +84,17 @@ def curves(run: Run, contest: int, points: pd.DataFrame) -> Figure:
 
 def tradeoffs(run: Run, contest: int, board: pd.DataFrame, latencies: Mapping[str, tuple[float, float]]) -> Figure:
     """Score against each cost, with intervals on both axes where there are any, and the Pareto front as a line."""
-    facts = run.contests.loc[contest]
+    facts: Any = run.contests.loc[contest]
     shown = [cost for cost in COSTS if board[cost].notna().any()]
     figure, panels = _figure(2.7 * max(len(shown), 1), 2.7, columns=max(len(shown), 1))
     for axes, cost in zip(np.atleast_1d(panels), shown, strict=False):
         known = board.dropna(subset=[cost, "score"])
+        row: Any
         for row in known.itertuples():
             x, variant = float(getattr(row, cost)), str(row.variant)
             style = {"color": color(run, variant), "gid": _gid(variant)}
             axes.plot([x], [row.score], "o", markersize=6, markeredgewidth=0, **style)
-            if np.isfinite(row.low):
+            if row.low == row.low:
                 axes.vlines(x, row.low, row.high, linewidth=1.3, **style)
             if cost == "latency_step_seconds" and variant in latencies:
                 axes.hlines(row.score, *latencies[variant], linewidth=1.3, **style)
@@ -110,7 +111,7 @@ def tradeoffs(run: Run, contest: int, board: pd.DataFrame, latencies: Mapping[st
 
 
 def conditions(run: Run, values: pd.DataFrame, metric: str, condition: str) -> Figure:
-    """A metric against a condition of the test, such as density or radius; `values` has variant, x, value, low, high."""
+    """A metric against a condition of the test, such as radius; `values` has variant, x, value, low, high."""
     figure, axes = _figure(5.4, 3.1)
     for variant, own in values.groupby("variant", sort=False):
         own = own.sort_values("x")
@@ -143,7 +144,7 @@ def profiles(run: Run) -> Figure:
 
 
 def pareto(costs: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], better: str) -> np.ndarray[Any, Any]:
-    """Mark what nothing beats in both: no other costs at most as much and scores at least as well, one of them strictly."""
+    """Mark what nothing dominates: no other costs at most as much and scores at least as well, one of them strictly."""
     merits = scores if better == "higher" else -scores
     cheaper, finer = costs[None, :] <= costs[:, None], merits[None, :] >= merits[:, None]
     strictly = (costs[None, :] < costs[:, None]) | (merits[None, :] > merits[:, None])

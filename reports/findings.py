@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.spec import FAILED
+from reports.claims import Finding
 from reports.tables import Run
 from reports.text import interval, number, plural, signed
 
 GLYPHS = {"better": "▲", "tied": "=", "worse": "▼", "inconclusive": "?", "none": "·"}
 
 
-def findings(run: Run, judged: pd.DataFrame, aggregate: pd.DataFrame) -> list[str]:
+def findings(run: Run, judged: pd.DataFrame, aggregate: pd.DataFrame, ledger: Sequence[Finding]) -> list[str]:
     """A few sentences that say what was found, the most important first."""
     statuses = run.trials["status"]
     ended = int((statuses == "ok").sum())
@@ -21,12 +24,19 @@ def findings(run: Run, judged: pd.DataFrame, aggregate: pd.DataFrame) -> list[st
         return ["Nothing was planned, so nothing was found."]
     if not ended:
         return [f"No trial ended well: all {plural(len(statuses), 'trial')} failed or were not run. See Failures."]
-    return [
-        sentence for sentence in (_leader(run, aggregate), *_standings(run, judged), _doubt(run, judged)) if sentence
-    ]
+    told = (_leader(aggregate), *_standings(run, judged), _claims(ledger), _doubt(judged))
+    return [sentence for sentence in told if sentence]
 
 
-def _leader(run: Run, aggregate: pd.DataFrame) -> str:
+def _claims(ledger: Sequence[Finding]) -> str:
+    """How many sentences of the papers stand."""
+    counts = Counter(finding.verdict for finding in ledger)
+    if not counts["holds"] + counts["fails"]:
+        return f"None of the {len(ledger)} claims of the papers is decided by this run."
+    return f"Of {len(ledger)} claims of the papers {counts['holds']} hold here and {counts['fails']} fail."
+
+
+def _leader(aggregate: pd.DataFrame) -> str:
     ranked = aggregate[aggregate["complete"]]
     if len(ranked) < 2:
         return ""
@@ -36,9 +46,13 @@ def _leader(run: Run, aggregate: pd.DataFrame) -> str:
         f"{first.variant} has the highest normalized score, {number(first.iqm, 2)} {interval(first.low, first.high, 2)}"
     )
     if first.low != first.low:
-        return f"{told.strip()} over {over}, from one seed: nothing can be said about how sure that is."
+        return f"{told} over {over}, from one seed: nothing can be said about how sure that is."
     sure = "clear of" if first.low > second.high else "not clear of"
-    return f"{told} over {over}, {sure} {second.variant} with {number(second.iqm, 2)} {interval(second.low, second.high, 2)}."
+    return f"{told} over {over}, {sure} {second.variant} with {_iqm(second)}."
+
+
+def _iqm(row: Any) -> str:
+    return f"{number(row.iqm, 2)} {interval(row.low, row.high, 2)}".strip()
 
 
 def _standings(run: Run, judged: pd.DataFrame) -> list[str]:
@@ -50,11 +64,12 @@ def _standings(run: Run, judged: pd.DataFrame) -> list[str]:
         if len(counts):
             named = ", ".join(f"{variant} in {count}" for variant, count in counts.head(4).items())
             more = f" and {plural(len(counts) - 4, 'other')}" if len(counts) > 4 else ""
-            sentences.append(f"{verdict.capitalize()} than {run.baseline}: {named}{more} of {judged['contest'].nunique()} contests.")  # fmt: skip
+            over = f"{judged['contest'].nunique()} contests"
+            sentences.append(f"{verdict.capitalize()} than {run.baseline}: {named}{more} of {over}.")
     return sentences
 
 
-def _doubt(run: Run, judged: pd.DataFrame) -> str:
+def _doubt(judged: pd.DataFrame) -> str:
     if not len(judged):
         return "There is nothing to compare: the run holds no variant beside its baseline."
     if (judged["verdict"] == "none").all():
@@ -62,15 +77,17 @@ def _doubt(run: Run, judged: pd.DataFrame) -> str:
     open_ones = judged[judged["verdict"] == "inconclusive"]
     if open_ones.empty:
         return ""
-    return f"{len(open_ones)} of {len(judged)} comparisons are still open; each cell says how many more seeds would close it."
+    share = f"{len(open_ones)} of {len(judged)} comparisons"
+    return f"{share} are still open; each cell says how many more seeds would close it."
 
 
 def matrix(run: Run, judged: pd.DataFrame, board: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per contest, one cell per variant: its score and the verdict against the baseline."""
-    verdicts = {(row.contest, row.variant): row for row in judged.itertuples()}
-    scores = {(row.contest, row.variant): row for row in board.itertuples()}
+    verdicts: dict[Any, Any] = {(row.contest, row.variant): row for row in judged.itertuples()}
+    scores: dict[Any, Any] = {(row.contest, row.variant): row for row in board.itertuples()}
     rows = []
-    for contest, facts in run.contests.iterrows():
+    for contest in run.contests.index:
+        facts = run.contests.loc[contest]
         cells = [_cell(run, scores.get((contest, v)), verdicts.get((contest, v)), v, facts) for v in run.variants]
         best = [cell["score"] for cell in cells if cell["score"] == cell["score"]]
         top = (max(best) if facts["better"] == "higher" else min(best)) if best else None
@@ -86,7 +103,8 @@ def _cell(run: Run, row: Any, verdict: Any, variant: str, facts: pd.Series[Any])
         return {"variant": variant, "kind": "absent", "score": missing, "told": "not in this contest", "note": ""}
     cell = {"variant": variant, "score": row.score, "failed": int(row.failed), "seeds": int(row.seeds)}
     if not row.seeds:
-        return cell | {"kind": "failed", "told": f"all {row.failed} seeds failed" if row.failed else "not run", "note": "failed" if row.failed else "not run"}  # fmt: skip
+        note = "failed" if row.failed else "not run"
+        return cell | {"kind": "failed", "told": f"all {row.failed} seeds failed" if row.failed else note, "note": note}
     about = f"{facts['metric']} {number(row.score)} {interval(row.low, row.high)} over {plural(int(row.seeds), 'seed')}"
     if row.failed:
         about += f", {row.failed} failed"
@@ -94,10 +112,10 @@ def _cell(run: Run, row: Any, verdict: Any, variant: str, facts: pd.Series[Any])
         return cell | {"kind": "baseline", "told": about, "note": "baseline"}
     if verdict is None:
         return cell | {"kind": "none", "told": f"{about}; the baseline is not in this contest", "note": ""}
-    return cell | {"kind": verdict.verdict, "told": f"{about}; {_why(verdict)}", "note": note(verdict)}
+    return cell | {"kind": verdict.verdict, "told": f"{about}; {_why(verdict)}", "note": _note(verdict)}
 
 
-def note(verdict: Any) -> str:
+def _note(verdict: Any) -> str:
     """The line under a score: the verdict in words."""
     if verdict.verdict != "inconclusive":
         return "" if verdict.verdict == "none" else str(verdict.verdict)

@@ -62,7 +62,9 @@ def _scales(found: Iterable[Found]) -> dict[str, tuple[float, float]]:
     return scales
 
 
-def _cell(sample: Found, scales: dict[str, tuple[float, float]], backdrop: Array | None, truth: Array | None) -> dict[str, Any]:  # fmt: skip
+def _cell(
+    sample: Found, scales: dict[str, tuple[float, float]], backdrop: Array | None, truth: Array | None
+) -> dict[str, Any]:
     _, role, kind, array = sample
     if kind == "points":
         drawn = _points(array, backdrop, truth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from markupsafe import Markup
 
 from harness.spec import UsageError
 from harness.store import Store
-from reports import contests, figures, findings, index, rendering, tables, variants
+from reports import claims, contests, figures, findings, index, rendering, tables, variants
 from reports.tables import Run
 
 
@@ -33,11 +34,17 @@ def render(store: Store, run: Run) -> str:
     """The page of a run as HTML."""
     judged, board = tables.verdicts(run), tables.leaderboard(run)
     aggregate = tables.aggregate(run)
+    ledger = claims.ledger(run)
+    counts = Counter(finding.verdict for finding in ledger)
     template = rendering.environment().get_template("page.html.j2")
     return template.render(
         run=run,
         facts=run.facts,
-        found=findings.findings(run, judged, aggregate),
+        found=findings.findings(run, judged, aggregate, ledger),
+        ledger=ledger,
+        counts=counts,
+        decided=counts["holds"] + counts["fails"],
+        inequality=claims.inequality,
         coverage=tables.coverage(run),
         matrix=findings.matrix(run, judged, board),
         aggregate=aggregate,
@@ -57,16 +64,16 @@ def embedded(run: Run, board: pd.DataFrame) -> str:
     """What the page's script works on, as JSON that cannot end its script element."""
     merits = tables.merit_table(run)
     pairs: dict[str, dict[str, dict[str, float]]] = {}
-    for (contest, variant), row in merits.iterrows():  # type: ignore[misc]
-        pairs.setdefault(str(int(contest)), {})[str(variant)] = {
-            str(int(seed)): _short(value) for seed, value in row.dropna().items()
-        }
+    seeds = [str(int(seed)) for seed in merits.columns]
+    for (contest, variant), values in zip(merits.index, merits.to_numpy(float).tolist(), strict=True):
+        known = {seed: _short(value) for seed, value in zip(seeds, values, strict=True) if value == value}
+        pairs.setdefault(str(int(contest)), {})[str(variant)] = known
     facts = {
-        str(contest): {
+        str(number): {
             "suite": row.suite, "task": row.full_task, "backbone": row.full_backbone, "steps": int(row.steps_planned),
             "metric": row.metric, "unit": row.unit, "margin": row.margin, "better": row.better,
         }
-        for contest, row in run.contests.iterrows()
+        for number, row in run.contests.iterrows()
     }  # fmt: skip
     data = {
         "variants": run.variants,
@@ -95,6 +102,7 @@ def _board(board: pd.DataFrame) -> dict[str, dict[str, list[float | None]]]:
     """Contest -> variant -> what is told when a mark is pointed at."""
     told = ["score", "low", "high", "seeds", "failed", *tables.COSTS]
     found: dict[str, dict[str, list[float | None]]] = {}
+    row: Any
     for row in board[["contest", "variant", *told]].astype(object).itertuples(index=False):
         found.setdefault(str(int(row.contest)), {})[str(row.variant)] = [_short(value) for value in row[2:]]
     return found
@@ -108,12 +116,19 @@ def _trials(run: Run) -> dict[str, Any]:
     for name in ("suite", "full_task", "full_backbone", "label", "status", "error"):
         codes, labels = pd.factorize(frame[name].fillna("").astype(str))
         columns[name], words[name] = codes.tolist(), list(labels)
-    columns["contest"] = [None if pd.isna(value) else int(value) for value in frame["contest"]]
-    columns["seed"] = [int(seed) for seed in frame["seed"]]
-    columns["converged"] = [None if pd.isna(value) else int(value) for value in frame["converged"]]
+    columns["contest"] = _whole(frame["contest"])
+    columns["seed"] = _whole(frame["seed"])
+    columns["converged"] = _whole(frame["converged"])
     for name in ("score", "normalized", "seconds"):
         columns[name] = [_short(value) for value in frame[name]]
     return {"columns": columns, "words": words}
+
+
+def _whole(values: pd.Series[Any]) -> list[int | None]:
+    """Whole numbers, null where one is missing."""
+    return [
+        None if value != value else int(value) for value in values.astype("Float64").to_numpy(float, na_value=np.nan)
+    ]
 
 
 def _short(value: Any) -> Any:

@@ -100,7 +100,7 @@ def load(run: str | None = None, *, store: Store | str | None = None, out: Path 
 
 
 def leaderboard(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
-    """Rank the variants and references of every contest, best first: mean, 95 % interval over seeds, failures, costs."""
+    """Rank the variants of every contest, best first: mean score, 95 % interval over seeds, failures, costs."""
     run = _run(run, where)
     own = run.trials.dropna(subset="contest")
     ranked = _summary(own, run).sort_values(["contest", "merit"], ascending=[True, False], kind="stable")
@@ -114,9 +114,9 @@ def references(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
     rows = run.trials[run.trials["reference"].notna()]
     groups = rows.groupby(["full_task", "reference"], sort=False)
     frame = groups["score"].agg(["count", "mean"]).rename(columns={"count": "seeds", "mean": "score"}).reset_index()
-    kinds = [run.facts["tasks"][task]["references"].get(name) for task, name in zip(frame["full_task"], frame["reference"], strict=True)]  # fmt: skip
-    frame["kind"] = kinds
-    frame["metric"] = [run.facts["tasks"][task]["metrics"][0]["name"] for task in frame["full_task"]]
+    facts = [run.facts["tasks"][task] for task in frame["full_task"]]
+    frame["kind"] = [own["references"].get(name) for own, name in zip(facts, frame["reference"], strict=True)]
+    frame["metric"] = [own["metrics"][0]["name"] for own in facts]
     return frame
 
 
@@ -124,26 +124,26 @@ def verdicts(run: Run | str | None = None, baseline: str | None = None, **where:
     """Judge every variant of every contest against a baseline, paired by seed, Holm over all of them."""
     run = _run(run, where)
     baseline = baseline or run.baseline
-    merits = merit_table(run)
-    keys, family, margins = [], [], []
-    for contest, rows in merits.groupby(level="contest", sort=False):
-        if (contest, baseline) not in rows.index:
-            continue
-        theirs = rows.loc[(contest, baseline)]
-        for _, variant in rows.index:
-            if variant != baseline:
-                keys.append((contest, variant))
-                family.append((rows.loc[(contest, variant)] - theirs).dropna().to_numpy())
-                margins.append(run.contests.loc[contest, "margin"])
-    judged = [vars(comparison) for comparison in compare.judge(family, margins)]
-    columns = list(compare.Comparison.__dataclass_fields__)
-    frame = pd.DataFrame(judged, columns=columns)
-    named = pd.DataFrame(keys, columns=["contest", "variant"]).assign(baseline=baseline)
+    merits = merits_by_cell(run)
+    cells = [cell for cell in merits if cell[1] != baseline and (cell[0], baseline) in merits]
+    differences = [merits[cell] - merits[cell[0], str(baseline)] for cell in cells]
+    family = [d[np.isfinite(d)] for d in differences]
+    margins = run.contests["margin"].to_dict()
+    judged = compare.judge(family, [float(margins[contest]) for contest, _ in cells])
+    frame = pd.DataFrame([vars(found) for found in judged], columns=list(compare.Comparison.__dataclass_fields__))
+    named = pd.DataFrame(cells, columns=["contest", "variant"]).assign(baseline=baseline)
     return pd.concat([named, frame], axis=1)
 
 
+def merits_by_cell(run: Run) -> dict[tuple[int, str], np.ndarray[Any, Any]]:
+    """(contest, variant) -> merits in the order of the table's seeds, nan where a seed is missing."""
+    table = merit_table(run)
+    rows = table.to_numpy(float)
+    return {(int(contest), str(variant)): row for (contest, variant), row in zip(table.index, rows, strict=True)}
+
+
 def merit_table(run: Run) -> pd.DataFrame:
-    """Merits, one row per (contest, variant), one column per seed; a failed trial counts as the worst of its contest."""
+    """Merits, one row per (contest, variant) and one column per seed; failed trials count as their contest's worst."""
     own = run.trials.dropna(subset=["contest", "merit"])
     table = own.pivot_table(index=["contest", "label"], columns="seed", values="merit", aggfunc="first", sort=False)
     table.index = table.index.set_names(["contest", "variant"])
@@ -168,7 +168,8 @@ def failures(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
     grouped = bad.groupby(keys, dropna=False, sort=False)["seed"]
     listed = grouped.agg(lambda seeds: ", ".join(str(int(seed)) for seed in seeds)).rename("seeds").reset_index()
     costs = run.tables.costs
-    costs = costs[costs["status"] != "ok"].rename(columns={"task": "full_task", "backbone": "full_backbone", "variant": "label"})  # fmt: skip
+    costs = costs[costs["status"] != "ok"]
+    costs = costs.rename(columns={"task": "full_task", "backbone": "full_backbone", "variant": "label"})
     return pd.concat([listed, costs[keys].assign(seeds="costs")], ignore_index=True)
 
 
@@ -231,8 +232,10 @@ def normalized_strata(run: Run) -> dict[str, dict[int, np.ndarray[Any, Any]]]:
     value = own["normalized"].where(~own["failed"], worst)
     own = own.assign(value=value).dropna(subset="value")
     strata: dict[str, dict[int, np.ndarray[Any, Any]]] = {v: {} for v in run.variants}
-    for (variant, contest), values in own.groupby(["label", "contest"])["value"]:
-        strata[variant][int(contest)] = values.to_numpy(float)
+    values = own["value"].to_numpy(float)
+    for cell, rows in own.groupby(["label", "contest"]).indices.items():
+        variant, contest = tuple(cell)  # type: ignore[arg-type]
+        strata[variant][int(contest)] = values[rows]
     return {variant: found for variant, found in strata.items() if found}
 
 
