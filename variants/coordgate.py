@@ -72,7 +72,7 @@ class CoordGate(nn.Module):
         self.combine, self.gate_first = combine, order == "gate_first"
         self.conv = Convolution(in_channels, out_channels, kernel_size, len(size), stride=stride, bias=bias)
         channels, grid = (in_channels, size) if self.gate_first else (out_channels, strided(size, stride))
-        self.encoder = Encoder(encoder, width, depth, channels, grid, combine)
+        self.encoder, self.grid = Encoder(encoder, width, depth, channels, grid, combine), grid
         self.project = Convolution(out_channels, out_channels, 1, len(size)) if project else None
         self.memory = Memory()
 
@@ -80,6 +80,11 @@ class CoordGate(nn.Module):
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
         y = self.conv(self._gate(x, fresh=False)) if self.gate_first else self._gate(self.conv(x), fresh=True)
         return y if self.project is None else self.project(y)
+
+    def gate_map(self) -> Tensor:
+        """The gate (1, channels, *size) at the size the layer was built for, to look at; twice as many if affine."""
+        gate: Tensor = self.encoder(self.conv.weight.new_empty(1, 1, *self.grid))
+        return gate
 
     def _gate(self, y: Tensor, *, fresh: bool) -> Tensor:
         gate = self.memory.recall(self.encoder, (y.shape[1:], y.dtype), lambda: self.encoder(y))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.spec import Sample
 
 _LARGEST = 96
+_GATES = 4
 
 
 def crops(observed: Tensor, truth: Tensor, restored: Tensor, name: str) -> list[Sample]:
@@ -26,6 +27,30 @@ def crops(observed: Tensor, truth: Tensor, restored: Tensor, name: str) -> list[
         error = (restored - truth)[window].abs().mean(0)
         samples.append(Sample(f"{name}, {place}", "error", "heatmap", error.float().numpy()))
     return samples
+
+
+class Gated(Protocol):
+    """A layer that multiplies its features by a gate, and can show it."""
+
+    def gate_map(self) -> Tensor:
+        """Return the gate (1, C, H, W)."""
+
+
+def gates(model: Any) -> list[Sample]:
+    """Show the gates of a network's first gated layers: of each, the channel that varies most."""
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    layers = cast("list[Gated]", [module for module in modules if hasattr(module, "gate_map")])
+    samples = []
+    for number, layer in enumerate(layers[:_GATES], start=1):
+        maps = layer.gate_map().detach().float().cpu()[0]
+        chosen = maps[maps.flatten(1).var(1).argmax()]
+        samples.append(Sample("gates", f"gate {number}", "heatmap", _small(chosen)))
+    return samples
+
+
+def _small(image: Tensor) -> np.ndarray[Any, Any]:
+    step = -(-max(image.shape) // _LARGEST)
+    return image[::step, ::step].numpy()
 
 
 def _picture(pixels: Tensor) -> np.ndarray[Any, Any]:

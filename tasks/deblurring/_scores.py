@@ -15,7 +15,7 @@ _RINGS = (0.0, 0.35, 0.7, 1.0)
 """Bounds of the rings of eccentricity (1 = corner) that are scored apart."""
 
 
-def restoration_scores(restored: Tensor, truth: Tensor, names: Sequence[str] = ()) -> dict[str, float]:
+def photograph_scores(restored: Tensor, truth: Tensor, names: Sequence[str]) -> dict[str, float]:
     """Return mean PSNR [dB] and SSIM of images (N, C, H, W) in 0..1, then the same by photograph, and PSNR by ring.
 
     `names` holds the photograph of each image. A network is not punished for leaving 0..1: values are clipped.
@@ -29,6 +29,17 @@ def restoration_scores(restored: Tensor, truth: Tensor, names: Sequence[str] = (
         scores |= {f"{metric}/image/{name}": values[chosen].mean().item() for metric, values in quality.items()}
     return scores | {
         f"psnr/radius/{outer:g}": psnr(errors[:, ring]).mean().item() for outer, ring in _rings(truth.shape[-1])
+    }
+
+
+def field_scores(restored: Tensor, truth: Tensor) -> dict[str, float]:
+    """Return the PSNR [dB] of the mean squared error over all images (N, C, H, W), and by ring.
+
+    It is the error's mean that an optimal estimator makes least, not the mean of its logarithm.
+    """
+    errors = (restored - truth).square().mean((0, 1))[None]
+    return {"psnr": psnr(errors.flatten(1)).item()} | {
+        f"psnr/radius/{outer:g}": psnr(errors[:, ring]).item() for outer, ring in _rings(truth.shape[-1])
     }
 
 

@@ -11,34 +11,23 @@ blur's radius, so light from outside falls in, as in a camera.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError, seed_of
-from tasks._data.blur import Blur, LowRankBlur, Operator
+from harness.registry import task
+from harness.spec import Metric, Network, Problem, UsageError
+from tasks._data.blur import Blur, LowRankBlur
 from tasks._data.noise import poisson_gaussian
 from tasks._data.photographs import Photograph, photographs
 from tasks._data.psf import Family, Optic
-from tasks._predict import predict
-from tasks.deblurring._gallery import crops
-from tasks.deblurring._scores import restoration_scores
+from tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
+from tasks.deblurring._scores import photograph_scores
 
 NAME = "photo_deblurring"
 _SIDES = 4
 """A photograph's shorter side, in canvases: crops hold whole objects, and there are many of them."""
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """What the references need: the camera, and validation images (observed, truth), (N, C, H, W) each."""
-
-    blur: Operator
-    validation: tuple[Tensor, Tensor]
 
 
 @task(
@@ -54,59 +43,28 @@ def photo_deblurring(
 ) -> Problem:  # fmt: skip
     """Deblur photographs under a blur that varies over the field, split by photograph.
 
-    The blur is exact where `rank` is 0, else a sum of so many convolutions.
+    The blur is exact where `rank` is 0, else a sum of so many convolutions; `scenes` are cut of each held-out image.
     """
-    if canvas < 16 or radius < 1:
-        raise UsageError(f"photo_deblurring: canvas={canvas}, radius={radius}; expected at least 16 and 1 [px]")
+    if canvas < 16 or radius < 1 or scenes < 1:
+        raise UsageError(f"{NAME}: canvas={canvas}, radius={radius}, scenes={scenes}; expected at least 16, 1 and 1")
     optic = Optic(psf, canvas, radius, strength)
-    blur = LowRankBlur(optic, rank) if rank else Blur(optic)
+    camera = Camera(LowRankBlur(optic, rank) if rank else Blur(optic), poisson_gaussian)
     images = photographs(folder, side=_SIDES * canvas, crop=optic.side, color=color)
 
-    def observe(truths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return poisson_gaussian(blur.forward(truths), generator), truths[..., radius:-radius, radius:-radius]
-
-    def batches(step: int) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(seed_of(NAME, seed, "train", step))
+    def batches(step: int) -> Pair:
+        generator = stream(NAME, seed, "train", step)
         drawn = torch.randint(len(images["train"]), (batch,), generator=generator)
-        return observe(_scenes([images["train"][i] for i in drawn], optic.side, generator), generator)
+        return camera.observe(_scenes([images["train"][i] for i in drawn], optic.side, generator), generator)
 
-    def held_out(split: str) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(seed_of(NAME, split))  # one test for all seeds, as for all variants
-        return observe(_scenes([p for p in images[split] for _ in range(scenes)], optic.side, generator), generator)
+    def held(split: str) -> Held:
+        generator = stream(NAME, split)  # one test for all seeds, as for all variants
+        chosen = [photo for photo in images[split] for _ in range(scenes)]
+        pair = camera.observe(_scenes(chosen, optic.side, generator), generator)
+        return Held(pair, [photo.name for photo in chosen])
 
-    splits = {split: held_out(split) for split in ("validation", "test")}
-    names = {split: [p.name for p in images[split] for _ in range(scenes)] for split in splits}
-
-    def evaluate(models: Models, split: str) -> dict[str, float]:
-        observed, truth = splits[split]
-        return restoration_scores(predict(models["restorer"], observed, batch=32), truth, names[split])
-
-    def samples(models: Models) -> Sequence[Sample]:
-        observed, truth = (images[:: 2 * scenes][:2] for images in splits["test"])
-        restored = predict(models["restorer"], observed)
-        rows = zip(observed, truth, restored, names["test"][:: 2 * scenes], strict=False)
-        return [sample for row in rows for sample in crops(*row)]
-
-    shape = (3 if color else 1, canvas, canvas)
-    return Problem(
-        models={"restorer": network(shape, shape)},
-        phases=(Phase(("restorer",), _squared_error, Optimizer("Adam", 2e-3, schedule="one_cycle")),),
-        batches=batches,
-        evaluate=evaluate,
-        samples=samples,
-        data=Restoration(blur, splits["validation"]),
-    )
-
-
-@reference(task=NAME, kind="floor")
-def identity(problem: Problem) -> Models:
-    """Leave the image as the camera gave it."""
-    return {"restorer": lambda observed: observed}
-
-
-def _squared_error(models: Models, batch: tuple[Tensor, Tensor]) -> Tensor:
-    observed, truth = batch
-    return functional.mse_loss(models["restorer"](observed), truth)
+    splits = {split: held(split) for split in ("validation", "test")}
+    data = Restoration(camera.blur, splits["validation"].pair)
+    return restoration_problem(network, batches, splits, data, photograph_scores)
 
 
 def _scenes(chosen: Sequence[Photograph], side: int, generator: torch.Generator) -> Tensor:

@@ -8,13 +8,13 @@ from torch.nn import functional
 
 from harness.registry import reference
 from harness.spec import Models, Problem
+from tasks.deblurring._restoration import TASKS
 from tasks.deblurring._tuning import Restorer, best
 
-_TASKS = ("photo_deblurring", "field_deblurring")
 _NOISE_TO_SIGNAL = tuple(10 ** (-3 + 0.25 * i) for i in range(11))
 
 
-@reference(task=_TASKS, kind="anchor")
+@reference(task=TASKS, kind="anchor")
 def wiener(problem: Problem) -> Models:
     """Deconvolve with the kernel of the field's center; the noise-to-signal ratio is chosen on validation images."""
     center = problem.data.blur.optic.center.float()

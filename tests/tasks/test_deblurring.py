@@ -8,7 +8,7 @@ import torch
 
 from harness import registry
 from harness.spec import UsageError
-from tasks.deblurring._scores import restoration_scores
+from tasks.deblurring._scores import photograph_scores
 
 TASK = "photo_deblurring[canvas=32, scenes=2]"
 
@@ -49,9 +49,9 @@ def test_overall_scores_are_the_means_of_those_by_photograph(problem):
 
 def test_an_even_error_scores_as_written_down():
     truth = torch.full((2, 1, 32, 32), 0.5)
-    scores = restoration_scores(truth + 0.1, truth)
+    scores = photograph_scores(truth + 0.1, truth, ("a", "b"))
     assert {round(value, 3) for name, value in scores.items() if name.startswith("psnr")} == {20.0}
-    assert restoration_scores(truth + torch.nan, truth)["psnr"] != scores["psnr"]
+    assert photograph_scores(truth + torch.nan, truth, ("a", "b"))["psnr"] != scores["psnr"]
 
 
 def test_the_gallery_shows_center_and_corner_of_two_photographs(problem):

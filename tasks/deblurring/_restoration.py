@@ -1,0 +1,95 @@
+"""What every deblurring task of images shares: a camera, held-out pairs, the loss, the scores and the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.registry import reference
+from harness.spec import Models, Network, Optimizer, Phase, Problem, Sample, seed_of
+from tasks._data.blur import Operator
+from tasks._predict import predict
+from tasks.deblurring._gallery import crops, gates
+
+Pair = tuple[Tensor, Tensor]
+"""What the camera observed and the truth, (N, C, H, W) each."""
+
+TASKS = ("photo_deblurring", "field_deblurring")
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A blur and its noise: scenes (N, C, H + 2r, W + 2r) -> observed and true images of the field."""
+
+    blur: Operator
+    noise: Callable[[Tensor, torch.Generator], Tensor]
+
+    def observe(self, scenes: Tensor, generator: torch.Generator) -> Pair:
+        """Return what the camera sees of `scenes`, and what it should have seen."""
+        radius = self.blur.optic.radius
+        return self.noise(self.blur.forward(scenes), generator), scenes[..., radius:-radius, radius:-radius]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Held-out images and their names, equal for neighbors in kind: the photograph that each was cut from."""
+
+    pair: Pair
+    names: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What the references need: the blur, validation images, and whatever a task's own references ask for."""
+
+    blur: Operator
+    validation: Pair
+    extra: object = None
+
+
+def restoration_problem(
+    network: Network, batches: Callable[[int], Pair], held: dict[str, Held], data: Restoration,
+    score: Callable[[Tensor, Tensor, Sequence[str]], dict[str, float]],
+) -> Problem:  # fmt: skip
+    """Assemble the problem of restoring images; `score` compares restored and true images of the given names."""
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        observed, truth = held[split].pair
+        return score(predict(models["restorer"], observed, batch=32), truth, held[split].names)
+
+    def samples(models: Models) -> Sequence[Sample]:
+        (observed, truth), names = held["test"].pair, held["test"].names
+        chosen = [names.index(name) for name in list(dict.fromkeys(names))[:2]]
+        restored = predict(models["restorer"], observed[chosen])
+        shown = zip(observed[chosen], truth[chosen], restored, [names[i] for i in chosen], strict=True)
+        return [sample for row in shown for sample in crops(*row)] + gates(models["restorer"])
+
+    shape = tuple(data.validation[0].shape[1:])
+    return Problem(
+        models={"restorer": network(shape, shape)},
+        phases=(Phase(("restorer",), _squared_error, Optimizer("Adam", 5e-3, schedule="one_cycle")),),
+        batches=batches,
+        evaluate=evaluate,
+        samples=samples,
+        data=data,
+    )
+
+
+def stream(*key: object) -> torch.Generator:
+    """Return a generator that depends on `key` alone."""
+    return torch.Generator().manual_seed(seed_of(*key))
+
+
+@reference(task=TASKS, kind="floor")
+def identity(problem: Problem) -> Models:
+    """Leave the image as the camera gave it."""
+    return {"restorer": lambda observed: observed}
+
+
+def _squared_error(models: Models, batch: Pair) -> Tensor:
+    observed, truth = batch
+    return functional.mse_loss(models["restorer"](observed), truth)

@@ -1,0 +1,89 @@
+"""Restore Gaussian random fields under the blur of `photo_deblurring`: here the best possible answer is known.
+
+    field (a cloud, a texture)  ->  blur h_q, Gaussian noise  ->  network  ->  PSNR [dB] of the mean squared error
+
+Field and noise are Gaussian and the blur is linear, so the conditional mean is a linear estimator that can be written
+down; no method whatever has a smaller mean squared error. What a network lacks to it is what it has yet to learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Problem, UsageError
+from tasks._data.blur import Blur
+from tasks._data.fields import Fields
+from tasks._data.psf import Family, Optic
+from tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
+from tasks.deblurring._scores import field_scores
+
+NAME = "field_deblurring"
+_HELD_OUT = 64
+
+
+@dataclass(frozen=True)
+class Law:
+    """How fields and noise are distributed."""
+
+    fields: Fields
+    noise: float
+
+
+@task(
+    NAME,
+    suite="deblurring",
+    metrics=(Metric("psnr", "dB", margin=0.2),),
+    backbones=("unet", "cnn", "multiwiener"),
+    source="After the deblurring experiment of Howard, Norreys, Doepp, CoordGate, arXiv 2401.04680",
+)
+def field_deblurring(
+    network: Network, seed: int, *, canvas: int = 32, psf: Family = "radial", strength: float = 1.0, radius: int = 5,
+    noise: float = 0.01, batch: int = 16,
+) -> Problem:  # fmt: skip
+    """Deblur Gaussian random fields of brightness 0.5 +- 0.15 under additive noise of standard deviation `noise`."""
+    if not 8 <= canvas <= 64 or radius < 1 or noise <= 0:
+        raise UsageError(
+            f"{NAME}: canvas={canvas}, radius={radius}, noise={noise}; expected a canvas of 8 to 64 (the estimator "
+            "holds a matrix of its fourth power), a radius of at least 1 and noise above 0"
+        )
+    optic = Optic(psf, canvas, radius, strength)
+    law = Law(Fields(optic.side), noise)
+    camera = Camera(Blur(optic), lambda image, generator: image + noise * torch.randn(image.shape, generator=generator))
+
+    def draw(count: int, *key: object) -> Pair:
+        generator = stream(NAME, *key)
+        return camera.observe(law.fields.draw(count, generator), generator)
+
+    names = [f"field {i + 1}" for i in range(_HELD_OUT)]
+    splits = {split: Held(draw(_HELD_OUT, split), names) for split in ("validation", "test")}
+    data = Restoration(camera.blur, splits["validation"].pair, law)
+    return restoration_problem(network, lambda step: draw(batch, seed, "train", step), splits, data, _score)
+
+
+@reference(task=NAME, kind="ceiling")
+def field_estimator(problem: Problem) -> Models:
+    """Return the conditional mean m + C A' (A C A' + s^2 I)^-1 (y - A m), the least error of any method on average."""
+    blur, law = problem.data.blur, problem.data.extra
+    side, size, radius = blur.optic.side, blur.optic.size, blur.optic.radius
+    impulses = torch.eye(side**2).reshape(-1, 1, side, side)
+    columns = blur.forward(impulses).reshape(side**2, size**2).double()  # A'
+    inside = torch.arange(side**2).reshape(side, side)[radius:-radius, radius:-radius].flatten()
+    cross = law.fields.covariance() @ columns
+    observed = columns.T @ cross + law.noise**2 * torch.eye(size**2, dtype=torch.float64)
+    gain = torch.linalg.solve(observed, cross[inside], left=False).float()
+    expected = law.fields.mean * columns.sum(0).float()
+
+    def restore(image: Tensor) -> Tensor:
+        restored: Tensor = law.fields.mean + (image.flatten(1) - expected) @ gain.T
+        return restored.reshape_as(image)
+
+    return {"restorer": restore}
+
+
+def _score(restored: Tensor, truth: Tensor, names: Sequence[str]) -> dict[str, float]:
+    return field_scores(restored, truth)
