@@ -213,6 +213,63 @@ def gate(
     return report.code
 
 
+@command("calibrate")
+def calibrate(
+    *,
+    layers: Annotated[list[str], arg(help="layers to measure against themselves")] = ["conv"],  # noqa: B006
+    runs: Annotated[int, arg(help="how many gates over equal code to measure for real")] = 5,
+    write: Annotated[bool, arg(help="write the margins that this machine can hold into pyproject.toml")] = False,
+    json: Annotated[bool, arg(help="print everything as JSON")] = False,
+) -> int:
+    """Run the gate's timing on equal code and say how often it would be wrong, and which slowdown it catches."""
+    from dataclasses import asdict
+
+    from harness import calibrate as calibration
+    from harness.gate.settings import read_settings
+    from harness.gate.trees import Unmeasurable, find_project
+
+    try:
+        found = calibration.calibrate(Path.cwd(), layers, runs, lambda line: print(line, file=sys.stderr, flush=True))
+    except Unmeasurable as error:
+        print(f"coordbench: {error}", file=sys.stderr)
+        return cli.NOTHING_MEASURED
+    folder = find_project(Path.cwd()).folder
+    margin = calibration.margin(found, read_settings(folder).thresholds)
+    if json:
+        print_json({"slower": margin, "comparisons": [asdict(item) for item in found]})
+    else:
+        print(calibration.show(found))
+        print("no margin up to 50 % holds here" if margin is None else f"margin that holds here: slower = {margin:g}")
+    if write and margin is not None:
+        calibration.write_margins(folder / "pyproject.toml", margin)
+    return cli.OK if margin is not None else cli.INCONCLUSIVE
+
+
+@command("history")
+def history(
+    metric: Positional[str],
+    *,
+    tasks: Annotated[list[str], arg(help="keep only the tasks with these base names")] = [],  # noqa: B006
+    last: Annotated[int, arg(help="how many newest runs to look at")] = 50,
+    json: Annotated[bool, arg(help="print an array of objects")] = False,
+    store: StoreURL = None,
+    out: Out = OUT,
+) -> int:
+    """Show how a score or a cost went over stored runs, by commit: a trend to look at, no verdict."""
+    from harness import history as trend
+    from harness.store import open_store
+    from reports.history import write_history
+
+    with open_store(store, out) as opened:
+        found = trend.history(opened, metric, tasks=tasks, last=last)
+    if found.empty:
+        print(f"coordbench: no run of this choice holds {metric!r}", file=sys.stderr)
+        return cli.NOTHING_MEASURED
+    print(found.to_json(orient="records") if json else trend.show(found))
+    print(f"report: {write_history(found, metric, out)}", file=sys.stderr)
+    return cli.OK
+
+
 def _workers(wanted: int | None, device: str) -> int:
     import os
 

@@ -44,7 +44,7 @@ class Settings:
     """The layer is measured as (batch, channels, size, size) -> the same."""
     parameters: float = 0.0
     flops: float = 0.0
-    allocated_bytes: float = 0.0
+    allocated_bytes: float = 0.01
     """Growth that is tolerated."""
     deadline_seconds: float = 120.0
     """How long a side may take for one answer [s]."""
@@ -108,7 +108,7 @@ def _check(settings: Settings, where: str) -> None:
                  "deadline_seconds"):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise UsageError(f"{where}: {name}={getattr(settings, name)!r} must be positive")
-    for name, value in {**settings.margins, **{n: getattr(settings, n) for n in ("parameters", "flops")}}.items():
+    for name, value in {**settings.margins, **{n: getattr(settings, n) for n in ("parameters", "flops", "allocated_bytes")}}.items():
         if value < 0:
             raise UsageError(f"{where}: {name}={value!r} must not be negative")
     if len(settings.pairs) != 2 or not 0 < settings.pairs[0] < settings.pairs[1]:
