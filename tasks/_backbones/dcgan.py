@@ -2,8 +2,8 @@
 
 Radford, Metz, Chintala, "Unsupervised representation learning with deep convolutional generative adversarial
 networks", 2015, arXiv 1511.06434. With `kernel=5, width=64` and 256 latents on a canvas of 64 it is the convolutional
-GAN of Liu et al., arXiv 1807.03247. `upsample=resize` repeats pixels and convolves at stride 1: then all variants, whose
-padding and cost differ where layers are transposed, are upsampled alike.
+GAN of Liu et al., arXiv 1807.03247. `upsample=resize` repeats pixels and convolves at stride 1: then all variants,
+whose padding and cost differ where layers are transposed, are upsampled alike.
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ class Pictures:
 
 
 def dealt(images: Tensor, *key: object, held_out: float = 0.25) -> dict[str, Tensor]:
-    """Deal a finite set of images (N, C, H, W) to the splits, a share `held_out` to each of validation and test.
+    """Deal a finite set of images, or their indices, (N, ...) to the splits: by the key, never by a trial's seed.
 
-    The split depends on the key, never on a trial's seed.
+    A share `held_out` goes to validation, the same to test, the rest to train.
     """
     order, part = permutation(len(images), *key), round(held_out * len(images))
     chosen = {"validation": order[:part], "test": order[part : 2 * part], "train": order[2 * part :]}

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.spec import UsageError
-from tasks._data.digits import split_digits
+from tasks._data.digits import digits
 from tasks._data.draws import generator
 from tasks._data.faces import faces
 from tasks._data.hands import draw, hands
 from tasks._data.objects import objects, paint
-from tasks._data.pictures import Pictures
+from tasks._data.pictures import Pictures, dealt
 
 Source = Literal["objects", "hands", "digits", "faces"]
 DRAWN, HELD_OUT = 50_000, 1000
@@ -56,8 +56,9 @@ def pictures(source: Source, canvas: int, folder: Path | None = None, color: boo
 
 def digits_of(split: str, canvas: int) -> tuple[Tensor, Tensor]:
     """Handwritten digits (n, 1, canvas, canvas) in -1..1 and their labels (n,)."""
-    images, labels = split_digits(split, "gan_stability")
-    return functional.interpolate(images[:, None], (canvas, canvas), mode="bilinear") * 2 - 1, labels
+    images, labels = digits()
+    chosen = dealt(torch.arange(len(images)), "digits")[split]
+    return functional.interpolate(images[chosen, None], (canvas, canvas), mode="bilinear") * 2 - 1, labels[chosen]
 
 
 def _drawn(source: Source, sample: Callable[[int, torch.Generator], F], show: Callable[[F], Tensor]) -> Pictures:

@@ -1,0 +1,47 @@
+"""The three fates of a GAN, on courses written by hand; coverage of real images is 1 unless said."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.gan_stability._collapse import Fate, fate
+
+
+def judge(*coverages: float, real: float = 1.0, died_at: int | None = None) -> Fate:
+    return fate([(100 * (i + 1), coverage) for i, coverage in enumerate(coverages)], real, died_at)
+
+
+@pytest.mark.parametrize(
+    ("coverages", "expected"),
+    [
+        ((0.1, 0.4, 0.5), Fate("never_started")),  # half of it is not above half
+        ((0.0, 0.0, 0.0), Fate("never_started")),
+        ((), Fate("never_started")),
+        ((0.1, 0.6, 0.9), Fate("censored", 200, 100)),
+        ((0.6,), Fate("censored", 100, 0)),
+        ((0.6, 0.05, 0.05, 0.05), Fate("collapsed", 100, 100)),
+        ((0.6, 0.05, 0.05, 0.5, 0.05, 0.05, 0.6), Fate("censored", 100, 600)),  # two in a row are a dip
+        ((0.6, 0.05, 0.05), Fate("censored", 100, 200)),
+        ((0.6, 0.1, 0.1, 0.1), Fate("censored", 100, 300)),  # a tenth is not under a tenth
+        ((0.0, 0.0, 0.0, 0.7, 0.6, 0.0, 0.0, 0.0, 0.9), Fate("collapsed", 400, 200)),  # a return comes too late
+    ],
+)
+def test_fates(coverages: tuple[float, ...], expected: Fate) -> None:
+    assert judge(*coverages) == expected
+
+
+def test_thresholds_are_shares_of_real_coverage() -> None:
+    assert judge(0.3, 0.04, 0.04, 0.04, real=0.5) == Fate("collapsed", 100, 100)
+    assert judge(0.3, 0.04, 0.04, 0.04, real=0.35) == Fate("censored", 100, 300)
+
+
+def test_a_loss_that_is_not_finite_ends_what_had_started_and_nothing_else() -> None:
+    assert judge(0.6, 0.7, died_at=250) == Fate("collapsed", 100, 150)
+    assert judge(0.1, 0.2, died_at=250) == Fate("never_started")
+    assert judge(0.6, 0.0, 0.0, 0.0, died_at=450) == Fate("collapsed", 100, 100)
+
+
+def test_scores_are_numbers() -> None:
+    assert Fate("never_started").scores() == {"collapse_state": 0}
+    assert Fate("collapsed", 100, 200).scores() == {"collapse_state": 1, "start_images": 100, "collapse_images": 200}
+    assert Fate("censored", 100, 0).scores()["collapse_state"] == 2
