@@ -7,7 +7,6 @@ the turns that it hit. Raw samples are kept.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -60,22 +59,20 @@ def paired_ratio(
 ) -> Ratio:  # fmt: skip
     """Time two functions in turns, in random order within each pair, and return the ratio of their durations.
 
-    Takes `turns` pairs, or as many as fit into `seconds` (at least six) where that is given. A turn during which the
-    scheduler took the processor away is taken again, unless too few go undisturbed. `clock` is that of the processor
-    by default.
+    Takes `turns` pairs, or as many as fit into `seconds` by the clock (at least six) where that is given. A turn during
+    which the scheduler took the processor away is taken again, unless most are. `clock` is that of the processor by
+    default.
     """
     clock = clock or CpuClock()
     warm_up = _warm_up((candidate, baseline), clock, WARM_UP if seconds is None else seconds)
     calls = [math.ceil(_SAMPLE_SECONDS / max(fastest, 1e-9)) for fastest in warm_up.fastest]
-    before, start = noise.snapshot(), time.perf_counter()
-    turns_taken = _Turns()
-    while not turns_taken.enough(turns, seconds, time.perf_counter() - start):
+    taken, before = _Turns(calls), noise.snapshot()
+    while not taken.enough(turns, seconds):
         pair, switches = [0.0, 0.0], noise.involuntary_switches()
         for side in generator.permutation(2):
             pair[side] = clock((candidate, baseline)[side], calls[side])
-        turns_taken.add((pair[0], pair[1]), interrupted=noise.involuntary_switches() > switches)
-    passed = time.perf_counter() - start
-    return _summarize(turns_taken, noise.between(before, noise.snapshot()), warm_up, calls, passed)
+        taken.add((pair[0], pair[1]), interrupted=noise.involuntary_switches() > switches)
+    return _summarize(taken, noise.between(before, noise.snapshot()), warm_up)
 
 
 @dataclass
@@ -89,10 +86,10 @@ class _WarmUp:
 
 def _warm_up(sides: tuple[Step, Step], clock: Clock, seconds: float) -> _WarmUp:
     """Call both sides until the last three durations of each are within 10 % of the three before, or time is up."""
-    start, history = time.perf_counter(), np.empty((0, 2))
+    history = np.empty((0, 2))
     while True:
         history = np.vstack([history, [clock(side, 1) for side in sides]])
-        late = time.perf_counter() - start > seconds
+        late = history.sum() > seconds
         stable = len(history) >= 6 and _settled(history)
         if stable or (late and len(history) >= _MIN_WARM_UP):
             return _WarmUp(len(history), stable, tuple(history.min(axis=0).tolist()))
@@ -105,35 +102,36 @@ def _settled(history: np.ndarray[Any, Any]) -> bool:
 
 @dataclass
 class _Turns:
-    """Pairs of durations [s]: those that ran through, and those that the scheduler interrupted."""
+    """Pairs of durations [s per call], `calls` of each side: clean ones, and those that the scheduler interrupted."""
 
+    calls: list[int]
     clean: list[tuple[float, float]] = field(default_factory=list)
     interrupted: list[tuple[float, float]] = field(default_factory=list)
+    seconds: float = 0.0
 
     def add(self, pair: tuple[float, float], *, interrupted: bool) -> None:
         (self.interrupted if interrupted else self.clean).append(pair)
+        self.seconds += pair[0] * self.calls[0] + pair[1] * self.calls[1]
 
-    def enough(self, turns: int, seconds: float | None, passed: float) -> bool:
+    def enough(self, turns: int, seconds: float | None) -> bool:
         """Whether to stop; interrupted turns count where as many were taken as there should be clean ones."""
         taken = max(len(self.clean), len(self.interrupted))
         if seconds is None:
             return taken >= turns
-        return taken >= _MAX_TURNS or (taken >= MIN_TURNS and passed >= seconds)
+        return taken >= _MAX_TURNS or (taken >= MIN_TURNS and self.seconds >= seconds)
 
     @property
     def kept(self) -> np.ndarray[Any, Any]:
-        """The clean turns, or all where those are too few, (turns, 2) [s]."""
-        enough = len(self.clean) >= MIN_TURNS or not self.interrupted
-        return np.array(self.clean if enough else self.clean + self.interrupted)
+        """The clean turns, or all where most were interrupted, (turns, 2) [s]."""
+        mostly_clean = len(self.clean) >= max(MIN_TURNS, len(self.interrupted))
+        return np.array(self.clean if mostly_clean or not self.interrupted else self.clean + self.interrupted)
 
 
-def _summarize(
-    turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp, calls: list[int], passed: float
-) -> Ratio:
+def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp) -> Ratio:
     candidate, baseline = turns.kept.T
     ratios = candidate / baseline
     low, high = statistics.median_interval(ratios)
-    share = noise.faults_share(disturbance, passed)
+    share = noise.faults_share(disturbance, turns.seconds)
     return Ratio(
         float(np.median(ratios)),
         low,
@@ -145,7 +143,7 @@ def _summarize(
         {
             "turns": len(candidate),
             "interrupted": len(turns.interrupted),
-            "calls": calls,
+            "calls": turns.calls,
             "warm_up": warm_up.calls,
             **asdict(disturbance),
         },
