@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from harness.registry import reference
 from harness.spec import Models, Network, Optimizer, Phase, Problem, Sample, seed_of
+from tasks._backbones.multiwiener import MultiWiener
 from tasks._data.blur import Operator
+from tasks._data.psf import Optic, field_positions
 from tasks._predict import predict
 from tasks.deblurring._gallery import crops, gates
 
@@ -69,14 +71,22 @@ def restoration_problem(
         return [sample for row in shown for sample in crops(*row)] + gates(models["restorer"])
 
     shape = tuple(data.validation[0].shape[1:])
+    restorer = network(shape, shape)
+    if isinstance(restorer, MultiWiener):
+        restorer.start_from(kernel_grid(data.blur.optic, restorer.grid, restorer.radius))
     return Problem(
-        models={"restorer": network(shape, shape)},
+        models={"restorer": restorer},
         phases=(Phase(("restorer",), _squared_error, Optimizer("Adam", 5e-3, schedule="one_cycle")),),
         batches=batches,
         evaluate=evaluate,
         samples=samples,
         data=data,
     )
+
+
+def kernel_grid(optic: Optic, grid: int, radius: int) -> Tensor:
+    """Return the kernels (grid^2, k, k) at the centers of `grid` x `grid` equal parts of the field."""
+    return replace(optic, radius=radius).kernels(field_positions(grid))
 
 
 def stream(*key: object) -> torch.Generator:
