@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from harness import schema, statistics, summarize
 from harness.store import Store
@@ -85,8 +85,8 @@ def _more_seeds(mean: float, deviation: float, pairs: int, margin: float, level:
     """How many further pairs with this mean and deviation would decide; None beyond MOST_SEEDS."""
     counts = np.arange(pairs + 1, MOST_SEEDS + 1)
     error = deviation / np.sqrt(counts)
-    different = np.asarray(2 * stats.t.sf(abs(mean) / error, counts - 1) < level)
-    decided = different | np.asarray(stats.t.sf((margin - abs(mean)) / error, counts - 1) < level)
+    different = np.asarray(2 * special.stdtr(counts - 1, -abs(mean) / error) < level)
+    decided = different | np.asarray(special.stdtr(counts - 1, (abs(mean) - margin) / error) < level)
     return int(counts[decided][0]) - pairs if decided.any() else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -54,7 +54,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     array = _floats(values)
     if len(array) < 2:
         return np.nan, np.nan
-    half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1)) * _standard_error(array)
+    half = float(special.stdtrit(len(array) - 1, (1 + confidence) / 2)) * _standard_error(array)
     return float(array.mean()) - half, float(array.mean()) + half
 
 
@@ -107,7 +107,7 @@ def paired_t(differences: ArrayLike, *, smallest_deviation: float = 0.0) -> floa
     error = _standard_error(array, smallest_deviation)
     if error == 0:
         return float(array.mean() == 0)
-    return float(2 * stats.t.sf(abs(array.mean()) / error, len(array) - 1))
+    return float(2 * special.stdtr(len(array) - 1, -abs(array.mean()) / error))
 
 
 def equivalence_t(differences: ArrayLike, margin: float, *, smallest_deviation: float = 0.0) -> float:
@@ -118,7 +118,7 @@ def equivalence_t(differences: ArrayLike, margin: float, *, smallest_deviation: 
     room, error = margin - abs(float(array.mean())), _standard_error(array, smallest_deviation)
     if error == 0:
         return float(room <= 0)
-    return float(stats.t.sf(room / error, len(array) - 1))
+    return float(special.stdtr(len(array) - 1, -room / error))
 
 
 def exact_permutation(differences: ArrayLike) -> float:
@@ -180,7 +180,7 @@ def smallest_detectable_effect(deviation: float, pairs: int, level: float = 0.05
     """Return the mean difference that a paired t test at `level` finds with `power`; nan below two pairs."""
     if pairs < 2:
         return float("nan")
-    quantiles = stats.t.ppf(1 - level / 2, pairs - 1) + stats.t.ppf(power, pairs - 1)
+    quantiles = special.stdtrit(pairs - 1, 1 - level / 2) + special.stdtrit(pairs - 1, power)
     return float(quantiles * deviation / np.sqrt(pairs))
 
 

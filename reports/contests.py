@@ -89,9 +89,7 @@ def _curves(run: Run, contest: int, points: pd.DataFrame) -> Markup | None:
 def _tradeoffs(run: Run, contest: int, board: pd.DataFrame, timed: dict[str, Any]) -> Markup | None:
     if not board[list(figures.COSTS)].notna().any(axis=None) or board["score"].isna().all():
         return None
-    title = (
-        f"Score against costs, {run.contests.loc[contest, 'full_task']}, {run.contests.loc[contest, 'full_backbone']}"
-    )
+    title = f"Score against costs, {_title(run, contest)}"
     return Markup(figures.inline(figures.tradeoffs(run, contest, board, timed), title))
 
 
@@ -113,7 +111,7 @@ def _condition_figures(run: Run, contest: int, swept: pd.DataFrame) -> list[Mark
     own = swept[swept["contest"] == contest]
     made = []
     for cell, rows in own.groupby(["of", "condition"], sort=False):
-        metric, condition = map(str, tuple(cell))  # type: ignore[arg-type]
+        metric, condition = map(str, tuple(cell))
         if rows["x"].nunique() < 3:
             continue
         values = rows.groupby(["variant", "x"])["value"].agg(["mean", mean_interval]).reset_index()

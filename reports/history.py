@@ -54,6 +54,12 @@ def draw(group: pd.DataFrame, runs: list[str]) -> dict[str, Any]:
     title = f"{first['label']} in {first['backbone']} on {first['task']}"
     line = " ".join(f"{point['x']:.1f},{point['y']:.1f}" for point in points)
     return {
-        **{"title": title, "points": points, "line": line, "width": WIDTH, "height": HEIGHT},
-        **{"top": top, "bottom": bottom, "unit": first["unit"]},
+        "title": title,
+        "points": points,
+        "line": line,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "top": top,
+        "bottom": bottom,
+        "unit": first["unit"],
     }

@@ -233,8 +233,8 @@ def normalized_strata(run: Run) -> dict[str, dict[int, np.ndarray[Any, Any]]]:
     own = own.assign(value=value).dropna(subset="value")
     strata: dict[str, dict[int, np.ndarray[Any, Any]]] = {v: {} for v in run.variants}
     values = own["value"].to_numpy(float)
-    for cell, rows in own.groupby(["label", "contest"]).indices.items():
-        variant, contest = tuple(cell)  # type: ignore[arg-type]
+    cells: Any = own.groupby(["label", "contest"]).indices
+    for (variant, contest), rows in cells.items():
         strata[variant][int(contest)] = values[rows]
     return {variant: found for variant, found in strata.items() if found}
 
