@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
 from harness import cli
-from harness.spec import UsageError
+from harness.spec import FAILED, UsageError
 
 app = SubcommandApp()
 Plugins = Annotated[list[Path], arg(help="Python files that register variants or tasks of your own")]
@@ -102,13 +102,73 @@ def list_things(
     return cli.OK
 
 
+@command("probe")
+def probe(
+    file: Annotated[Positional[Path], arg(help="a Python file that registers variants")],
+    *,
+    json: Annotated[bool, arg(help="print an array of objects")] = False,
+) -> int:
+    """Check the laws of a layer over every variant that a file registers."""
+    from dataclasses import asdict
+
+    from harness import laws, registry
+
+    registry.load_plugin(file)
+    found = [entry.name for entry in registry.entries("variant") if Path(entry.file) == file.resolve()]
+    if not found:
+        raise UsageError(f"{str(file)!r} registers no variant; decorate a layer by harness.registry.variant")
+    rows = [{"name": name} | asdict(verdict) for name in found for verdict in laws.check(name)]
+    if json:
+        print_json(rows)
+    for row in rows if not json else ():
+        print(f"{'holds' if row['passed'] else 'FAILS'}  {row['name']:<20} {row['law']:<20} {row['detail']}")
+    return cli.OK if all(row["passed"] for row in rows) else cli.TRIALS_FAILED
+
+
+@command("costs")
+def costs(
+    variants: Annotated[Positional[list[str]], arg(help="the layers to measure; all by default")] = [],  # noqa: B006
+    *,
+    task: Annotated[str, arg(help="where they stand; a task that copies its input")] = "copy",
+    backbone: Annotated[str, arg(help="a network of that task")] = "stack",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    plugin: Plugins = [],  # noqa: B006
+) -> int:
+    """Measure what layers cost, each beside the plain convolution, and print the table."""
+    from harness import environment, registry
+    from harness.measure import table
+    from harness.worker import Limits, measure
+
+    for file in plugin:
+        registry.load_plugin(file)
+    sources = tuple(str(file.resolve()) for file in plugin)
+    found = table.measure_table(
+        lambda job: measure(job, sources, Limits()), variants, task=task, backbone=backbone,
+        device=environment.device(device),
+    )  # fmt: skip
+    print(table.readable(found).to_string(index=False))
+    return cli.TRIALS_FAILED if found["status"].isin(FAILED).any() else cli.OK
+
+
 @command("report")
-def report(run: Run = None, *, store: StoreURL = None, out: Out = OUT) -> int:
+def report(
+    run: Run = None,
+    *,
+    store: StoreURL = None,
+    out: Out = OUT,
+    files: Annotated[bool, arg(help="write its tables, figures and a Markdown summary as files, too")] = False,
+) -> int:
     """Write the page of a run and print its path."""
     from harness.store import open_store
 
     with open_store(store, out) as opened:
-        print(_report(opened, opened.resolve_run(run), out))
+        name = opened.resolve_run(run)
+        print(_report(opened, name, out))
+        if files:
+            from reports.exports import export_report
+
+            for path in export_report(opened, name, out / name):
+                print(path)
     return cli.OK
 
 

@@ -30,6 +30,8 @@ from harness.spec import Status
 _LOG_BYTES = 4000
 _ERROR_CHARACTERS = 2000
 _PR_SET_PDEATHSIG = 1
+_STARTED = "started"
+_START_SECONDS = 300.0  # the first process waits until the fork server has imported torch and all its peers
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["harness.preload"])
@@ -54,8 +56,9 @@ def call(
 ) -> Outcome:
     """Call an importable function in a fresh process; never raise for what happens in there.
 
-    `deadline` [s] ends it as `timeout`; `memory_bytes` caps what it may allocate beyond its start, and exceeding it
-    ends it as `out_of_memory`. A process that dies of a signal or exits early is `crashed`, an exception `error`.
+    `deadline` [s], from when the process has started, ends it as `timeout`; `memory_bytes` caps what it may allocate
+    beyond its start, and exceeding it ends it as `out_of_memory`. A process that dies of a signal or exits early is
+    `crashed`, an exception `error`.
     """
     start = time.monotonic()
     results, child_results = _context.Pipe(duplex=False)
@@ -68,7 +71,7 @@ def call(
     child_results.close()
     child_log.close()
     try:
-        status, value, tail = _wait(process, results, log, start + deadline)
+        status, value, tail = _wait(process, results, log, deadline)
     finally:
         _end(process)
         results.close()
@@ -93,10 +96,11 @@ def _allowed_to_start() -> Iterator[None]:
             facts["daemon"] = daemon
 
 
-def _wait(process: Any, results: Connection, log: Connection, until: float) -> tuple[Status, Any, str]:
+def _wait(process: Any, results: Connection, log: Connection, deadline: float) -> tuple[Status, Any, str]:
     """Wait for result, death or deadline, and drain what the process prints meanwhile."""
     tail = b""
     waiting: list[Any] = [results, log, process.sentinel]
+    until = time.monotonic() + _START_SECONDS
     while True:
         left = until - time.monotonic()
         ready = multiprocessing.connection.wait(waiting, None if left == float("inf") else max(left, 0.0))
@@ -106,14 +110,26 @@ def _wait(process: Any, results: Connection, log: Connection, until: float) -> t
             if not chunk:
                 waiting.remove(log)
         if results in ready:
-            with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
-                status, value = pickle.loads(results.recv_bytes())
-                return status, value, tail.decode(errors="replace")
-            waiting.remove(results)
+            message = _receive(results)
+            if message is None:
+                waiting.remove(results)
+            elif message[0] == _STARTED:
+                until = time.monotonic() + deadline
+            else:
+                return message[0], message[1], tail.decode(errors="replace")
         elif process.sentinel in ready and log not in ready:
             return "crashed", None, tail.decode(errors="replace")
         elif not ready:
             return "timeout", None, tail.decode(errors="replace")
+
+
+def _receive(results: Connection) -> tuple[Any, Any] | None:
+    """A message of the process, or None where it died before it had sent one whole."""
+    try:
+        message: tuple[Any, Any] = pickle.loads(results.recv_bytes())
+    except (EOFError, OSError, pickle.UnpicklingError):
+        return None
+    return message
 
 
 def _end(process: Any) -> None:
@@ -165,6 +181,7 @@ def _child(
         os.dup2(log.fileno(), stream)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     environment.configure()
+    results.send_bytes(pickle.dumps((_STARTED, None)))
     limit = resource.getrlimit(resource.RLIMIT_AS)
     if memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_bytes, limit[1]))

@@ -41,7 +41,7 @@ class Tables:
 
 
 def tables(store: Store, run: str, *, series: bool = True) -> Tables:
-    """Read all tables of a run; without `series` those with many rows per trial (curves, latencies, samples) are empty."""
+    """Read all tables of a run; without `series` those of many rows a trial (curves, latencies, samples) are empty."""
     facts = run_facts(store, run)
     joined = _items(store, run)
     costs = _costs(joined[joined["kind"] == "cost"])

@@ -27,7 +27,7 @@ class Limits:
 def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
     """Do a job under its limits; one whose process died is tried once more, since who killed it cannot be told."""
     os.environ.update(environment.WORKER)
-    record = _trial(job, plugins, limits) if isinstance(job, Trial) else _cost(job, plugins, limits)
+    record = _trial(job, plugins, limits) if isinstance(job, Trial) else measure(job, plugins, limits)
     record.environment = environment.describe(job.device)
     return record
 
@@ -45,15 +45,16 @@ def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
     return record
 
 
-def _cost(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
-    from harness import measure
+def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
+    """Measure each quantity of a cost in a process of its own."""
+    from harness.measure import QUANTITIES, combine
 
     parts: dict[str, dict[str, Any]] = {}
-    for quantity in measure.QUANTITIES:
+    for quantity in QUANTITIES:
         outcome, _ = _call(run_quantity, job, plugins, limits, quantity)
         failed = {"status": outcome.status, "reason": outcome.error}
         parts[quantity] = outcome.value if outcome.status == "ok" else failed
-    return measure.combine(parts)
+    return combine(parts)
 
 
 def _call(
@@ -80,10 +81,10 @@ def run_trial(trial: Trial, plugins: Sequence[str], limits: Limits) -> Record:
 
 def run_quantity(job: CostJob, plugins: Sequence[str], quantity: str) -> dict[str, Any]:
     """Measure one quantity of a cost; runs in its own process."""
-    from harness import measure
+    from harness.measure import QUANTITIES
 
     _load(plugins)
-    return measure.QUANTITIES[quantity](job)
+    return QUANTITIES[quantity](job)
 
 
 def _load(plugins: Sequence[str]) -> None:
