@@ -63,16 +63,18 @@ class PixelAdaptive(nn.Module):
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
         weight, conv = self.conv.weight, self.conv
         if self.guidance == "coordinates":
-            windowed = weight * gaussian_window(weight.shape[2:], tuple(x.shape[2:])).to(weight)
+            windowed = weight * gaussian_window(weight, tuple(x.shape[2:]))
             return convolve(x, windowed, conv.bias, stride=conv.stride, padding=conv.padding)
         y = adaptive_product(pad(x, weight.shape[-1], conv.padding), weight, conv.stride)
         return y if conv.bias is None else y + conv.bias.to(y.dtype).view(-1, *(1,) * (x.dim() - 2))
 
 
-def gaussian_window(kernel: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+def gaussian_window(weight: Tensor, size: tuple[int, ...]) -> Tensor:
     """exp(-|d|^2 / 2) over the taps of a kernel, d in units of the coordinates of an input of the given size."""
-    offsets = [(torch.arange(k) - (k - 1) // 2) * 2 / max(n - 1, 1) for k, n in zip(kernel, size, strict=True)]
-    return torch.stack(torch.meshgrid(offsets, indexing="ij")).square().sum(0).div(-2).exp()
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    taps = torch.arange(weight.shape[-1], device=weight.device, dtype=dtype) - (weight.shape[-1] - 1) // 2
+    offsets = [taps * 2 / max(n - 1, 1) for n in size]
+    return torch.stack(torch.meshgrid(offsets, indexing="ij")).square().sum(0).div(-2).exp().to(weight.dtype)
 
 
 def adaptive_product(x: Tensor, weight: Tensor, stride: int) -> Tensor:
