@@ -52,7 +52,11 @@ def _leader(aggregate: pd.DataFrame) -> str:
 
 
 def _iqm(row: Any) -> str:
-    return f"{number(row.iqm, 2)} {interval(row.low, row.high, 2)}".strip()
+    return _with_interval(row.iqm, row.low, row.high, 2)
+
+
+def _with_interval(value: Any, low: Any, high: Any, digits: int = 3) -> str:
+    return f"{number(value, digits)} {interval(low, high, digits)}".strip()
 
 
 def _standings(run: Run, judged: pd.DataFrame) -> list[str]:
@@ -105,7 +109,7 @@ def _cell(run: Run, row: Any, verdict: Any, variant: str, facts: pd.Series[Any])
     if not row.seeds:
         note = "failed" if row.failed else "not run"
         return cell | {"kind": "failed", "told": f"all {row.failed} seeds failed" if row.failed else note, "note": note}
-    about = f"{facts['metric']} {number(row.score)} {interval(row.low, row.high)} over {plural(int(row.seeds), 'seed')}"
+    about = f"{facts['metric']} {_with_interval(row.score, row.low, row.high)} over {plural(int(row.seeds), 'seed')}"
     if row.failed:
         about += f", {row.failed} failed"
     if variant == run.baseline:

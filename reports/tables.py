@@ -298,6 +298,7 @@ def _summary(own: pd.DataFrame, run: Run) -> pd.DataFrame:
         seconds=("seconds", "mean"),
         **{cost: (cost, "first") for cost in COSTS},
     ).reset_index()
+    frame = frame.astype({"contest": int, "converged": float})
     half = _half_widths(frame["deviation"], frame["seeds"])
     frame.insert(5, "low", frame["score"] - half)
     frame.insert(6, "high", frame["score"] + half)

@@ -61,7 +61,8 @@ def test_a_renamed_duplicate_does_not_win() -> None:
 
 def _fill(store: Store, shift: float, environment: dict[str, Any], *, parameters: int = 10) -> str:
     metric = {"name": "accuracy", "unit": "", "better": "higher", "margin": 0.02}
-    facts = {"profile": {"name": "p"}, "tasks": {"toy": {"suite": "s", "metrics": [metric], "references": {}}}, "variants": {}}  # fmt: skip
+    task = {"suite": "s", "metrics": [metric], "references": {}}
+    facts = {"profile": {"name": "p"}, "tasks": {"toy": task}, "variants": {}}
     run = store.start_run("p", "coordbench run p", environment, facts)
     trials = [Trial("toy", seed, "net", "conv", budget=Budget(3)) for seed in range(6)]
     jobs = [*trials, CostJob("toy", "net", "conv")]

@@ -1,0 +1,131 @@
+"""Files beside the page: a summary in Markdown, every table as CSV, Parquet and LaTeX, every figure as PNG and SVG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from harness.spec import UsageError
+from harness.store import Store
+from reports import claims, figures, findings, series, tables
+from reports.tables import Run
+from reports.text import big, interval, number, plural
+
+FRAMES = ("leaderboard", "references", "verdicts", "aggregate", "coverage", "failures", "environment")
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"}
+
+
+def export_report(store: Store, name: str, out: Path) -> list[Path]:
+    """Write all files of a run into `out`; return their paths. Raise UsageError where that fails."""
+    run = tables.load(name, store=store)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        summary = out / "summary.md"
+        summary.write_text(markdown(run), encoding="utf-8")
+        written = [summary]
+        for title, frame in frames(run).items():
+            written += _write_table(frame, title, out)
+        for title, figure in drawn(store, run):
+            written += [figures.save(figure, out / f"{title}{suffix}") for suffix in (".png", ".svg")]
+    except OSError as error:
+        raise UsageError(f"files cannot be written to {str(out)!r}: {error.strerror or error}") from error
+    return written
+
+
+def frames(run: Run) -> dict[str, pd.DataFrame]:
+    """Every table of the page by name."""
+    found: dict[str, pd.DataFrame] = {name: getattr(tables, name)(run) for name in FRAMES}
+    return found | {"claims": claims.table(run), "contests": run.contests.reset_index(), "trials": run.tables.trials}
+
+
+def drawn(store: Store, run: Run) -> Iterator[tuple[str, Figure]]:
+    """Every figure of the page with the name of its file."""
+    if tables.normalized_strata(run):
+        yield "performance-profile", figures.profiles(run)
+    points, board = series.curves(store, run), tables.leaderboard(run)
+    measured = series.latencies(store, run)
+    for contest in map(int, run.contests.index):
+        facts = run.contests.loc[contest]
+        title = re.sub(r"[^A-Za-z0-9=.]+", "-", f"{contest}-{facts['full_task']}-{facts['full_backbone']}").strip("-")
+        own = board[board["contest"] == contest]
+        if (points["contest"] == contest).any():
+            yield f"curves-{title}", figures.curves(run, contest, points[points["contest"] == contest])
+        if own["score"].notna().any() and own[list(figures.COSTS)].notna().any(axis=None):
+            cells = {v: (str(facts["full_task"]), str(facts["full_backbone"]), v) for v in own["variant"]}
+            timed = {v: measured[cell] for v, cell in cells.items() if cell in measured}
+            yield f"tradeoffs-{title}", figures.tradeoffs(run, contest, own, timed)
+
+
+def markdown(run: Run) -> str:
+    """What was found, as Markdown: sentences, the matrix of verdicts, the claims that were decided."""
+    judged, board, ledger = tables.verdicts(run), tables.leaderboard(run), claims.ledger(run)
+    told = findings.findings(run, judged, tables.aggregate(run), ledger)
+    lines = [f"# coordbench: {_cell(run.name)}", "", *(f"- {_cell(sentence)}" for sentence in told), ""]
+    lines += [f"## Verdicts against {_cell(run.baseline or 'nothing')}", ""]
+    lines += [_row("contest", *run.variants), _rule(len(run.variants))]
+    for row in findings.matrix(run, judged, board):
+        facts = row["facts"]
+        cells = [f"{findings.GLYPHS.get(c['kind'], '')} {number(c['score'])} {c['note']}".strip() for c in row["cells"]]
+        lines.append(_row(f"{facts['full_task']}, {facts['full_backbone']} ({facts['metric']})", *cells))
+    lines += ["", "## Leaderboards", ""]
+    for contest in run.contests.index:
+        own, facts = board[board["contest"] == contest], run.contests.loc[contest]
+        lines += [f"### {_cell(str(facts['full_task']))}, {_cell(str(facts['full_backbone']))}", ""]
+        lines += [_row("variant", facts["metric"], "95 %", "seeds", "failed", "parameters", "FLOPs"), _rule(6)]
+        lines += [
+            _row(r.variant, number(r.score), interval(r.low, r.high), r.seeds, r.failed, big(r.parameters), big(r.flops))
+            for r in own.itertuples()
+        ]
+        lines.append("")
+    lines += ["## Claims", "", _row("verdict", "claim", "measured", "the paper"), _rule(3)]
+    tried = [finding for finding in ledger if finding.verdict != "not run"]
+    lines += [
+        _row(f.verdict, f.claim.sentence, f"{number(f.measured)} {interval(f.low, f.high)}", f.claim.paper)
+        for f in tried
+    ]
+    missing = len(ledger) - len(tried)
+    return "\n".join([*lines, "", f"{plural(missing, 'claim')} not run.", "", f"`{run.facts['command']}`", ""])
+
+
+def _write_table(frame: pd.DataFrame, title: str, out: Path) -> list[Path]:
+    paths = [out / f"{title}{suffix}" for suffix in (".csv", ".parquet", ".tex")]
+    frame.to_csv(paths[0], index=False)
+    frame.to_parquet(paths[1], index=False)
+    paths[2].write_text(latex(frame), encoding="utf-8")
+    return paths
+
+
+def latex(frame: pd.DataFrame) -> str:
+    """A table as a LaTeX tabular; every sign that means something to LaTeX is escaped."""
+    words = [[_escape(name) for name in frame.columns]]
+    words += [[_escape(_plain(value)) for value in row] for row in frame.itertuples(index=False)]
+    body = [" & ".join(row) + r" \\" for row in words]
+    layout = "".join("r" if pd.api.types.is_numeric_dtype(frame[name]) else "l" for name in frame.columns)
+    lines = [rf"\begin{{tabular}}{{{layout}}}", r"\hline", body[0], r"\hline", *body[1:], r"\hline", r"\end{tabular}"]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value: object) -> str:
+    return number(value) if isinstance(value, float) else "" if pd.isna(value) else str(value)  # type: ignore[call-overload]
+
+
+def _escape(text: object) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(str(text).split()))
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |"
+
+
+def _rule(columns: int) -> str:
+    return "|---|" + "---:|" * columns
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown takes literally."""
+    return re.sub(r"([\\`*<>|_])", r"\\\1", " ".join(text.split()))

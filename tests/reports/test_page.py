@@ -1,0 +1,103 @@
+"""The page: one escaped file, whatever little there is to show."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.spec import Record, Trial
+from harness.store import Store
+from reports.page import write_report
+
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Checker(HTMLParser):
+    """Collect ids and text, and complain of elements that are not closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.open):
+            self.text.append(data)
+
+
+def read(path: Path) -> Checker:
+    checker = Checker()
+    checker.feed(path.read_text())
+    assert checker.open == []
+    assert len(checker.ids) == len(set(checker.ids))  # figures must not share ids either
+    return checker
+
+
+def test_one_file_escaped_and_without_network(store: Store, fill: Any, tmp_path: Path) -> None:
+    page = read(write_report(store, fill(), tmp_path))
+    text = " ".join(page.text)
+    assert "<script>alert(1)</script>" in text  # as text, so it was escaped
+    assert "Tell <b>left</b> from right." in text
+    assert "coordconv has the highest normalized score" in text
+    assert "▲ better" in text
+    outside = [link for link in page.links if not link.startswith(("#", "data:", "index.html"))]
+    assert outside == []
+    raw = (tmp_path / "index.html").read_text()
+    assert re.search(r'href="[^"]*-p-[^"]*\.html"', raw)
+
+
+@pytest.mark.parametrize("status", ["crashed", "skipped"])
+def test_only_failures_still_make_a_page(status: str, store: Store, fill: Any, tmp_path: Path) -> None:
+    def record(trial: Trial) -> Record | None:
+        return Record("crashed", "killed & gone") if status == "crashed" else None
+
+    text = " ".join(read(write_report(store, fill(record=record, costs=False), tmp_path)).text)
+    assert "No trial ended well" in text
+    assert ("killed & gone" if status == "crashed" else "the run ended before it") in text
+
+
+def test_one_seed_has_no_interval_and_no_verdict(store: Store, fill: Any, tmp_path: Path) -> None:
+    path = write_report(store, fill(seeds=1), tmp_path)
+    text = " ".join(read(path).text)
+    assert "One seed gives no interval and no verdict" in text
+    matrix = re.search(r'<table class="matrix">.*?</table>', path.read_text(), re.S)
+    assert matrix is not None
+    assert not re.search(r"▲|▼|\[[\d-]|inconclusive", matrix[0])
+
+
+def test_zero_trials(store: Store, fill: Any, tmp_path: Path) -> None:
+    text = " ".join(read(write_report(store, fill([], tasks=[]), tmp_path)).text)
+    assert "Nothing was planned" in text
+
+
+def test_references_alone(store: Store, fill: Any, tmp_path: Path) -> None:
+    text = " ".join(read(write_report(store, fill([]), tmp_path)).text)
+    assert "no variant" in text.lower()
+
+
+def test_reports_import_no_torch() -> None:
+    code = "import reports.page, reports.exports, sys; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

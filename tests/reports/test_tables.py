@@ -1,0 +1,65 @@
+"""The tables of a report on records whose answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.spec import Record, Trial
+from harness.store import Store
+from reports import tables
+
+
+def _failing(trial: Trial) -> Record:
+    from_conftest = Record("crashed", "killed by signal 9")
+    score = 0.2 if trial.variant == "conv" else 0.8
+    ok = Record("ok", scores={"test": {"accuracy": score + 0.01 * trial.seed}})
+    return from_conftest if trial.variant == "coordconv" and trial.seed == 1 else ok
+
+
+def test_leaderboard_ranks_with_intervals(store: Store, fill: Any, tmp_path: Path) -> None:
+    run = fill()
+    board = tables.leaderboard(run, out=tmp_path)
+    best = board[board["rank"] == 1].set_index("full_task")["variant"]
+    assert best.to_dict() == {"alpha[canvas=8]": "coordconv", "beta": "coordconv"}
+    row = board.set_index(["full_task", "variant"]).loc[("beta", "coordconv")]
+    assert row["low"] < row["score"] == pytest.approx(0.1, abs=0.01) < row["high"]
+    assert row["parameters"] == 2000
+
+
+def test_verdicts_against_any_baseline(store: Store, fill: Any) -> None:
+    run = tables.load(fill(), store=store)
+    against = {base: tables.verdicts(run, base).set_index(["contest", "variant"])["verdict"] for base in run.variants[:2]}
+    assert against["conv"].loc[(0, "coordconv")] == "better"
+    assert against["conv"].loc[(1, "coordconv")] == "better"  # a lower mse
+    assert against["coordconv"].loc[(0, "conv")] == "worse"
+    assert set(against["conv"].loc[[(0, "geoconv"), (1, "geoconv")]]) <= {"tied", "inconclusive"}
+
+
+def test_a_failed_trial_counts_as_the_worst_and_is_told(store: Store, fill: Any) -> None:
+    run = tables.load(fill(["conv", "coordconv"], 3, ["alpha[canvas=8]"], _failing), store=store)
+    merits = tables.merit_table(run).droplevel("contest")
+    assert merits.loc["coordconv"].tolist() == pytest.approx([0.8, 0.2, 0.82])
+    board = tables.leaderboard(run).set_index("variant")
+    assert board.loc["coordconv", ["seeds", "failed"]].tolist() == [2, 1]
+    failures = tables.failures(run)
+    assert failures[["label", "error", "seeds"]].to_numpy().tolist() == [["coordconv", "killed by signal 9", "1"]]
+
+
+def test_only_contests_with_floor_and_ceiling_are_aggregated(store: Store, fill: Any) -> None:
+    run = tables.load(fill(), store=store)
+    total = tables.aggregate(run).set_index("variant")
+    assert set(total["of"]) == {1}
+    assert total.loc["coordconv", "iqm"] == pytest.approx(0.9, abs=0.01)
+    assert total.loc["coordconv", "improvement"] == 1
+    assert total.index[0] == "coordconv"
+
+
+def test_every_planned_trial_is_covered(store: Store, fill: Any) -> None:
+    run = tables.load(fill(record=lambda trial: None, seeds=2), store=store)
+    covered = tables.coverage(run)
+    assert covered["planned"].sum() == covered["skipped"].sum() == 2 * (3 + 8)
+    assert isinstance(tables.environment(run), pd.DataFrame)
