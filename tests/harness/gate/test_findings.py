@@ -1,0 +1,194 @@
+"""Verdicts, exit codes, costs, accuracy and output of the gate, without any process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.gate import accuracy, costs, output, speed
+from harness.gate.accuracy import Difference
+from harness.gate.findings import Finding, Report, Verdict
+from harness.gate.settings import Settings, parse_settings
+from harness.gate.speed import Measured, Pair
+from harness.spec import UsageError
+
+FACTS = {
+    "parameters": 10, "flops": 1000, "allocated_bytes": 1000, "buffers": 0,
+    "output_shape": [1, 2, "torch.float32"], "output_hash": "a", "gradient_hash": "b",
+}  # fmt: skip
+
+
+def finding(verdict: Verdict, **more: Any) -> Finding:
+    return Finding("layer", "speed", "forward", verdict, **more)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "told", "code"),
+    [
+        ([], "not measured", 4),
+        (["listed"], "not measured", 4),
+        (["pass", "improved", "listed"], "pass", 0),
+        (["pass", "inconclusive"], "inconclusive", 3),
+        (["inconclusive", "not measured"], "not measured", 4),
+        (["not measured", "regressed", "inconclusive"], "regressed", 1),
+        (["regressed", "not comparable"], "not comparable", 6),
+    ],
+)
+def test_the_worst_verdict_decides(verdicts: list[Verdict], told: str, code: int) -> None:
+    report = Report("a", "b", [finding(verdict) for verdict in verdicts])
+    assert (report.verdict, report.code) == (told, code)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdicts"),
+    [
+        ({}, {"parameters": "pass", "flops": "pass", "allocated_bytes": "pass"}),
+        ({"parameters": 11}, {"parameters": "regressed", "flops": "pass", "allocated_bytes": "pass"}),
+        ({"flops": 900}, {"parameters": "pass", "flops": "improved", "allocated_bytes": "pass"}),
+        ({"allocated_bytes": 1010}, {"parameters": "pass", "flops": "pass", "allocated_bytes": "pass"}),
+        ({"allocated_bytes": 1011}, {"parameters": "pass", "flops": "pass", "allocated_bytes": "regressed"}),
+        ({"flops": None}, {"parameters": "pass", "flops": "listed", "allocated_bytes": "pass"}),
+        ({"output_shape": [1, 3, "torch.float32"]}, {"output shape": "not comparable"}),
+        (
+            {"output_hash": "c"},
+            {"parameters": "pass", "flops": "pass", "allocated_bytes": "pass", "output": "pass"},
+        ),
+    ],
+)
+def test_costs_are_compared_exactly(changes: dict[str, Any], verdicts: dict[str, str]) -> None:
+    found = costs.compare("layer", FACTS, FACTS | changes, Settings())
+    assert {row.quantity: row.verdict for row in found} == verdicts
+
+
+def test_a_layer_that_fails_on_one_side() -> None:
+    assert costs.compare("layer", FACTS, "raised E", Settings())[0].verdict == "regressed"
+    assert costs.compare("layer", "raised E", FACTS, Settings())[0].verdict == "not measured"
+
+
+def differences(mean: float, spread: float = 0.01, count: int = 10) -> Difference:
+    values = np.linspace(-1, 1, count)
+    return Difference(mean + spread * values / values.std(ddof=1), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("difference", "verdict"),
+    [
+        (differences(0.0), "pass"),
+        (differences(-0.01), "pass"),
+        (differences(-0.018), "inconclusive"),
+        (differences(-0.05), "regressed"),
+        (differences(0.05), "improved"),
+        (differences(0.0, spread=0.1), "inconclusive"),
+        (differences(-0.5, count=4), "inconclusive"),
+        (Difference(np.zeros(5), 0.02), "pass"),
+        (Difference(np.full(5, -0.1), 0.02), "regressed"),
+    ],
+)
+def test_a_loss_counts_from_its_margin_on(difference: Difference, verdict: Verdict) -> None:
+    assert accuracy.judge([difference]) == [verdict]
+
+
+def test_the_interval_is_the_t_interval_by_hand() -> None:
+    low, high = Difference(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 0.02).interval
+    assert (low, high) == pytest.approx((3 - 1.963243, 3 + 1.963243), abs=1e-5)  # 2.776445 * sqrt(2.5 / 5)
+
+
+def test_accuracy_verdicts_hold_for_all_comparisons_together() -> None:
+    borderline = differences(-0.028, spread=0.012)  # t(9) = -2.108: p = 0.032
+    assert accuracy.judge([borderline]) == ["regressed"]
+    assert accuracy.judge([borderline, differences(0.0)])[0] == "inconclusive"
+
+
+def test_equal_code_with_other_seeds_does_not_regress() -> None:
+    generator = np.random.default_rng(0)
+    found = [accuracy.judge([Difference(generator.normal(0, 0.05, 10), 0.02)])[0] for _ in range(1000)]
+    assert found.count("regressed") <= 10
+
+
+def test_only_trials_that_depend_on_something_else_are_trained() -> None:
+    trials = [
+        {"task": "t[canvas=8]", "backbone": "b", "variant": v, "seed": s, "digest": v} for v in "xy" for s in (0, 1)
+    ]
+    assert accuracy.changed(trials, trials) == ([], [])
+    other = [trial | {"digest": "new"} if trial["variant"] == "y" else trial for trial in trials]
+    assert accuracy.changed(trials, other) == (["y"], ["t"])
+    with pytest.raises(UsageError, match="profile 'ci' has 2 seeds; fewer than 5"):
+        accuracy.check_seeds(trials, "ci")
+
+
+def measured(change: float, disturbed: str = "") -> Measured:
+    return Measured([Pair(change + 0.001 * i, 1.0, 1.0, disturbed) for i in range(16)])
+
+
+def test_disturbed_pairs_make_a_verdict_inconclusive_never_regressed() -> None:
+    limits = Settings().thresholds
+    found = {
+        ("slow", "forward"): measured(0.1),
+        ("disturbed", "forward"): measured(0.1, "20% of the core's time was stolen"),
+        ("even", "forward"): measured(0.0),
+        ("died", "forward"): Measured(failure=("candidate", "was killed by SIGSEGV, twice")),
+        ("unknown", "forward"): Measured(failure=("base", "was killed by SIGSEGV, twice")),
+    }
+    verdicts = speed.judge(found, limits)
+    assert [verdicts[key] for key in found] == ["regressed", "inconclusive", "pass", "regressed", "not measured"]
+
+
+def test_a_pair_is_the_median_of_its_turns_and_knows_what_disturbed_it() -> None:
+    seconds = np.array([[1.0, 1.1]] * 9 + [[1.0, 50.0]])
+    pair = speed.summarize(seconds, np.zeros_like(seconds), stolen=0.0)
+    assert (pair.ratio, pair.disturbed) == (pytest.approx(np.log(1.1)), "")
+    assert "stolen" in speed.summarize(seconds, np.zeros_like(seconds), stolen=0.2).disturbed
+    assert "page faults" in speed.summarize(seconds, np.full_like(seconds, 1e5), stolen=0.0).disturbed
+
+
+def test_markdown_shows_foreign_text_as_text() -> None:
+    report = Report("main", "work tree", [finding("regressed", note="<b>|x|</b> [a](b) `c`", change=0.1)])
+    line = output.markdown(report).splitlines()[-1]
+    assert line.count("|") == 8  # the seven cells of the row
+    assert "<b>" not in line
+    assert "`" not in line
+
+
+def test_the_summary_of_a_job_is_appended_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    output.save_markdown(Report("a", "b", [finding("pass")]), tmp_path / "deep" / "pull.md")
+    assert summary.read_text() == "before\n" + (tmp_path / "deep" / "pull.md").read_text()
+
+
+def test_a_full_disk_is_told_in_one_line() -> None:
+    with pytest.raises(UsageError, match="/dev/full cannot be written: No space left on device"):
+        output.save("x" * 10, Path("/dev/full"))
+
+
+def test_json_has_no_word_for_infinity() -> None:
+    report = Report("a", "b", [finding("inconclusive", low=float("-inf"), high=float("nan"))])
+    assert json.loads(output.as_json(report))["findings"][0]["low"] is None
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"pairs": [8]}, r"pairs=\[8\] must be two growing numbers"),
+        ({"pairs": [16, 8]}, "must be two growing numbers"),
+        ({"least": 0.05}, "least=0.05 must be below slower=0.05"),
+        ({"phases": ["backward"]}, "must be some of forward, forward_backward"),
+        ({"margins": {"psnr": "x"}}, "margins="),
+        ({"margins": {"psnr": -1.0}}, "psnr=-1.0 must not be negative"),
+        ({"turns": 0}, "turns=0 must be positive"),
+        ({"turns": True}, "turns=True is not valid"),
+        ("yes", "must be a table"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(table: Any, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        parse_settings(table, "pyproject.toml")
+
+
+def test_settings_keep_what_is_not_given() -> None:
+    assert parse_settings({"slower": 0.1, "margins": {"psnr": 1}}, "").thresholds.least == 0.025
