@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -47,10 +47,10 @@ def shift(x: Tensor, pixels: float, axis: int = -1) -> Tensor:
     return moved
 
 
-def circular_error(f: Function, x: Tensor, pixels: float, axis: int = -1) -> float:
-    """Return the error of f under a shift that wraps around; x is (N, C, *size)."""
-    moved, still = f(shift(x, pixels, axis)), f(x)
-    return mismatch(moved, followers(still, pixels, x.shape[axis], axis))
+def circular_errors(f: Function, x: Tensor, shifts: Sequence[float], axis: int = -1) -> list[float]:
+    """Return the error of f under each shift, which wraps around; x is (N, C, *size)."""
+    still, size = f(x), x.shape[axis]
+    return [mismatch(f(shift(x, pixels, axis)), followers(still, pixels, size, axis)) for pixels in shifts]
 
 
 def followers(y: Tensor, pixels: float, size: int, axis: int = -1) -> list[Tensor]:
@@ -61,31 +61,39 @@ def followers(y: Tensor, pixels: float, size: int, axis: int = -1) -> list[Tenso
     return [shift(y, step, axis) for step in {math.floor(wanted), math.ceil(wanted), wanted}]
 
 
-def window_error(f: Function, field: Tensor, pixels: int, size: int, *, margin: float = 0.0) -> float:
-    """Return the error of f when its window of `size` pixels moves over a wider field, compared where both see.
+def window_errors(
+    f: Function, field: Tensor, shifts: Sequence[int], size: int, margins: Sequence[float] = (0.0,)
+) -> list[list[float]]:
+    """Return the error of f when its window of `size` pixels moves over a wider field: a list for each margin.
 
-    The field is (N, C, size, at least size + pixels). `margin` is the share of the output that is left out at each
-    border.
+    The field is (N, C, size, at least size + the largest shift). Outputs are compared where both see the scene, but for
+    a margin at each border, a share of the output.
     """
-    still, moved = f(field[..., pixels : pixels + size]), f(field[..., :size])
+    moved = f(field[..., :size])
+    stills = [f(field[..., pixels : pixels + size]) for pixels in shifts]
+    return [
+        [overlap(moved, still, pixels / size, margin) for still, pixels in zip(stills, shifts, strict=True)]
+        for margin in margins
+    ]
+
+
+def overlap(moved: Tensor, still: Tensor, share: float, margin: float) -> float:
+    """Return the mismatch of two outputs, the first of which lies further right by a share of its width."""
     if still.dim() < 3:
         return mismatch(moved, [still])
     height, width = still.shape[-2:]
-    wanted, edge = pixels * width / size, round(margin * width)
-    errors = []
-    for step in {math.floor(wanted), math.ceil(wanted)}:
-        rows, columns = slice(edge, height - edge), (edge, width - step - edge)
-        early = still[..., rows, slice(*columns)]
-        late = moved[..., rows, slice(columns[0] + step, columns[1] + step)]
+    edge, errors = round(margin * width), []
+    for step in {math.floor(share * width), math.ceil(share * width)}:
+        rows, columns = slice(edge, height - edge), slice(edge, width - step - edge)
+        early, late = still[..., rows, columns], moved[..., rows, columns.start + step : columns.stop + step]
         errors.append(mismatch(late, [early]))
     return min(errors)
 
 
 def mismatch(moved: Tensor, candidates: list[Tensor]) -> float:
-    """Return the distance of outputs from their best candidates, over that of unrelated outputs."""
+    """Return the distance of outputs from their best candidates, over that of unrelated outputs: at most sqrt(2)."""
     distances = torch.stack([(moved - other).flatten(1).square().sum(1) for other in candidates])
-    own, other = spread(moved), spread(candidates[0])
-    return math.sqrt(distances.amin(0).sum().item() / max(own + other, 1e-300))
+    return math.sqrt(distances.amin(0).sum().item() / max(spread(torch.cat([moved, candidates[0]])), 1e-300))
 
 
 def spread(y: Tensor) -> float:

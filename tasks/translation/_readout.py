@@ -19,7 +19,7 @@ def features(model: Any, x: Tensor) -> list[Tensor]:
     twin, kept = copy.deepcopy(model).cpu().double().eval(), list[Tensor]()
     for module in twin.modules():
         if hasattr(module, "coordbench_layer") and any(p.requires_grad for p in module.parameters()):
-            module.register_forward_hook(lambda module, inputs, output: kept.append(output))
+            module.register_forward_hook(lambda module, inputs, output: kept.append(output.detach()))
     twin(x.double())
     return kept
 

@@ -1,7 +1,8 @@
-"""What digits on a canvas can be told by without a network: nothing, a template, or an invariant eye."""
+"""What can be told without a network: a guess, a template, an invariant eye; and a function that follows nothing."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 from harness.registry import reference
 from harness.spec import Models, Problem
 from tasks._data.digits import CLASSES, SIDE
+from tasks._data.draws import generator
 from tasks.translation._learning import Digits
 from tasks.translation._places import painted
 
@@ -71,3 +73,17 @@ def _centered(images: Tensor) -> Tensor:
         starts.append((first + last + 1 - SIDE) // 2)
     rows, columns = (start[:, None] + steps for start in starts)
     return filled[torch.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]].flatten(1)
+
+
+@reference(task=("equivariance", "scale_rotation"), kind="floor")
+def random_dense(problem: Problem) -> Models:
+    """Weigh all pixels of the input at random for each number of the output: nothing moves with anything."""
+    canvas, output = problem.data
+    shape = (1, canvas, canvas) if output == "map" else (CLASSES,)
+    weights = torch.randn(canvas**2, math.prod(shape), dtype=torch.float64, generator=generator("dense"))
+
+    def dense(x: Tensor) -> Tensor:
+        result: Tensor = x.double().flatten(1) @ weights
+        return result.view(-1, *shape)
+
+    return {"model": dense}

@@ -1,0 +1,150 @@
+"""Scale and rotation: networks follow a shift by construction; how far are they from following a turn or a zoom?
+
+    input x      turned T x      f(x), turned      f(T x)        error by angle
+    . 7 . .  ->  . . . L         . # . .       -   # . . .   ->  0 .3 .6 ...
+
+Both pictures are resampled alike, and compared in the disk that every turn keeps. The accuracy on turned and zoomed
+digits tells what training, and `augment`, make of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.registry import task
+from harness.spec import Metric, Models, Network, Problem, Sample, UsageError
+from tasks._data.digits import SIDE
+from tasks._data.draws import generator
+from tasks._predict import predict
+from tasks.translation._equivariance import Function, exactly, mismatch
+from tasks.translation._learning import BATCH, Digits, Drawn, Output, everywhere, logits, output_shape, phases
+from tasks.translation._places import trained_places
+from tasks.translation._resampling import disk, resampled
+from tasks.translation._scenes import scenes
+
+NAME = "scale_rotation"
+CHANGES: Mapping[str, Sequence[float]] = {"angle": (15, 30, 45, 90, 180), "scale": (0.5, 0.75, 1.5, 2.0)}
+"""Degrees, and factors."""
+_LARGEST = 2.0
+_DISK = 0.85
+_ASKED = {"validation": 100, "test": 500}
+_SCENES = {"validation": 4, "test": 12}
+
+Augment = Literal["none", "zoom", "rotation"]
+
+
+def _metrics(name: str, better: Literal["higher", "lower"]) -> tuple[Metric, ...]:
+    each = (f"{name}@{kind}={value:g}" for kind, values in CHANGES.items() for value in values)
+    return tuple(Metric(label, "", better, 0.05) for label in (*(f"{name}@{kind}" for kind in CHANGES), *each))
+
+
+@task(
+    NAME,
+    suite="translation",
+    metrics=(
+        Metric("error", "", "lower"),
+        *_metrics("error", "lower"),
+        Metric("accuracy"),
+        *_metrics("accuracy", "higher"),
+        Metric("accuracy@upright"),
+    ),
+    backbones=("stack", "classifier", "unet"),
+)
+def scale_rotation(
+    network: Network, seed: int, *, canvas: int = 32, trained: bool = False, augment: Augment = "none",
+    output: Output = "map",
+) -> Problem:  # fmt: skip
+    """Measure the relative error of f(T x) against T f(x), for turns and zooms T; its mean over both is the score.
+
+    With `trained` the network first learns to tell digits, upright or as `augment` changes them, and is then asked for
+    turned and zoomed ones. With `output=vector` the classes of the whole picture are asked for, and should not change.
+    """
+    if canvas < 2 * _LARGEST * SIDE:
+        raise UsageError(f"{NAME}: canvas={canvas} is too small; it must be at least {2 * _LARGEST * SIDE:g}")
+
+    def digits(split: str) -> Digits:
+        return dataclasses.replace(everywhere(canvas, split, NAME, seed), places=trained_places("one", canvas, SIDE))
+
+    learned = digits("train")
+
+    def draw(source: Digits, count: int, *key: object, **change: float) -> Drawn:
+        """Digits in the middle, changed, then moved by as much as keeps the largest of them on the canvas."""
+        images, labels = source.draw(count, *key)
+        room = int(canvas - _LARGEST * SIDE) // 2
+        move = torch.randint(-room, room + 1, (count, 2), generator=generator(*key, "move"))
+        return resampled(images, move=move, **(change or _augmented(augment, count, *key))), labels
+
+    def batches(step: int) -> Drawn:
+        return draw(learned, BATCH, NAME, seed, "train", step)
+
+    def errors(model: Any, split: str, changes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+        f, x = exactly(model), scenes(_SCENES[split], (canvas, canvas), split, NAME, seed)
+        return {kind: [change_error(f, x, **{kind: v}) for v in values] for kind, values in changes.items()}
+
+    def accuracies(model: Any, split: str, changes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+        source = digits(split)
+
+        def asked(kind: str, value: float) -> float:
+            images, labels = draw(source, _ASKED[split], NAME, seed, split, **{kind: value})
+            return (logits(predict(model, images)).argmax(1) == labels).float().mean().item()
+
+        return {kind: [asked(kind, value) for value in values] for kind, values in changes.items()}
+
+    def evaluate(models: Models, split: str) -> dict[str, float]:
+        scores = _scores("error", errors(models["model"], split, CHANGES))
+        if trained:
+            found = accuracies(models["model"], split, CHANGES)
+            upright = accuracies(models["model"], split, {"angle": (0.0,)})["angle"][0]
+            scores |= _scores("accuracy", found) | {"accuracy@upright": upright}
+        return scores
+
+    def samples(models: Models) -> Sequence[Sample]:
+        wide = {"angle": [float(a) for a in range(0, 181, 15)], "scale": [2 ** (i / 4) for i in range(-4, 5)]}
+        curves = {"error": errors(models["model"], "test", wide)}
+        if trained:
+            curves["accuracy"] = accuracies(models["model"], "test", wide)
+        return [
+            Sample(f"{name} by {kind}", name, "line", np.array([wide[kind], values]))
+            for name, found in curves.items()
+            for kind, values in found.items()
+        ]
+
+    model = network((1, canvas, canvas), output_shape(output, (canvas, canvas)))
+    return Problem({"model": model}, phases(trained=trained), batches, evaluate, samples, data=(canvas, output))
+
+
+def change_error(f: Function, x: Tensor, *, angle: float = 0.0, scale: float = 1.0) -> float:
+    """Return the error of f under a turn and a zoom of its input, in the disk where all of it is known."""
+    still, moved = f(x), f(resampled(x, angle, scale))
+    if still.dim() < 3:
+        return mismatch(moved, [still])
+    seen = disk(tuple(still.shape[2:]), _DISK * min(scale, 1.0))
+    return mismatch(moved[..., seen], [resampled(still, angle, scale)[..., seen]])
+
+
+def _augmented(augment: Augment, count: int, *key: object) -> dict[str, Tensor]:
+    uniform = 2 * torch.rand(count, generator=generator(*key, "augment")) - 1
+    match augment:
+        case "zoom":
+            return {"scale": _LARGEST**uniform}
+        case "rotation":
+            return {"angle": 180 * uniform}
+        case _:
+            return {}
+
+
+def _scores(name: str, found: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The mean over both kinds of change, of each kind, and each by itself."""
+    kinds = {f"{name}@{kind}": float(np.mean(values)) for kind, values in found.items()}
+    each = {
+        f"{name}@{kind}={value:g}": one
+        for kind, values in found.items()
+        for value, one in zip(CHANGES[kind], values, strict=True)
+    }
+    return {name: float(np.mean(list(kinds.values())))} | kinds | each
