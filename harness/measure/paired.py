@@ -25,6 +25,7 @@ MIN_TURNS = 6
 """Below six pairs no interval of 95 % exists for a median."""
 
 _MAX_TURNS = 400
+_PATIENCE, _FEWEST_TURNS = 3.0, 3  # after so many seconds, so many turns have to do, at a lower confidence
 _SAMPLE_SECONDS = 5e-4  # one sample lasts at least so long, so that reading the clocks is a hundredth of it
 _STABLE = 0.10
 _MIN_WARM_UP = 2  # the first call compiles, tunes and allocates, however long that takes
@@ -59,9 +60,9 @@ def paired_ratio(
 ) -> Ratio:  # fmt: skip
     """Time two functions in turns, in random order within each pair, and return the ratio of their durations.
 
-    Takes `turns` pairs, or as many as fit into `seconds` by the clock (at least six) where that is given. A turn during
-    which the scheduler took the processor away is taken again, unless most are. `clock` is that of the processor by
-    default.
+    Takes `turns` pairs, or as many as fit into `seconds` by the clock (at least six, or three slow ones) where that is
+    given. A turn during which the scheduler took the processor away is taken again, unless most are. `clock` is that
+    of the processor by default.
     """
     clock = clock or CpuClock()
     warm_up = _warm_up((candidate, baseline), clock, WARM_UP if seconds is None else seconds)
@@ -89,9 +90,10 @@ def _warm_up(sides: tuple[Step, Step], clock: Clock, seconds: float) -> _WarmUp:
     history = np.empty((0, 2))
     while True:
         history = np.vstack([history, [clock(side, 1) for side in sides]])
-        late = history.sum() > seconds
+        spent = history.sum()
+        late = spent > seconds and (len(history) >= _MIN_WARM_UP or spent > _PATIENCE)
         stable = len(history) >= 6 and _settled(history)
-        if stable or (late and len(history) >= _MIN_WARM_UP):
+        if stable or late:
             return _WarmUp(len(history), stable, tuple(history.min(axis=0).tolist()))
 
 
@@ -118,7 +120,8 @@ class _Turns:
         taken = max(len(self.clean), len(self.interrupted))
         if seconds is None:
             return taken >= turns
-        return taken >= _MAX_TURNS or (taken >= MIN_TURNS and self.seconds >= seconds)
+        few = _FEWEST_TURNS if self.seconds > _PATIENCE else MIN_TURNS
+        return taken >= _MAX_TURNS or (taken >= few and self.seconds >= seconds)
 
     @property
     def kept(self) -> np.ndarray[Any, Any]:

@@ -140,6 +140,14 @@ def test_a_window_takes_at_least_six_pairs():
     assert len(found.candidate) == paired.MIN_TURNS
 
 
+def test_slow_functions_get_three_turns():
+    clock = Fake()
+    functions = clock.takes("candidate", 2.0), clock.takes("baseline", 1.0)
+    found = paired_ratio(*functions, seconds=0.1, generator=np.random.default_rng(0), clock=clock)
+    assert (len(found.candidate), found.details["warm_up"]) == (3, 2)
+    assert found.ratio == 2
+
+
 def test_summary_holds_no_raw_samples():
     found, _ = measured(1e-3, 1e-3)
     assert {"candidate", "baseline"} & set(found.summary) == set()
