@@ -56,6 +56,7 @@ def run(
     dry_run: Annotated[bool, arg(help="print the plan and an estimate of its time, run nothing")] = False,
     fresh: Annotated[bool, arg(help="use no earlier record")] = False,
     explain: Annotated[bool, arg(help="say why each trial is run or reused")] = False,
+    no_report: Annotated[bool, arg(help="write no page at the end")] = False,
 ) -> int:
     """Run a profile, or go on with it, and write its report."""
     from harness import environment, matching, plan, registry
@@ -82,7 +83,8 @@ def run(
             result = driver.run(made)
         told = ", ".join(f"{count} {status}" for status, count in sorted(result.statuses.items()))
         print(f"run {result.run}: {told or 'nothing planned'} ({result.reused} reused)")
-        print(f"report: {_report(opened, result.run, out)}")
+        if not no_report:
+            print(f"report: {_report(opened, result.run, out)}")
     return cli.TRIALS_FAILED if result.failed else cli.OK if result.measured else cli.NOTHING_MEASURED
 
 

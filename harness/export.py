@@ -31,7 +31,7 @@ def export(tables: Mapping[str, pd.DataFrame], form: Format, out: Path) -> list[
 
 def _write(table: pd.DataFrame, form: Format, path: Path) -> None:
     plain = table.copy()
-    for column in plain.select_dtypes(object).columns:
+    for column in filter(lambda name: pd.api.types.is_object_dtype(plain[name]), plain.columns):
         plain[column] = plain[column].map(_plain if form != "parquet" else _parquet)
     if form == "parquet":
         plain.to_parquet(path, index=False)

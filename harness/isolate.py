@@ -64,12 +64,16 @@ def call(
     results, child_results = _context.Pipe(duplex=False)
     log, child_log = _context.Pipe(duplex=False)
     process = _context.Process(target=_child, args=(child_results, child_log, memory_bytes, function, arguments))
-    with _starting, _allowed_to_start():
-        os.environ.update(environment.WORKER)
-        process.start()
-        _live.add(process)
-    child_results.close()
-    child_log.close()
+    try:
+        with _starting, _allowed_to_start():
+            os.environ.update(environment.WORKER)
+            process.start()
+            _live.add(process)
+    except (OSError, EOFError) as error:  # the server was killed just now; the next start makes another
+        return Outcome("crashed", error=f"the fork server died: {type(error).__name__}")
+    finally:
+        child_results.close()
+        child_log.close()
     try:
         status, value, tail = _wait(process, results, log, deadline)
     finally:

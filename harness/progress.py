@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import Protocol
 
+from harness import registry
 from harness.spec import CostJob, CostRecord, Record, Trial
 
 
@@ -54,7 +55,7 @@ class Progress:
     def done(self, job: Trial | CostJob, record: Record | CostRecord) -> None:
         """Move the bar, or print the line; failures are told in both cases."""
         self.finished += 1
-        line = f"[{self.finished}/{self.total}] {describe(job)}: {summary(record)}"
+        line = f"[{self.finished}/{self.total}] {describe(job)}: {summary(job, record)}"
         if self.bar is None or self.row is None:
             print(line, file=sys.stderr, flush=True)
             return
@@ -79,16 +80,16 @@ def describe(job: Trial | CostJob) -> str:
     return f"{job.task} {job.label}{where} seed {job.seed}{rate}"
 
 
-def summary(record: Record | CostRecord) -> str:
+def summary(job: Trial | CostJob, record: Record | CostRecord) -> str:
     """Say in one line how a job ended."""
     if record.status != "ok":
         return f"{record.status}: {record.error}"
     if isinstance(record, CostRecord):
         flops = "unknown" if record.flops is None else f"{record.flops:,}"
         return f"{record.parameters} parameters, {flops} FLOPs"
-    scores = record.scores.get("test", {})
-    name, value = next(iter(scores.items()), ("no score", float("nan")))
-    return f"{name} {value:.4g} after {record.steps} steps, {record.seconds:.1f} s"
+    metric = registry.select("task", job.task).entry.facts["metrics"][0]
+    value = record.scores.get("test", {}).get(metric.name, float("nan"))
+    return f"{metric.name} {value:.4g} {metric.unit}".rstrip() + f" after {record.steps} steps, {record.seconds:.1f} s"
 
 
 def _short(job: Trial | CostJob) -> str:

@@ -24,6 +24,7 @@ environments = _table("environments", sql.Column("id", sql.String, primary_key=T
 runs = _table(
     "runs",
     sql.Column("id", sql.String, primary_key=True),
+    sql.Column("number", sql.Integer),  # the order of runs; clocks may go backwards
     sql.Column("profile", sql.String),
     sql.Column("command", sql.String),
     sql.Column("started", sql.String),

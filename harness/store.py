@@ -64,7 +64,15 @@ class Store:
         with self._begin() as connection:
             key = _environment(connection, environment)
             commit = (environment.get("revision") or {}).get("commit")
-            row = {"id": name, "profile": profile, "command": command, "started": now, "commit": commit}
+            number = (connection.scalar(sql.select(sql.func.max(runs.c.number))) or 0) + 1
+            row = {
+                "id": name,
+                "number": number,
+                "profile": profile,
+                "command": command,
+                "started": now,
+                "commit": commit,
+            }
             connection.execute(runs.insert().values(**row, environment=key, facts=dict(facts)))
         return name
 
@@ -132,11 +140,11 @@ class Store:
     def read(self, query: sql.Select[Any]) -> list[Row[Any]]:
         """The rows of a query."""
         with self._reading() as connection:
-            return list(connection.execute(query))
+            return list(connection.execute(query).all())
 
     def latest_run(self, profile: str | None = None) -> str | None:
         """The newest run, or the newest of one profile."""
-        query = sql.select(runs.c.id).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(1)
+        query = sql.select(runs.c.id).order_by(runs.c.number.desc(), runs.c.started.desc()).limit(1)
         if profile:
             query = query.where(runs.c.profile == profile)
         with self._reading() as connection:
@@ -149,7 +157,7 @@ class Store:
             if latest is None:
                 raise UsageError(f"the store {self.url} holds no run yet; start one by `coordbench run`")
             return latest
-        names = [row.id for row in self.read(sql.select(runs.c.id).order_by(runs.c.started))]
+        names = [row.id for row in self.read(sql.select(runs.c.id).order_by(runs.c.number))]
         found = [name for name in names if name == wanted] or [name for name in names if name.startswith(wanted)]
         if len(found) != 1:
             known = ", ".join(names[-5:]) or "none"

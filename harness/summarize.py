@@ -82,7 +82,7 @@ def runs(store: Store) -> pd.DataFrame:
         index="run", columns="status", values="count", fill_value=0, aggfunc="sum"
     )
     columns = ["id", "profile", "started", "finished", "commit", "command"]
-    query = sql.select(*(schema.runs.c[name] for name in columns)).order_by(schema.runs.c.started)
+    query = sql.select(*(schema.runs.c[name] for name in columns)).order_by(schema.runs.c.number)
     listed = _frame(store, query, columns).rename(columns={"id": "run"})
     return listed.merge(counts.reset_index(), on="run", how="left")
 
@@ -138,7 +138,8 @@ def _trials(
 
 def _normalized(frame: pd.DataFrame, tasks: dict[str, Any]) -> pd.Series:
     """0 at the strongest floor, 1 at the strongest ceiling of the same task and seed; null where either is missing."""
-    kinds = frame.apply(lambda row: tasks[row["full_task"]]["references"].get(row["reference"]), axis=1)
+    pairs = zip(frame["full_task"], frame["reference"], strict=True)
+    kinds = pd.Series([tasks[task]["references"].get(name) for task, name in pairs], index=frame.index, dtype=object)
     sign = frame["full_task"].map(lambda task: 1.0 if tasks[task]["metrics"][0]["better"] == "higher" else -1.0)
     merit = frame["score"].astype(float) * sign
     bounds = {}

@@ -156,6 +156,28 @@ def test_deleting_a_run_keeps_what_another_run_uses(url: str) -> None:
             store.resolve_run(first)
 
 
+def test_the_latest_run_is_the_last_one_started_also_when_the_clock_goes_backwards(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(url) as store:
+        monkeypatch.setattr("harness.store._now", lambda: "2030-01-01T00:00:00.000+00:00")
+        store.start_run("p", "", {}, FACTS)
+        monkeypatch.setattr("harness.store._now", lambda: "2020-01-01T00:00:00.000+00:00")
+        last = store.start_run("p", "", {}, FACTS)
+        assert store.latest_run() == last
+        assert summarize.runs(store)["run"].iloc[-1] == last
+
+
+def test_a_store_that_may_only_be_read_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with Store(f"sqlite:///{path}") as store:
+        run = _fill(store, [(_trial(0), _record(1.0))])
+    with Store(f"sqlite:///file:{path}?mode=ro&uri=true") as store:
+        assert summarize.tables(store, run).trials["score"].tolist() == [1.0]
+        with pytest.raises(StoreError, match="readonly database"):
+            store.start_run("p", "", {}, FACTS)
+
+
 def test_text_of_any_kind_survives(url: str) -> None:
     nasty = "'; DROP TABLE records; -- \u2603 <script>\n\x01"
     with Store(url) as store:
