@@ -110,7 +110,7 @@ def run_trials(tree: Tree, profile: Path, choice: Sequence[str], plugins: Sequen
     command = [
         *(sys.executable, "-m", "harness", "run", str(profile), "--device", "cpu", *choice),
         *(["--plugin", *plugins] if plugins else []),
-        *("--store", store, "--out", str(tree.scratch / f"out-{tree.name}")),
+        *("--no-report", "--store", store, "--out", str(tree.scratch / f"out-{tree.name}")),
     ]
     log = tree.scratch / f"trials-{tree.name}.log"
     with log.open("w") as stream:
@@ -134,8 +134,14 @@ def compare(store: Store, runs: tuple[str, str], settings: Settings) -> list[Fin
     findings: list[Finding] = []
     for cell, paired in _paired(base, candidate):
         findings += _failures(cell, paired)
+        if not ((paired["status_base"] == "ok") & (paired["status_candidate"] == "ok")).any():
+            note = f"no trial ended well on both sides; {paired['error_candidate'].iloc[0]}"
+            findings.append(Finding(cell, "accuracy", "trials", "not measured", note=note[:300]))
         for metric in metrics[_task(paired)]:
-            both = paired.dropna(subset=[f"{metric.name}_base", f"{metric.name}_candidate"])
+            columns = [f"{metric.name}_base", f"{metric.name}_candidate"]
+            if not set(columns) <= set(paired.columns):
+                continue  # all its trials failed
+            both = paired.dropna(subset=columns)
             sign = 1.0 if metric.better == "higher" else -1.0
             values = sign * (both[f"{metric.name}_candidate"] - both[f"{metric.name}_base"]).to_numpy(float)
             margin = settings.margins.get(metric.name, metric.margin)

@@ -108,7 +108,10 @@ def _check(settings: Settings, where: str) -> None:
                  "deadline_seconds"):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise UsageError(f"{where}: {name}={getattr(settings, name)!r} must be positive")
-    for name, value in {**settings.margins, **{n: getattr(settings, n) for n in ("parameters", "flops", "allocated_bytes")}}.items():
+    for name, value in {
+        **settings.margins,
+        **{n: getattr(settings, n) for n in ("parameters", "flops", "allocated_bytes")},
+    }.items():
         if value < 0:
             raise UsageError(f"{where}: {name}={value!r} must not be negative")
     if len(settings.pairs) != 2 or not 0 < settings.pairs[0] < settings.pairs[1]:

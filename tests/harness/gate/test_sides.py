@@ -15,7 +15,7 @@ import pytest
 from harness import cli
 from harness.gate import selection, trees
 from harness.gate.sides import LayerError, Side, SideError, Tree, running
-from harness.gate.trees import Unmeasurable, checked_out, find_project, scratch
+from harness.gate.trees import Unmeasurable, checked_out, find_project, interruptible, scratch
 from harness.spec import UsageError
 
 
@@ -91,7 +91,7 @@ def test_an_installed_copy_that_hides_the_tree_is_not_measured(tree: Tree) -> No
     (tree.folder / "sitecustomize.py").write_text(HOOK.format(installed=str(installed)))
     with running(tree, deadline=120) as (side,):
         described = side.ask("describe", plugins=[], selectors=[])
-    with pytest.raises(Unmeasurable, match="which is not in its tree .* an installed copy"):
+    with pytest.raises(Unmeasurable, match=r"which is not in its tree .* an installed copy"):
         selection.verify(tree, described)
 
 
@@ -108,12 +108,38 @@ def test_a_worktree_goes_whatever_happens_inside(make_project: Any) -> None:
     commit = project.commit()
     project.write("a.txt", "new")
     found = find_project(project.folder)
-    with pytest.raises(ZeroDivisionError), scratch() as folder, checked_out(found, commit, folder / "base") as base:
-        assert (base / "a.txt").read_text() == "old"
-        assert found.dirty
-        raise ZeroDivisionError
+    seen: list[Path] = []
+
+    def fail() -> None:
+        with scratch() as folder, checked_out(found, commit, folder / "base") as base:
+            seen.append(folder)
+            assert (base / "a.txt").read_text() == "old"
+            assert found.dirty
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert project.worktrees() == 1
-    assert not folder.exists()
+    assert not seen[0].exists()
+
+
+def test_a_gate_that_is_told_to_end_tidies_up_as_after_ctrl_c(make_project: Any) -> None:
+    project = make_project()
+    project.write("a.txt", "")
+    commit = project.commit()
+    seen: list[Path] = []
+
+    def end() -> None:
+        found = find_project(project.folder)
+        with interruptible(), scratch() as folder, checked_out(found, commit, folder / "base"):
+            seen.append(folder)
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        end()
+    assert project.worktrees() == 1
+    assert not seen[0].exists()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_worktree_of_a_killed_gate_is_removed_by_the_next(make_project: Any, tmp_path: Path) -> None:
