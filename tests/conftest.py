@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; two are far slower on a busy machine
 
 TOY = '''
 """A task of milliseconds: tell the column of a lit pixel in a row of eight."""

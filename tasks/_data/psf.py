@@ -37,11 +37,15 @@ class Optic:
         """The side of a scene [px]: the field and a margin, from where light still falls into the field."""
         return self.size + 2 * self.radius
 
-    def kernels(self, positions: Tensor) -> Tensor:
-        """Return the kernels (M, k, k) at `positions` (M, 2), float64; they are zero beyond the radius."""
-        values = _FAMILIES[self.family](positions, taps(self.radius), self.strength)
-        inside = values * (taps(self.radius).square().sum(1) <= (self.radius + 0.5) ** 2)
-        side = 2 * self.radius + 1
+    def kernels(self, positions: Tensor, oversampling: int = 1) -> Tensor:
+        """Return the kernels (M, k, k) at `positions` (M, 2), float64; they are zero beyond the radius.
+
+        With `oversampling` they have so many samples per pixel, which still sum to the share of light that arrives.
+        """
+        places = taps(self.radius * oversampling) / oversampling
+        values = _FAMILIES[self.family](positions, places, self.strength)
+        inside = values * (places.square().sum(1) <= (self.radius + 0.5) ** 2)
+        side = 2 * self.radius * oversampling + 1
         return (inside * (values.sum(1) / inside.sum(1))[:, None]).reshape(-1, side, side)
 
     @property
