@@ -6,7 +6,6 @@ import typing
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 from harness import laws, registry
 
@@ -42,7 +41,6 @@ def _choices(annotation: typing.Any) -> list[str | bool]:
 
 @pytest.mark.parametrize("selector", [*dict.fromkeys([*selectors(), *COMBINATIONS])])
 def test_laws(selector: str) -> None:
-    torch.set_num_threads(1)
     broken = {v.law: v.detail for v in laws.check(selector) if not v.passed}
     draws = "geoconv" in selector and "shift_at_evaluation=true" in selector  # one shift per image, on purpose
     assert set(broken) == ({"images_apart"} if draws else set()), broken
