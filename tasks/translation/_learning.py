@@ -19,19 +19,21 @@ from tasks.translation._places import every_place, painted
 
 Output = Literal["map", "vector"]
 BATCH = 32
+CHANNELS = 16
+"""Channels of a map: more than classes, since some layers divide theirs among heads; the first are the classes."""
 _ASKED = {"validation": 200, "test": 1000}
 
 Drawn = tuple[Tensor, Tensor]
 
 
 def output_shape(output: Output, size: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a score per class, at every pixel or once."""
-    return (CLASSES, *size) if output == "map" else (CLASSES,)
+    """The shape of features at every pixel, or of one score per class."""
+    return (CHANNELS, *size) if output == "map" else (CLASSES,)
 
 
 def logits(output: Tensor) -> Tensor:
-    """The mean of each class over all pixels, where there are any: (N, F, ...) -> (N, F)."""
-    return output.flatten(2).mean(2) if output.dim() > 2 else output
+    """The mean of each class over all pixels, where there are any: (N, F, ...) -> (N, classes)."""
+    return output[:, :CLASSES].flatten(2).mean(2) if output.dim() > 2 else output
 
 
 @dataclass(frozen=True)

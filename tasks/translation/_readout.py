@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks.translation._equivariance import AT_ONCE
+
 _RIDGE = 1e-9
 """Share of the mean variance of the features that is added to each: enough for features that repeat one another."""
 
@@ -20,8 +22,11 @@ def features(model: Any, x: Tensor) -> list[Tensor]:
     for module in twin.modules():
         if hasattr(module, "coordbench_layer") and any(p.requires_grad for p in module.parameters()):
             module.register_forward_hook(lambda module, inputs, output: kept.append(output.detach()))
-    twin(x.double())
-    return kept
+    parts = x.double().split(AT_ONCE)
+    for some in parts:
+        twin(some)
+    layers = len(kept) // len(parts)
+    return [torch.cat(kept[i::layers]) for i in range(layers)]
 
 
 def grid(size: tuple[int, ...]) -> Tensor:

@@ -119,6 +119,15 @@ def test_a_probe_at_initialization_trains_nothing(task: str) -> None:
     assert record.samples
 
 
+@pytest.mark.parametrize("entry", registry.entries("variant"), ids=lambda entry: entry.name)
+def test_every_variant_can_be_probed(entry: registry.Entry) -> None:
+    for task in PROBES[:2]:
+        made = train.build(Trial(task, 0, "stack", entry.name))
+        with torch.no_grad():
+            scores = made.evaluate(made.models, "validation")
+        assert -1 < scores["r2"] <= 1 if "r2" in scores else 0 <= scores["error"] < 1.5
+
+
 def test_equivariance_ranks_what_is_known() -> None:
     variants = ("conv[padding=circular]", "conv", "coordconv")
     circular, zeros, coordinates = (trained("equivariance[canvas=16]", "stack", v).scores["test"] for v in variants)
