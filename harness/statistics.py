@@ -164,7 +164,7 @@ def improvement_interval(
 
 def performance_profile(strata: Sequence[ArrayLike], thresholds: ArrayLike) -> Floats:
     """Return the share of runs above each threshold, averaged over tasks; `strata` holds one task's runs each."""
-    shares = [[float(np.mean(_floats(stratum) > t)) for t in _floats(thresholds)] for stratum in strata]
+    shares = [(_floats(stratum)[:, None] > _floats(thresholds)).mean(axis=0) for stratum in strata]
     return np.asarray(np.mean(shares, axis=0), dtype=np.float64)
 
 

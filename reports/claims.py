@@ -242,18 +242,20 @@ def _side(run: Run, claim: Claim, side: Mapping[str, Any]) -> dict[float, pd.Dat
     """Contest -> ok trials of the variant that a side names."""
     trials = run.trials
     options = {**claim.options, **side.get("options", {})}
-    chosen = (trials["task"] == side.get("task", claim.task)) & (trials["status"] == "ok")
-    chosen &= (trials["label"] == side["variant"]) & trials["contest"].notna()
+    named = (trials["task"] == side.get("task", claim.task)) & (trials["label"] == side["variant"])
+    own = trials[named & (trials["status"] == "ok") & trials["contest"].notna()]
+    own = own[_holds(own["task_options"], options)]
     if "backbone" in side:
         name, _, rest = str(side["backbone"]).partition("[")
-        chosen &= (trials["backbone"] == name) & _holds(trials["backbone_options"], _options(rest.rstrip("]")))
-    chosen &= _holds(trials["task_options"], options)
-    return dict(list(trials[chosen].groupby("contest", sort=True)))
+        own = own[(own["backbone"] == name) & _holds(own["backbone_options"], _options(rest.rstrip("]")))]
+    return dict(list(own.groupby("contest", sort=True)))
 
 
 def _holds(texts: pd.Series[Any], wanted: Mapping[str, str]) -> pd.Series[Any]:
     """Which canonical options agree with the wanted ones; "" stands for a default, which is not spelled out."""
-    return texts.fillna("").map(lambda text: all(_options(text).get(k, "") == str(v) for k, v in wanted.items()))
+    known = texts.fillna("").astype(object)
+    agrees = [all(_options(text).get(k, "") == str(v) for k, v in wanted.items()) for text in known]
+    return pd.Series(agrees, index=texts.index, dtype=bool)
 
 
 @cache

@@ -18,6 +18,7 @@ from reports.tables import Run
 
 GALLERY_BYTES = 2_000_000
 """Pictures of a page; beyond it a contest shows fewer examples, then none."""
+MOST_DRAWN = 16
 _CONDITION = re.compile(r"^(?P<metric>[^@/]+)[@/](?P<name>[A-Za-z_ ]+)[=/](?P<x>-?[\d.]+)$")
 
 
@@ -33,6 +34,7 @@ def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]
     made = []
     for contest, facts in _each(run):
         own = board[board["contest"] == contest]
+        drawn = own[own["variant"].isin(_drawn(run, own))]
         cells = {v: (facts["full_task"], facts["full_backbone"], v) for v in own["variant"]}
         timed = {v: measured[cell] for v, cell in cells.items() if cell in measured}
         made.append(
@@ -41,10 +43,11 @@ def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]
                 "facts": facts,
                 "task": run.facts["tasks"][facts["full_task"]],
                 "board": own.assign(target=[targets.get((contest, v), np.nan) for v in own["variant"]]),
+                "drawn": len(drawn),
                 "references": references[references["full_task"] == facts["full_task"]],
-                "curves": _curves(run, contest, points),
-                "tradeoffs": _tradeoffs(run, contest, own, timed),
-                "conditions": _condition_figures(run, contest, swept),
+                "curves": _curves(run, contest, points[points["variant"].isin(drawn["variant"])]),
+                "tradeoffs": _tradeoffs(run, contest, drawn, timed),
+                "conditions": _condition_figures(run, contest, swept, drawn["variant"].tolist()),
                 "gallery": pictures.get(contest, []),
             }
         )
@@ -67,6 +70,12 @@ def time_to_target(run: Run, points: pd.DataFrame) -> dict[tuple[int, str], floa
             times = [first.get((variant, seed), np.inf) for seed in seeds]
             found[int(contest), str(variant)] = float(np.median(times))
     return found
+
+
+def _drawn(run: Run, board: pd.DataFrame) -> list[str]:
+    """The variants that figures show: the best of a contest and the baseline, as many as an eye can tell apart."""
+    best = board.sort_values("rank")["variant"].tolist()
+    return [*[v for v in best if v != run.baseline][: MOST_DRAWN - 1], str(run.baseline)]
 
 
 def _each(run: Run) -> Iterator[tuple[int, pd.Series[Any]]]:
@@ -107,8 +116,8 @@ def _conditions(run: Run) -> pd.DataFrame:
     return scores.merge(parsed, on="metric").join(own, on="trial", how="inner")
 
 
-def _condition_figures(run: Run, contest: int, swept: pd.DataFrame) -> list[Markup]:
-    own = swept[swept["contest"] == contest]
+def _condition_figures(run: Run, contest: int, swept: pd.DataFrame, drawn: list[str]) -> list[Markup]:
+    own = swept[(swept["contest"] == contest) & swept["variant"].isin(drawn)]
     made = []
     for cell, rows in own.groupby(["of", "condition"], sort=False):
         metric, condition = map(str, tuple(cell))

@@ -78,7 +78,9 @@ def markdown(run: Run) -> str:
         lines += [f"### {_cell(str(facts['full_task']))}, {_cell(str(facts['full_backbone']))}", ""]
         lines += [_row("variant", facts["metric"], "95 %", "seeds", "failed", "parameters", "FLOPs"), _rule(6)]
         lines += [
-            _row(r.variant, number(r.score), interval(r.low, r.high), r.seeds, r.failed, big(r.parameters), big(r.flops))
+            _row(
+                r.variant, number(r.score), interval(r.low, r.high), r.seeds, r.failed, big(r.parameters), big(r.flops)
+            )
             for r in own.itertuples()
         ]
         lines.append("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def _trials(run: Run) -> dict[str, Any]:
     columns["seed"] = _whole(frame["seed"])
     columns["converged"] = _whole(frame["converged"])
     for name in ("score", "normalized", "seconds"):
-        columns[name] = [_short(value) for value in frame[name]]
+        columns[name] = [_short(value) for value in frame[name].to_numpy(float)]
     return {"columns": columns, "words": words}
 
 
@@ -133,7 +134,7 @@ def _whole(values: pd.Series[Any]) -> list[int | None]:
 
 def _short(value: Any) -> Any:
     """A number with six digits, null where it is missing or no number."""
-    if pd.isna(value) or not np.isfinite(value):
+    if pd.isna(value) or not math.isfinite(value):
         return None
     short = float(f"{float(value):.6g}")
     return int(short) if short.is_integer() and abs(short) < 1e15 else short

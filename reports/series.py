@@ -58,12 +58,16 @@ def samples(store: Store, records: Iterable[int]) -> dict[int, list[tuple[str, s
 
 def _read_curves(store: Store, trials: pd.DataFrame, metrics: set[str]) -> pd.DataFrame:
     series = schema.series.c
-    parts = []
+    rows: list[Any] = []
     for numbers in _batches([int(record) for record in trials["record"]]):
         query = sql.select(schema.series).where(series.record.in_(numbers) & series.metric.in_(metrics))
-        parts += [_points(row) for row in store.read(query)]
-    columns = ["record", "metric", "step", "seconds", "value"]
-    points = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        rows += store.read(query)
+    arrays = [_thinned(row) for row in rows]
+    lengths = [array.shape[1] for array in arrays]
+    flat = np.concatenate([*arrays, np.empty((3, 0))], axis=1).T
+    points = pd.DataFrame(flat, columns=["step", "seconds", "value"])
+    points["record"] = np.repeat(np.array([row.record for row in rows], dtype=int), lengths)
+    points["metric"] = np.repeat(np.array([row.metric for row in rows], dtype=object), lengths)
     named = trials[["record", "contest", "label", "seed", "metric"]].rename(
         columns={"label": "variant", "metric": "own"}
     )
@@ -72,14 +76,11 @@ def _read_curves(store: Store, trials: pd.DataFrame, metrics: set[str]) -> pd.Da
     return merged[kept].drop(columns="own").astype({"step": float, "seconds": float, "value": float})
 
 
-def _points(row: Any) -> pd.DataFrame:
-    """The points of a stored curve, thinned evenly, its last one kept."""
-    steps, seconds, values = unpack(row.steps), unpack(row.seconds), unpack(row.values)
-    every = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_POINTS)).round().astype(int))
-    return pd.DataFrame(
-        {"record": row.record, "metric": row.metric, "step": steps[every], "seconds": seconds[every],
-         "value": values[every]}
-    )  # fmt: skip
+def _thinned(row: Any) -> np.ndarray[Any, Any]:
+    """Steps, seconds and values (3, n) of a stored curve, thinned evenly, its last point kept."""
+    array = np.stack([unpack(row.steps), unpack(row.seconds), unpack(row.values)])
+    n = array.shape[1]
+    return array if n <= MOST_POINTS else array[:, np.linspace(0, n - 1, MOST_POINTS).round().astype(int)]
 
 
 def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
