@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "agg")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two threads of a busy core wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; two are far slower on a busy machine
 
 TOY = '''
