@@ -87,7 +87,7 @@ def profile(tmp_path: Path) -> Callable[..., str]:
             [run]
             seeds = {seeds}
             deadline_seconds = {deadline}
-            memory_gib = 1.0
+            memory_gib = 0.5
             [[sweep]]
             tasks = ["toy"]
             backbones = ["toy_net"]
