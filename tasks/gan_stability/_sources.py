@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.spec import UsageError
-from tasks._data.digits import digits
 from tasks._data.draws import generator
 from tasks._data.faces import faces
 from tasks._data.hands import draw, hands
@@ -55,8 +54,11 @@ def pictures(source: Source, canvas: int, folder: Path | None = None, color: boo
 
 
 def digits_of(split: str, canvas: int) -> tuple[Tensor, Tensor]:
-    """Handwritten digits (n, 1, canvas, canvas) in -1..1 and their labels (n,)."""
-    images, labels = digits()
+    """Handwritten digits (n, 1, canvas, canvas) in -1..1 and their labels (n,): the 1797 of scikit-learn, 8 x 8 px."""
+    from sklearn.datasets import load_digits  # a second of import that only digits need
+
+    shipped = load_digits()
+    images, labels = torch.from_numpy(shipped.images).float() / 16, torch.from_numpy(shipped.target).long()
     chosen = dealt(torch.arange(len(images)), "digits")[split]
     return functional.interpolate(images[chosen, None], (canvas, canvas), mode="bilinear") * 2 - 1, labels[chosen]
 

@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from harness.registry import task
 from harness.spec import Metric, Network, Problem
-from tasks._data.digits import CLASSES, SIDE
 from tasks.gan_stability._adversarial import METRICS, Game, adversarial
 from tasks.gan_stability._factors import entropy
 from tasks.gan_stability._features import Features
 from tasks.gan_stability._sources import digits_of, pictures
 
 NAME = "digit_gan"
+CLASSES, SIDE = 10, 8
 _PRESENT = 0.01
 """Share of the images that a class must hold to count as a mode."""
 
