@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from harness import registry
-from harness.spec import UsageError
+from harness import registry, train
+from harness.spec import Budget, Trial, UsageError
 from tasks.deblurring._scores import photograph_scores
 
 TASK = "photo_deblurring[canvas=32, scenes=2]"
@@ -67,3 +70,40 @@ def test_the_gallery_shows_center_and_corner_of_two_photographs(problem):
 def test_wrong_options_are_named(options, named):
     with pytest.raises(UsageError, match=named):
         build(f"photo_deblurring[{options}]")
+
+
+@pytest.mark.parametrize("options", ["color=true", "rank=4", "psf=relay"])
+def test_options_reach_the_data(problem, options):
+    other = build(f"photo_deblurring[canvas=32, scenes=1, {options}]")
+    observed, truth = other.batches(0)
+    assert observed.shape == truth.shape == (8, 3 if "color" in options else 1, 32, 32)
+    if "color" not in options:
+        assert torch.equal(truth, problem.batches(0)[1])
+        assert not torch.allclose(observed, problem.batches(0)[0], atol=1e-3)
+
+
+def test_a_folder_of_images_of_many_kinds_stands_for_the_shipped_photographs(tmp_path):
+    Image.new("P", (50, 50), 1).save(tmp_path / "palette.png")
+    Image.new("RGBA", (20, 90), (10, 200, 30, 40)).save(tmp_path / "narrow.png")
+    Image.fromarray(np.full((64, 64), 0x4000, dtype=np.uint16)).save(tmp_path / "deep.png")
+    Image.new("CMYK", (64, 48)).save(tmp_path / "print.jpg")
+    other = build(f"photo_deblurring[canvas=32, scenes=2, folder={tmp_path}]")
+    observed, truth = other.batches(0)
+    assert observed.isfinite().all()
+    assert 0 <= truth.min() <= truth.max() <= 1
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(UsageError, match=r"broken\.png"):
+        build(f"photo_deblurring[canvas=32, folder={tmp_path}]")
+
+
+def test_a_short_training_beats_the_floor_and_one_that_explodes_is_a_diverged_record():
+    backbone = "unet[depth=2, norm=group, residual=true, width=8]"
+    floor = train.run(Trial(TASK, 0, reference="identity")).scores["test"]["psnr"]
+    trial = Trial(TASK, 0, backbone, "conv", budget=Budget(40, 5e-3, evaluations=1))
+    record = train.run(trial)
+    assert record.status == "ok"
+    assert record.scores["test"]["psnr"] > floor + 0.5
+    assert {sample.role for sample in record.samples} == {"input", "truth", "output", "error"}
+    exploded = train.run(replace(trial, backbone=backbone.replace("group", "none"), budget=Budget(40, 1e18)))
+    assert exploded.status == "diverged"
+    assert exploded.error
