@@ -59,10 +59,11 @@ def of_trial(trial: Trial) -> Identity:
 
 
 def of_cost(job: CostJob) -> Identity:
-    """The identity of a cost: that of a trial, the measuring code, and the machine."""
+    """The identity of a cost: that of a trial, the measuring code, the plain convolution beside it, and the machine."""
     chosen = [("task", job.task), ("backbone", job.backbone), ("variant", job.variant)]
     measuring = sorted((_ROOT / "harness" / "measure").glob("*.py"))
-    parts = _parts(job, chosen, _ROOT / "harness" / "train.py", *measuring)
+    baseline = Path(registry.entry("variant", "conv").file)
+    parts = _parts(job, chosen, _ROOT / "harness" / "train.py", *measuring, baseline)
     parts["machine"] = environment.fingerprint(job.device)
     return Identity(digest(asdict(job)), parts)
 

@@ -1,4 +1,4 @@
-"""The memory that training takes above what the models hold before it starts."""
+"""The memory that training takes above what the models hold before it starts; where nothing is trained, forward."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _storage(tensor: Tensor) -> int:
 
 
 def _run(made: Subject) -> None:
-    step = made.phase("step")
+    step = made.phase("step" if made.updates else "forward")
     for _ in range(_STEPS):
         step()
 

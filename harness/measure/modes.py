@@ -18,6 +18,8 @@ class Unavailable(Exception):
 
 def step_of(made: Subject, phase: str, mode: Mode) -> Step:
     """A phase as a function to be called again and again; raise Unavailable where it cannot run in this mode."""
+    if phase != "forward" and not made.updates:
+        raise Unavailable("the task trains nothing")
     if mode != "graphed":
         return made.phase(phase)
     if not made.job.device.startswith("cuda"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.measure import clock, exclusive, latency, modes, noise
+from harness.measure import clock, exclusive, latency, memory, modes, noise
 from harness.measure.backend import backends
 from harness.measure.paired import paired_ratio
 from harness.measure.subject import PHASES, subject
@@ -82,6 +82,15 @@ def test_time_spent_waiting_for_a_processor_is_taken_off(tmp_path):
 
 def test_a_kernel_that_keeps_no_waiting_times_takes_nothing_off(tmp_path):
     assert clock.CpuClock(tmp_path / "missing")(lambda: time.sleep(0.002), 1) >= 0.002
+
+
+def test_a_task_that_trains_nothing_has_a_forward_pass_only():
+    job = CostJob("equivariance[canvas=16]", "stack", "conv")
+    part = latency.measure_latency(job, 0.0)
+    assert part["latency_forward_seconds"] > 0
+    assert part["latency_step_seconds"] is None
+    assert part["details"]["ratios"]["step"] == {"reason": "the task trains nothing"}
+    assert memory.measure_memory(job)["details"]["activations"] == 0
 
 
 def test_backends_differ_with_the_shape():
