@@ -10,9 +10,9 @@ from torch import nn
 from harness.registry import backbone
 from harness.spec import LayerFactory, UsageError
 from tasks._backbones.placement import Placed, Where, upsampling
+from tasks._backbones.shapes import NORMS
 from tasks._backbones.width import scaled
 
-NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 CHANNELS = (64, 64, 64, 32, 32)
 
 

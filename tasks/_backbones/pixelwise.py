@@ -1,7 +1,9 @@
 """Layers that treat every pixel alike: blind to position unless the layer itself knows it.
 
 Liu et al., "An intriguing failing of convolutional neural networks and the CoordConv solution", 2018, arXiv 1807.03247.
-The paper has coordinates in the first layer alone: `where=first` gives its parameter counts.
+The paper has coordinates in the first layer alone: `where=first` gives its parameter counts. It starts all kernels by
+He's law; so do the localizer and the renderer with a tail, which do not learn otherwise. The painter of single pixels
+keeps PyTorch's narrower law, with which it extrapolates better.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from harness.registry import backbone
 from harness.spec import LayerFactory
 from tasks._backbones.placement import Placed, Where
 from tasks._backbones.shapes import GlobalMax, SoftmaxOverPixels, Tile
+from tasks._backbones.start import he_start
 from tasks._backbones.width import scaled
 
 
@@ -36,7 +39,7 @@ def pixelwise(
         return nn.Sequential(Tile(size), *_stack(layer, (*input_shape, *painter, output_shape[0]), size))
     to_map = _stack(layer, (*input_shape, *painter, 1), size)
     between = [SoftmaxOverPixels()] if softmax else [nn.ReLU()]
-    return nn.Sequential(Tile(size), *to_map, *between, *_stack(layer, (1, *renderer, output_shape[0]), size))
+    return he_start(nn.Sequential(Tile(size), *to_map, *between, *_stack(layer, (1, *renderer, output_shape[0]), size)))
 
 
 def _stack(layer: LayerFactory, channels: tuple[int, ...], size: tuple[int, ...]) -> list[nn.Module]:
@@ -59,4 +62,4 @@ def _localizer(
         layer(before, after, kernel, size=tuple(size))
         for (before, after), kernel in zip(itertools.pairwise(widths), kernels, strict=True)
     ]
-    return nn.Sequential(*modules, GlobalMax())
+    return he_start(nn.Sequential(*modules, GlobalMax()))

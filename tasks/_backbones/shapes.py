@@ -1,8 +1,10 @@
-"""Steps between vectors and maps that every variant shares."""
+"""Parts of a backbone that every variant shares: steps between vectors and maps, norms by their dimensions."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+
+NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
 class Tile(nn.Module):

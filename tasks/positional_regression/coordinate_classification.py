@@ -18,9 +18,10 @@ from tasks._data.draws import epochs
 from tasks._data.not_so_clevr import NotSoClevr, Split, not_so_clevr, one_hot, scale
 from tasks._predict import predict
 from tasks.positional_regression._closed_form import Painter
+from tasks.positional_regression._gallery import pairs
 
 NAME = "coordinate_classification"
-SHOWN = 4
+SHOWN = 3
 
 
 @task(
@@ -57,16 +58,10 @@ def coordinate_classification(
         centers = data["test"][:SHOWN]
         maps = predict(models["model"], scale(centers, canvas))
         shares = maps.flatten(1).softmax(1).view_as(maps)
-        pairs = zip(one_hot(centers, canvas), shares, centers.tolist(), strict=True)
-        return [
-            Sample(f"({x}, {y})", role, "heatmap", array[0].numpy())
-            for truth, share, (x, y) in pairs
-            for role, array in (("truth", truth), ("prediction", share))
-        ]
+        return pairs(centers, one_hot(centers, canvas), shares, "heatmap")
 
-    optimizer = Optimizer("Adam", 0.01, {"betas": (0.9, 0.99)}, "one_cycle")
     models = {"model": network((2,), (1, canvas, canvas))}
-    phases = (Phase(("model",), loss, optimizer),)
+    phases = (Phase(("model",), loss, Optimizer("Adam", 0.01, {"betas": (0.9, 0.99)}, "one_cycle")),)
     return Problem(models, phases, batches, evaluate, samples, data=data)
 
 

@@ -1,0 +1,85 @@
+"""Coordinate regression: tell (x, y) of the one white pixel.
+
+A sample on a canvas of 64 px: an image whose pixel (23, 50) is one and all others zero has the label (.36, .78).
+Liu et al., "An intriguing failing of convolutional neural networks and the CoordConv solution", 2018, arXiv 1807.03247.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from tasks._data.draws import epochs
+from tasks._data.not_so_clevr import NotSoClevr, Split, not_so_clevr, one_hot
+from tasks._predict import predict
+
+NAME = "coordinate_regression"
+SHOWN = 24
+
+
+@task(
+    NAME,
+    suite="positional_regression",
+    metrics=(Metric("euclidean_error", "px", "lower", 0.25),),
+    backbones=("pixelwise", "pooled", "fully_conv", "strided", "vit"),
+    splits=("train", "validation", "test"),
+    source="Liu et al. 2018, arXiv 1807.03247",
+)
+def coordinate_regression(
+    network: Network, seed: int, *, canvas: int = 64, split: Split = "uniform", batch: int = 16
+) -> Problem:
+    """Regress the place of a pixel, as a share of the canvas, by the squared error."""
+    data = not_so_clevr(canvas, split, NAME, seed)
+    train = data["train"]
+    indices = epochs(len(train), batch, NAME, seed, "order")
+
+    def loss(models: Models, batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, places = batch
+        return functional.mse_loss(models["model"](images), places)
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        centers = train[indices(step)]
+        return one_hot(centers, canvas), centers / canvas
+
+    def evaluate(models: Models, part: str) -> dict[str, float]:
+        centers = data[part]
+        found = canvas * predict(models["model"], one_hot(centers, canvas), 64)
+        return {"euclidean_error": (found - centers).norm(dim=1).mean().item()}
+
+    def samples(models: Models) -> Sequence[Sample]:
+        centers = data["test"][:SHOWN]
+        found = canvas * predict(models["model"], one_hot(centers, canvas))
+        places = (("truth", centers.float()), ("prediction", found))
+        return [Sample(f"{len(centers)} test pixels", role, "points", array.numpy()) for role, array in places]
+
+    models = {"model": network((1, canvas, canvas), (2,))}
+    phases = (Phase(("model",), loss, Optimizer("Adam", 0.01, {"betas": (0.9, 0.99)}, "one_cycle")),)
+    return Problem(models, phases, batches, evaluate, samples, data=data)
+
+
+@reference(task=NAME, kind="floor", name="mean_position")
+def mean_position(problem: Problem) -> Models:
+    """Answer with the mean of all known positions."""
+    data: NotSoClevr = problem.data
+    mean = data["known"].float().mean(0) / data.canvas
+    return {"model": lambda images: mean.expand(len(images), -1)}
+
+
+@reference(task=NAME, kind="ceiling", name="largest_coordinate")
+def largest_coordinate(problem: Problem) -> Models:
+    """Add twice the image to each coordinate, take the maximum over all pixels, subtract two: eight parameters."""
+    canvas = problem.data.canvas
+    axis = torch.arange(canvas) / canvas
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))
+    weight, bias = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 2.0]]), torch.full((2,), -2.0)
+
+    def model(images: Tensor) -> Tensor:
+        pixels = torch.cat([grid.expand(len(images), -1, -1, -1), images], 1)
+        return functional.conv2d(pixels, weight[:, :, None, None], bias).amax((2, 3))
+
+    return {"model": model}
