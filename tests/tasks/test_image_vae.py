@@ -69,8 +69,9 @@ def encoded(problem: Problem) -> torch.Tensor:
 
 
 def test_training_beats_the_mean_image() -> None:
-    record = train.run(Trial(SELECTOR, 0, "vae[width=8]", "coordconv", budget=Budget(150, evaluations=2)))
-    problem = make(SELECTOR)
+    selector = "image_vae[canvas=8, latent=6]"
+    record = train.run(Trial(selector, 0, "vae[width=8]", "coordconv", budget=Budget(150, evaluations=2)))
+    problem = make(selector)
     floor = problem.evaluate(registry.solve("mean_image", problem), "test")
     scores = record.scores["test"]
     assert scores["loss"] == pytest.approx(scores["reconstruction"] + scores["kl"])
