@@ -206,22 +206,26 @@ def test_a_folder_outside_of_any_repository_is_refused(tmp_path: Path, gate: Cal
     assert "is in no git repository" in said
 
 
-def test_an_interrupted_gate_removes_its_worktree_and_its_processes(make_project: Any) -> None:
+def test_an_interrupted_gate_removes_its_worktree_and_its_processes(
+    make_project: Any, request: pytest.FixtureRequest
+) -> None:
     project = make_project()
     project.write("mine.py", "import os, time\nopen('started', 'w').write(str(os.getpid()))\ntime.sleep(600)\n")
     project.settings("mine")
     project.commit()
-    driver = subprocess.Popen(
-        [sys.executable, "-m", "harness", "gate", "--base", "HEAD"], cwd=project.folder, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-    )  # fmt: skip
+    log = project.folder / "log.txt"
+    with log.open("w") as stream:
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "harness", "gate", "--base", "HEAD"], cwd=project.folder, stderr=stream,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    request.addfinalizer(driver.wait)
+    request.addfinalizer(driver.kill)
     started = wait_for(lambda: next(iter(worktree(project).glob("started")), None))
     side = int(wait_for(started.read_text))
     driver.send_signal(signal.SIGINT)
-    assert driver.wait(60) == cli.INTERRUPTED
-    assert driver.stderr is not None
-    assert "interrupted" in driver.stderr.read()
-    driver.stderr.close()
+    assert driver.wait(120) == cli.INTERRUPTED
+    assert "interrupted" in log.read_text()
     assert project.worktrees() == 1
     assert not Path("/proc", str(side)).exists()
     assert not list(Path(tempfile.gettempdir()).glob(f"coordbench-gate-{driver.pid}-*"))
