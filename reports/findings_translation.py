@@ -83,7 +83,7 @@ def _pretraining(cells: pd.DataFrame) -> str:
     after, scratch = own[~fresh], own[fresh]
     told = ", ".join(f"{row['label']} {_share(row['accuracy'])}" for _, row in after.iterrows())
     return (
-        f"After fine-tuning at one place, networks pretrained at all places recognize {told} of the digits elsewhere; "
+        f"After fine-tuning at one place, networks pretrained at all places recognize {told} of digits everywhere; "
         f"without pretraining at most {_share(scratch['accuracy'].max())} ({_seeds(own)})."
     )
 

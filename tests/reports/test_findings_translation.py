@@ -70,8 +70,8 @@ def test_every_question_is_answered_where_its_trials_ran() -> None:
         "Of digits learned at one place, conv[padding=circular] in classifier[down=aps] recognizes 61 % elsewhere "
         "(62 % there) at best, and conv in classifier[head=dense] recognizes 10 % elsewhere (95 % there) at worst "
         "(1 seed).",
-        "After fine-tuning at one place, networks pretrained at all places recognize conv 70 % of the digits "
-        "elsewhere; without pretraining at most 23 % (1 seed).",
+        "After fine-tuning at one place, networks pretrained at all places recognize conv 70 % of digits everywhere; "
+        "without pretraining at most 23 % (1 seed).",
         "Before training, R^2 of absolute position at the best depth and layer: conv 0.38, conv[padding=circular] 0 "
         "(1 seed).",
         "On canvases of unseen size accuracy goes from conv in classifier 84 % to 80 %; conv in "
