@@ -126,7 +126,8 @@ def _trials(
     frame.loc[frame["status"] != "ok", "score"] = np.nan
     frame["normalized"] = _normalized(frame, tasks)
     for column in ("task", "backbone", "variant"):
-        parts = frame[column].str.partition("[")
+        # a run of references alone has no name here, and nothing has no parts
+        parts = frame[column].astype("str").str.partition("[").reindex(columns=range(3)).astype("str")
         frame[f"{column}_options"] = parts[2].str.removesuffix("]")
         frame[column] = parts[0]
     frame["steps"] = frame["steps"].astype("Int64")

@@ -29,7 +29,8 @@ def fill(store: Store, tasks: int, variants: int, seeds: int, *, loss_curves: bo
     names = [f"task{i}[canvas=64]" for i in range(tasks)]
     labels = ["conv", *(f"variant{i}[width={i}]" for i in range(1, variants))]
     metric = {"name": "accuracy", "unit": "", "better": "higher", "margin": 0.02}
-    own = {"metrics": [metric], "source": "", "summary": "Generated.", "references": {"low": "floor", "high": "ceiling"}}
+    bounds = {"low": "floor", "high": "ceiling"}
+    own = {"metrics": [metric], "source": "", "summary": "Generated.", "references": bounds}
     facts = {
         "profile": {"name": "large", "baseline": "conv", "sweeps": [{"variants": labels}]},
         "tasks": {name: {"suite": f"suite{i % 5}", **own} for i, name in enumerate(names)},
@@ -60,9 +61,10 @@ def _insert(store: Store, run: str, cells: list[Any], costs: list[Any], loss_cur
         ok = generator.random() > 0.01
         rows["items"].append(_item(run, i, "trial", job))
         rows["records"].append(
-            common | {"id": i + 1, "kind": "trial", "key": str(i), "status": "ok" if ok else "crashed", "converged": True,
-                      "seconds": 1.5, "steps": POINTS, "facts": {}}
-        )  # fmt: skip
+            common
+            | {"id": i + 1, "kind": "trial", "key": str(i), "status": "ok" if ok else "crashed", "facts": {}}
+            | {"converged": True, "seconds": 1.5, "steps": POINTS}
+        )
         if not ok:
             continue
         score = float(level + 0.05 * generator.normal())
@@ -73,14 +75,16 @@ def _insert(store: Store, run: str, cells: list[Any], costs: list[Any], loss_cur
             rows["series"] += _curves(i + 1, score, generator, loss_curves)
     for j, (task, label) in enumerate(costs):
         number = len(cells) + j
-        job = {"task": task, "backbone": "net", "variant": label, "device": "cpu", "dtype": "float32", "memory_format": "contiguous"}  # fmt: skip
+        job = {"task": task, "backbone": "net", "variant": label}
+        job |= {"device": "cpu", "dtype": "float32", "memory_format": "contiguous"}
         size = 1000 * (1 + len(label) + j % 11)
         rows["items"].append(_item(run, number, "cost", job))
         rows["records"].append(
-            common | {"id": number + 1, "kind": "cost", "key": "c", "status": "ok", "parameters": size, "flops": 99 * size,
-                      "latency_forward_seconds": 1e-6 * size, "latency_step_seconds": 3e-6 * size,
-                      "peak_memory_bytes": 100 * size, "facts": {}}
-        )  # fmt: skip
+            common
+            | {"id": number + 1, "kind": "cost", "key": "c", "status": "ok", "facts": {}}
+            | {"parameters": size, "flops": 99 * size, "peak_memory_bytes": 100 * size}
+            | {"latency_forward_seconds": 1e-6 * size, "latency_step_seconds": 3e-6 * size}
+        )
         times = np.full(20, 3e-6 * size).tobytes()
         rows["series"].append({"record": number + 1, "metric": "step", "steps": b"", "seconds": times, "values": b""})
     with store.engine.begin() as connection:
@@ -116,7 +120,8 @@ def main(counts: list[int]) -> None:
         run = fill(store, *counts, loss_curves=small)
         began, cpu = time.perf_counter(), time.process_time()
         found = tables(store, run, series=False)
-        print(f"tables: {time.perf_counter() - began:.2f} s, {time.process_time() - cpu:.2f} s CPU, {len(found.trials):,} trials")
+        spent = f"{time.perf_counter() - began:.2f} s, {time.process_time() - cpu:.2f} s CPU"
+        print(f"tables: {spent}, {len(found.trials):,} trials")
         began, cpu = time.perf_counter(), time.process_time()
         path = write_report(store, run, Path(folder))
         spent = f"{time.perf_counter() - began:.2f} s, {time.process_time() - cpu:.2f} s CPU"

@@ -42,7 +42,9 @@ def outcome(trial: Trial) -> Record:
     metric = "accuracy" if alpha else "mse"
     merit = BOUNDS.get(name, MEANS.get(name, 0.5)) + (0.01 * np.sin(7 * trial.seed + len(name)) if trial.variant else 0)
     score = float(merit if alpha or trial.reference else 1 - merit)
-    points = [CurvePoint(s, 0.1 * s, f"validation/{metric}", score * s / 5 if alpha else 2 - s / 5) for s in range(1, 6)]
+    points = [
+        CurvePoint(s, 0.1 * s, f"validation/{metric}", score * s / 5 if alpha else 2 - s / 5) for s in range(1, 6)
+    ]
     unit = np.linspace(0, 1, 64).reshape(8, 8)
     samples = [
         Sample("one", "input", "image", unit), Sample("one", "truth", "points", np.array([[3.0, 4.0]])),

@@ -32,7 +32,9 @@ def test_leaderboard_ranks_with_intervals(store: Store, fill: Any, tmp_path: Pat
 
 def test_verdicts_against_any_baseline(store: Store, fill: Any) -> None:
     run = tables.load(fill(), store=store)
-    against = {base: tables.verdicts(run, base).set_index(["contest", "variant"])["verdict"] for base in run.variants[:2]}
+    against = {
+        base: tables.verdicts(run, base).set_index(["contest", "variant"])["verdict"] for base in run.variants[:2]
+    }
     assert against["conv"].loc[(0, "coordconv")] == "better"
     assert against["conv"].loc[(1, "coordconv")] == "better"  # a lower mse
     assert against["coordconv"].loc[(0, "conv")] == "worse"
