@@ -7,8 +7,8 @@ field, whose light falls into it: (N, C, H + 2r, W + 2r) -> (N, C, H, W).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from types import EllipsisType
+from typing import Protocol
 
 import torch
 from scipy.fft import next_fast_len
@@ -41,30 +41,29 @@ class Blur(Operator):
         positions = field_positions(optic.size, optic.radius)
         table = [optic.kernels(part).float().flatten(1).T for part in positions.split(_CHUNK)]
         maps = torch.cat(table, dim=1).reshape(-1, optic.side, optic.side)
-        reached = maps.amax((1, 2)) > 0
-        self.taps = maps[reached]
-        self.moves: list[list[int]] = taps(optic.radius)[reached].int().tolist()
+        sources = [self._sources(*move) for move in taps(optic.radius).int().tolist()]
+        self.taps = [
+            (source, tap[source].contiguous()) for source, tap in zip(sources, maps, strict=True) if tap.amax() > 0
+        ]
 
     def forward(self, scene: Tensor) -> Tensor:
         """Blur scenes (N, C, H + 2r, W + 2r) -> (N, C, H, W)."""
         image = scene.new_zeros(*scene.shape[:2], self.optic.size, self.optic.size)
-        for tap, window in self._windows():
-            image.addcmul_(tap, scene[window])
+        for source, tap in self.taps:
+            image.addcmul_(tap, scene[source])
         return image
 
     def adjoint(self, image: Tensor) -> Tensor:
         """Send images back (N, C, H, W) -> (N, C, H + 2r, W + 2r)."""
         scene = image.new_zeros(*image.shape[:2], self.optic.side, self.optic.side)
-        for tap, window in self._windows():
-            scene[window].addcmul_(tap, image)
+        for source, tap in self.taps:
+            scene[source].addcmul_(tap, image)
         return scene
 
-    def _windows(self) -> Iterator[tuple[Tensor, Any]]:
-        """For each tap its map over the sources that it moves into the field, and where they lie in the scene."""
-        size, radius = self.optic.size, self.optic.radius
-        for tap, (down, right) in zip(self.taps, self.moves, strict=True):
-            window = (slice(radius - down, radius - down + size), slice(radius - right, radius - right + size))
-            yield tap[window], (..., *window)
+    def _sources(self, down: int, right: int) -> tuple[EllipsisType, slice, slice]:
+        """Where in the scene the light comes from that moves so far [px] to fall into the field."""
+        top, left = self.optic.radius - down, self.optic.radius - right
+        return ..., slice(top, top + self.optic.size), slice(left, left + self.optic.size)
 
 
 class LowRankBlur(Operator):
