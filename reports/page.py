@@ -57,11 +57,11 @@ def render(store: Store, run: Run) -> str:
         environment=tables.environment(run),
         family=len(judged),
         infinity=float("inf"),
-        data=Markup(embedded(run, board)),
+        data=Markup(embedded(run, board, aggregate)),
     )
 
 
-def embedded(run: Run, board: pd.DataFrame) -> str:
+def embedded(run: Run, board: pd.DataFrame, aggregate: pd.DataFrame) -> str:
     """What the page's script works on, as JSON that cannot end its script element."""
     merits = tables.merit_table(run)
     pairs: dict[str, dict[str, dict[str, float]]] = {}
@@ -81,17 +81,18 @@ def embedded(run: Run, board: pd.DataFrame) -> str:
         "baseline": run.baseline,
         "contests": facts,
         "merits": pairs,
-        "improvements": _improvements(run),
+        "improvements": _improvements(run, aggregate),
         "board": _board(board),
         "trials": _trials(run),
     }
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _improvements(run: Run) -> dict[str, dict[str, list[float | None]]]:
+def _improvements(run: Run, aggregate: pd.DataFrame) -> dict[str, dict[str, list[float | None]]]:
     """Baseline -> variant -> probability of improvement and its interval; for every baseline where they are few."""
-    baselines = run.variants if len(run.variants) <= 16 else [run.baseline]
-    frame = tables.improvements(run, tables.normalized_strata(run), baselines)
+    known = aggregate.dropna(subset="improvement").assign(baseline=run.baseline)
+    few = len(run.variants) <= 16
+    frame = tables.improvements(run, tables.normalized_strata(run), run.variants) if few else known
     found: dict[str, dict[str, list[float | None]]] = {}
     for row in frame.itertuples():
         numbers = (row.improvement, row.improvement_low, row.improvement_high)

@@ -211,7 +211,7 @@ def improvements(
                 continue
             pair = [ours[c] for c in shared], [theirs[c] for c in shared]
             chance = statistics.probability_of_improvement(*pair)
-            low, high = statistics.improvement_interval(*pair, generator, repeats=400)
+            low, high = statistics.improvement_interval(*pair, generator, repeats=200)
             if max(map(len, pair[0])) < 2:
                 low = high = np.nan
             rows.append((variant, baseline, chance, low, high))

@@ -44,7 +44,7 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
 def _cells(browser: webdriver.Chrome) -> dict[tuple[str, str], str]:
     """(contest, variant) -> kind of verdict, as the page shows it."""
     script = """return [...document.querySelectorAll('.matrix tr[data-contest] td')].map(
-        (td) => [td.parentElement.dataset.contest, td.dataset.column, td.className.replace(' best', '')])"""
+        (td) => [td.parentElement.dataset.contest, td.dataset.column, td.className.replace('best', '').trim()])"""
     return {(contest, variant): kind for contest, variant, kind in browser.execute_script(script)}
 
 
