@@ -48,6 +48,12 @@ def _cells(browser: webdriver.Chrome) -> dict[tuple[str, str], str]:
     return {(contest, variant): kind for contest, variant, kind in browser.execute_script(script)}
 
 
+def _click(browser: webdriver.Chrome, selector: str) -> None:
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
 def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
     name = fill(seeds=4)
     run = tables.load(name, store=store)
@@ -73,12 +79,12 @@ def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, t
     assert [row.get_attribute("data-contest") for row in visible] == ["1"]
     told = browser.find_element(By.ID, "count").text
     assert told.startswith("20 of 44 trials")  # 5 names x 4 seeds of one task
-    browser.find_element(By.CSS_SELECTOR, '#trial-table [data-sort="score"]').click()
+    _click(browser, '#trial-table [data-sort="score"]')
     scores = [float(e.text) for e in browser.find_elements(By.CSS_SELECTOR, "#trial-table tbody td:nth-child(7)")]
     assert scores == sorted(scores)
-    browser.find_element(By.CSS_SELECTOR, '[data-pick="coordconv"]').click()
+    _click(browser, '[data-pick="coordconv"]')
     assert browser.find_elements(By.CSS_SELECTOR, "svg.dim .lit")
-    browser.find_element(By.ID, "link").click()
+    _click(browser, "#link")
     link = browser.current_url
     browser.get("about:blank")
     browser.get(link)
