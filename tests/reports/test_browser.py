@@ -37,6 +37,8 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     made = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    made.get("about:blank")
+    made.get_log("performance")  # forget what the browser's own first tab did
     yield made
     made.quit()
 
