@@ -16,7 +16,7 @@ _GATES = 4
 def crops(observed: Tensor, truth: Tensor, restored: Tensor, name: str) -> list[Sample]:
     """Show the center and a corner of one image; each argument is (C, H, W) in 0..1."""
     size = truth.shape[-1]
-    side = min(_LARGEST, size * 3 // 4)
+    side = min(_LARGEST, size * 5 // 8)
     middle = (size - side) // 2
     samples = []
     for place, start in (("center", middle), ("corner", 0)):

@@ -59,7 +59,7 @@ def photo_deblurring(
     def held(split: str) -> Held:
         generator = stream(NAME, split)  # one test for all seeds, as for all variants
         chosen = [photo for photo in images[split] for _ in range(scenes)]
-        pair = camera.observe(_scenes(chosen, optic.side, generator), generator)
+        pair = camera.observe(_scenes(chosen, optic.side, generator, turned=False), generator)
         return Held(pair, [photo.name for photo in chosen])
 
     splits = {split: held(split) for split in ("validation", "test")}
@@ -67,10 +67,11 @@ def photo_deblurring(
     return restoration_problem(network, batches, splits, data, photograph_scores)
 
 
-def _scenes(chosen: Sequence[Photograph], side: int, generator: torch.Generator) -> Tensor:
-    """Cut a scene of `side` pixels out of each photograph, at random, turned and mirrored at random."""
-    numbers = torch.rand(len(chosen), 3, generator=generator).tolist()
-    return torch.stack([_scene(photo.pixels, side, *row) for photo, row in zip(chosen, numbers, strict=True)])
+def _scenes(chosen: Sequence[Photograph], side: int, generator: torch.Generator, *, turned: bool = True) -> Tensor:
+    """Cut a scene of `side` pixels out of each photograph, at random; where `turned`, also turn and mirror it."""
+    numbers = torch.rand(len(chosen), 3, generator=generator) * torch.tensor([1, 1, turned])
+    cut = zip(chosen, numbers.tolist(), strict=True)
+    return torch.stack([_scene(photo.pixels, side, *row) for photo, row in cut])
 
 
 def _scene(pixels: Tensor, side: int, down: float, right: float, turn: float) -> Tensor:

@@ -61,7 +61,7 @@ def test_the_gallery_shows_center_and_corner_of_two_photographs(problem):
     samples = problem.samples(registry.solve("identity", problem))
     assert len({sample.group for sample in samples}) == 4
     assert {sample.role for sample in samples} == {"input", "truth", "output", "error"}
-    assert all(sample.array.shape == (24, 24) for sample in samples)
+    assert all(sample.array.shape == (20, 20) for sample in samples)
     by_role = {sample.role: sample.array for sample in samples[:4]}
     np.testing.assert_allclose(by_role["output"], by_role["input"])
 
