@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = sql.MetaData()
 

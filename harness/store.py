@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection, Row
 
 from harness.environment import digest
 from harness.identity import Identity
+from harness.migrations import migrate
 from harness.schema import SCHEMA_VERSION, environments, items, meta, metadata, records, runs, samples, scores, series
 from harness.spec import CostJob, CostRecord, Record, Sample, Trial, UsageError
 
@@ -251,6 +252,8 @@ def _prepare(connection: Connection, url: str) -> None:
     found = int(connection.scalar(sql.select(meta.c.value).where(meta.c.name == "schema_version")) or 0)
     if found > SCHEMA_VERSION:
         raise StoreError(f"store {url} has schema version {found}, newer than {SCHEMA_VERSION}; update coordbench")
+    if found < SCHEMA_VERSION:
+        migrate(connection, found)
 
 
 def _insert(connection: Connection, identity: Identity, record: Record | CostRecord) -> int:

@@ -212,6 +212,18 @@ def test_a_newer_store_is_refused_in_one_line(url: str) -> None:
         Store(url)
 
 
+def test_an_older_store_is_brought_up_to_date(url: str) -> None:
+    with Store(url) as store:
+        older, newer = _fill(store, [(_trial(0), _record(1.0))]), _fill(store, [(_trial(1), _record(2.0))])
+        with store.engine.begin() as connection:
+            connection.execute(sql.text("ALTER TABLE runs DROP COLUMN number"))
+            connection.execute(schema.runs.update().where(schema.runs.c.id == newer).values(started="2999"))
+            connection.execute(schema.meta.update().values(value="1"))
+    with Store(url) as store:
+        assert list(summarize.runs(store)["run"]) == [older, newer]
+        assert summarize.tables(store, store.resolve_run(None)).trials["score"].tolist() == [2.0]
+
+
 def test_a_broken_or_foreign_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     path.write_bytes(b"no database at all" * 100)
