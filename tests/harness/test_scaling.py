@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from harness import scaling
+from harness import plan, scaling
+from harness.measure.parameters import options
 from harness.statistics import power_law
 
 
@@ -58,6 +61,14 @@ def test_exponents_of_known_laws(axis, quantity, exponent):
     assert row["exponent"] == pytest.approx(exponent, abs=1e-9)
     assert row["misfit"] == pytest.approx(1)
     assert row["points"] == 3
+
+
+def test_the_profile_varies_four_axes_one_at_a_time_for_eight_variants():
+    jobs = plan.make_plan(plan.read_profile("scaling")).costs
+    rows = [asdict(job) | {"options": options(job), "flops": 1} for job in jobs]
+    found = scaling.curves(pd.DataFrame(rows)).groupby(["variant", "axis"])["value"].nunique().unstack()
+    assert set(found.columns) == {"batch", "channels", "depth", "size"}
+    assert (len(found), found.to_numpy().min()) == (8, 4)
 
 
 def test_two_points_are_no_curve():

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from harness import isolate, worker
 from harness.measure import clock, exclusive, latency, memory, modes, noise
 from harness.measure.backend import backends
 from harness.measure.paired import paired_ratio
@@ -33,6 +34,34 @@ def test_a_layer_that_sleeps_a_millisecond_more_shows_exactly_that():
     slept = paired_ratio(lambda: time.sleep(1e-3), lambda: None, turns=40, generator=generator)
     longer = min(found.candidate) - min(found.baseline)  # the minimum of each side, since other tests run beside
     assert longer == pytest.approx(min(slept.candidate), rel=0.2)
+
+
+SLEEPY = '''
+"""A convolution that sleeps for a millisecond."""
+
+import time
+
+from harness.registry import layer, variant
+
+
+@variant("sleepy", source="a test")
+def sleepy(in_channels, out_channels, kernel_size, *, size, stride=1, bias=True):
+    """Sleep, then convolve."""
+    conv = layer("conv")(in_channels, out_channels, kernel_size, size=size, stride=stride, bias=bias)
+    conv.register_forward_pre_hook(lambda module, inputs: time.sleep(1e-3))
+    return conv
+'''
+
+
+def test_a_plug_in_that_sleeps_a_millisecond_more_shows_exactly_that_in_its_record(tmp_path):
+    (tmp_path / "sleepy.py").write_text(SLEEPY)
+    job = replace(JOB, variant="sleepy")
+    outcome = isolate.call(worker.run_quantity, job, (str(tmp_path / "sleepy.py"),), "latency", deadline=100)
+    assert outcome.status == "ok", outcome.error
+    samples = outcome.value["latencies"]
+    longer = min(samples["forward"]) - min(samples["forward/conv"])
+    assert longer == pytest.approx(1e-3, rel=0.4)  # waking up takes the kernel a tenth, on a busy machine more
+    assert outcome.value["details"]["ratios"]["optimizer"]["ratio"] == pytest.approx(1, rel=0.3)
 
 
 @pytest.fixture(scope="module")
