@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from harness import isolate, worker
-from harness.measure import QUANTITIES
+from harness import isolate, registry
+from harness.measure import QUANTITIES, SECONDS
 from harness.spec import CostJob
 
 VARIANTS = ("conv", "coordconv", "geoconv", "coordgate")
@@ -45,27 +45,33 @@ def busy(cores: int) -> Iterator[None]:
             spinner.kill()
 
 
-def measured(job: CostJob, quantity: str) -> tuple[dict[str, Any], float]:
-    """One quantity of a job in a fresh process, and how long that took [s]."""
-    outcome = isolate.call(worker.run_quantity, job, (), quantity, deadline=300.0)
+def run(job: CostJob, quantity: str, seconds: float) -> tuple[dict[str, Any], float]:
+    """One quantity of a job, and the processor time of the process that measured it [s]."""
+    registry.load()
+    return QUANTITIES[quantity](job, seconds), time.process_time()
+
+
+def measured(job: CostJob, quantity: str, seconds: float = SECONDS) -> tuple[dict[str, Any], float, float]:
+    """One quantity of a job in a fresh process, with its processor time and its duration [s]."""
+    outcome = isolate.call(run, job, quantity, seconds, deadline=300.0)
     if outcome.status != "ok":
         raise SystemExit(f"{job}: {quantity}: {outcome.error}")
-    return outcome.value, outcome.seconds
+    return *outcome.value, outcome.seconds
 
 
-def repeatability(repeats: int) -> None:
+def repeatability(repeats: int, seconds: float) -> None:
     """Print how often the median ratios of two runs agree within 3 %."""
     job = CostJob(SHAPES[0], "stack", "coordconv")
     ratios = {phase: np.empty((repeats, 2)) for phase in PHASES}
     for repeat, run in np.ndindex(repeats, 2):
-        found = measured(job, "latency")[0]["details"]["ratios"]
+        found = measured(job, "latency", seconds)[0]["details"]["ratios"]
         for phase in PHASES:
             ratios[phase][repeat, run] = found[phase]["ratio"]
     for phase, pairs in ratios.items():
         apart = np.abs(pairs[:, 1] / pairs[:, 0] - 1)
         print(
-            f"{phase}: median ratio {np.median(pairs):.3f}; two runs within 3 % in {np.mean(apart <= 0.03):.0%} of "
-            f"{repeats} repeats; 90 % of them within {np.quantile(apart, 0.9):.1%}"
+            f"{phase}, {seconds:g} s: median ratio {np.median(pairs):.3f}; two runs within 3 % in "
+            f"{np.mean(apart <= 0.03):.0%} of {repeats} repeats; 90 % of them within {np.quantile(apart, 0.9):.1%}"
         )
 
 
@@ -73,22 +79,24 @@ def overhead() -> None:
     """Print what each quantity takes per shape and variant, process included."""
     for shape in SHAPES:
         for variant in VARIANTS:
-            took = {quantity: measured(CostJob(shape, "stack", variant), quantity)[1] for quantity in QUANTITIES}
-            parts = ", ".join(f"{quantity} {seconds:.2f}" for quantity, seconds in took.items())
-            print(f"{shape} {variant}: {sum(took.values()):.2f} s ({parts})")
+            took = {name: measured(CostJob(shape, "stack", variant), name)[1:] for name in QUANTITIES}
+            cpu, wall = (sum(times) for times in zip(*took.values(), strict=True))
+            parts = ", ".join(f"{name} {seconds[0]:.2f}" for name, seconds in took.items())
+            print(f"{shape} {variant}: {wall:.2f} s, of which {cpu:.2f} s on the processor ({parts})")
 
 
 def main() -> None:
     """Parse the command line and print both figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="window of each phase")
     parser.add_argument("--idle", action="store_true", help="keep no core busy")
     options = parser.parse_args()
     measured(CostJob(SHAPES[0], "stack", "conv"), "parameters")  # the fork server starts
     with busy(0 if options.idle else max(1, (os.cpu_count() or 2) - 1)):
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
         overhead()
-        repeatability(options.repeats)
+        repeatability(options.repeats, options.seconds)
 
 
 if __name__ == "__main__":
