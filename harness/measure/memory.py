@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import tree_leaves
 
+from harness import train
 from harness.measure.allocations import track
 from harness.measure.nvml import open_gpu
 from harness.measure.subject import Subject, subject
@@ -23,7 +24,7 @@ def measure_memory(job: CostJob, seconds: float = 0.0) -> dict[str, Any]:
     """Measure peak memory [bytes] of training steps above the start: models and batch in place, nothing else."""
     made = subject(job)
     _warm_up(made)
-    found = _cuda(made) if job.device.startswith("cuda") else _cpu(made)
+    found = on_cuda(made) if job.device.startswith("cuda") else on_cpu(made)
     details = found["details"] | {"activations": activations(made), "steps": _STEPS}
     return {"peak_memory_bytes": found["peak_memory_bytes"], "details": details}
 
@@ -42,10 +43,12 @@ def activations(made: Subject) -> int:
 
     made.phase("step")
     peak = 0
-    for phase in made.problem.phases:
+    for update in made.updates:
         kept.clear()
-        with saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = phase.loss(made.models, made.batch)  # held, so that no storage is freed and its address used again
+        with train.without_gradients(update.frozen), saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = update.phase.loss(
+                made.models, made.batch
+            )  # held, so that no storage is freed and its address used again
         peak = max(peak, sum(kept.values()))
         del loss
     return peak
@@ -67,7 +70,8 @@ def _warm_up(made: Subject) -> None:
     made.start()
 
 
-def _cpu(made: Subject) -> dict[str, Any]:
+def on_cpu(made: Subject) -> dict[str, Any]:
+    """Growth of the resident size, and what torch itself allocates in the same steps [bytes]."""
     _give_back()
     start = _reset_peak()
     _run(made)
@@ -78,7 +82,8 @@ def _cpu(made: Subject) -> dict[str, Any]:
     return {"peak_memory_bytes": growth, "details": {"resident": growth, "allocated": allocated.peak}}
 
 
-def _cuda(made: Subject) -> dict[str, Any]:
+def on_cuda(made: Subject) -> dict[str, Any]:
+    """Growth of what torch allocates and reserves, and of what NVML sees, contexts and other libraries included."""
     device = made.job.device
     torch.cuda.synchronize(device)
     torch.cuda.empty_cache()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,6 +252,20 @@ def test_a_capture_that_fails_says_why(monkeypatch):
 
     with pytest.raises(modes.Unavailable, match="capture failed: operation not permitted"):
         modes.capture(synchronizes, gpu)
+
+
+def test_a_job_on_a_gpu_is_timed_by_both_clocks_and_what_held_it_back_is_told(monkeypatch):
+    def doubled(function, calls):
+        return 2 * clock.CpuClock()(function, calls)
+
+    state = {"clock_mhz": 1980, "slowdowns": ["power cap"], "other_processes": 0}
+    monkeypatch.setattr(latency, "subject", lambda job: subject(replace(job, device="cpu")))
+    monkeypatch.setattr(latency, "clocks_of", lambda device: {"": clock.CpuClock(), "_cold": doubled})
+    monkeypatch.setattr(latency, "open_gpu", lambda device: SimpleNamespace(state=lambda: state))
+    part = latency.measure_latency(replace(JOB, device="cuda"), 0.0)
+    assert {f"{phase}{suffix}" for phase in PHASES for suffix in ("", "_cold")} < set(part["latencies"])
+    assert part["details"]["settings"]["gpu"] == state
+    assert part["details"]["noisy"]["gpu"] == ["clocks held down by power cap"]
 
 
 def test_what_holds_a_gpu_back_is_noise():

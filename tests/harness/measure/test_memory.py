@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from harness.measure import memory
 from harness.measure.allocations import track
 from harness.measure.memory import activations, measure_memory
+from harness.measure.nvml import Reading
 from harness.measure.parameters import count
 from harness.measure.subject import subject
 from harness.spec import CostJob
@@ -67,6 +71,57 @@ def test_parameters_and_buffers_are_counted_once():
     expected = {"trainable": 15 + 10, "frozen": 5, "buffers": 11, "bytes": (15 + 5 + 10 + 10) * 4 + 8}
     assert count([model]) == expected
     assert count([model, model[0]]) == expected
+
+
+class FakeCuda:
+    """Counters of a GPU's allocator: 1000 bytes are held, a step peaks at 1700 and keeps 300 reserved."""
+
+    def __init__(self):
+        self.called = []
+        self.peak = {"allocated": 99999, "reserved": 99999}  # from before the start
+
+    def synchronize(self, device):
+        self.called.append("synchronize")
+
+    def empty_cache(self):
+        self.called.append("empty_cache")
+
+    def reset_peak_memory_stats(self, device):
+        self.peak = {"allocated": 1000, "reserved": 2000}
+
+    def memory_allocated(self, device):
+        return 1000
+
+    def memory_reserved(self, device):
+        return 2000
+
+    def max_memory_allocated(self, device):
+        return self.peak["allocated"]
+
+    def max_memory_reserved(self, device):
+        return self.peak["reserved"]
+
+    def step(self, made):
+        self.called.append("step")
+        self.peak = {"allocated": 1700, "reserved": 2300}
+
+
+@pytest.mark.parametrize(
+    ("readings", "nvml"),
+    [
+        ([Reading(5000), Reading(5600)], {"nvml": 600}),
+        ([Reading(None, "no driver")], {"nvml": None, "reason": "no driver"}),
+        ([Reading(5000), Reading(None, "GPU is lost")], {"nvml": None, "reason": "GPU is lost"}),
+    ],
+)
+def test_the_peak_of_a_gpu_is_what_was_allocated_above_the_start(monkeypatch, readings, nvml):
+    cuda, answers = FakeCuda(), iter(readings)
+    monkeypatch.setattr(memory.torch, "cuda", cuda)
+    monkeypatch.setattr(memory, "_run", cuda.step)
+    monkeypatch.setattr(memory, "open_gpu", lambda device: SimpleNamespace(memory=lambda: next(answers)))
+    found = memory.on_cuda(SimpleNamespace(job=job(device="cuda")))
+    assert found == {"peak_memory_bytes": 700, "details": {"allocated": 700, "reserved": 300, **nvml}}
+    assert cuda.called == ["synchronize", "empty_cache", "step", "synchronize"]
 
 
 @pytest.mark.cuda

@@ -151,6 +151,29 @@ def test_where_energy_cannot_be_had_the_job_is_not_even_built(device, seconds, s
     assert says in details["reason"]
 
 
+def test_energy_of_a_sample_is_that_of_a_call_over_the_batch(monkeypatch):
+    waits, calls = [], []
+    readings = iter([nvml.Reading(8.0), nvml.Reading(None, "the counter is gone")])
+
+    def per_call(step, gpu, seconds):
+        step()
+        return next(readings)
+
+    made = SimpleNamespace(batch_size=4, phase=lambda name: lambda: calls.append(name))
+    monkeypatch.setattr(energy, "subject", lambda job: made)
+    monkeypatch.setattr(energy, "open_gpu", lambda device: gpu())
+    monkeypatch.setattr(energy, "joules_per_call", per_call)
+    monkeypatch.setattr(energy.torch.cuda, "synchronize", lambda: waits.append(calls[-1]))
+    details = energy.measure_energy(CostJob("copy", "stack", "conv", "cuda"), 6.0)["details"]
+    assert details == {
+        "joules_per_sample_forward": 2.0,
+        "joules_per_sample_step": None,
+        "window_seconds": 6.0,
+        "reason": "the counter is gone",
+    }
+    assert waits == calls == ["forward", "step"]
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_real_gpu_tells_its_memory_or_why_not():
