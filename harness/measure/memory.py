@@ -46,9 +46,7 @@ def activations(made: Subject) -> int:
     for update in made.updates:
         kept.clear()
         with train.without_gradients(update.frozen), saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = update.phase.loss(
-                made.models, made.batch
-            )  # held, so that no storage is freed and its address used again
+            loss = update.phase.loss(made.models, made.batch)  # held, so that no address is freed and used again
         peak = max(peak, sum(kept.values()))
         del loss
     return peak
