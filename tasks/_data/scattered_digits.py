@@ -1,0 +1,78 @@
+"""Handwritten digits scattered over a canvas, with their boxes.
+
+Each is cropped to its ink and stretched to a box of its own. No digit is shared by two splits.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.spec import seed_of
+from tasks._data.digits import split_digits
+
+SIDES = (15, 25)
+"""Smallest and largest side of a scattered digit [px]."""
+TOUCH = 0.1
+"""Largest IoU of two digits on a canvas."""
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """Images (N, 1, canvas, canvas) in 0..1 and the boxes of their digits, (N, digits, 4) as x0, y0, x1, y1 [px]."""
+
+    images: Tensor
+    boxes: Tensor
+
+
+def scatter(split: str, count: int, canvas: int, digits: int, *key: object) -> Scattered:
+    """Draw `count` canvases, each with `digits` digits of a split that hardly touch."""
+    random, inks = np.random.default_rng(seed_of(*key)), crops(split)
+    images, boxes = torch.zeros(count, 1, canvas, canvas), torch.empty(count, digits, 4)
+    for image, row in zip(images, boxes, strict=True):
+        row[:] = _boxes(random, canvas, digits)
+        for (x0, y0, x1, y1), chosen in zip(row.int().tolist(), random.integers(len(inks), size=digits), strict=True):
+            ink = functional.interpolate(inks[chosen][None], (y1 - y0, x1 - x0), mode="bilinear")[0]
+            patch = image[:, y0:y1, x0:x1]
+            torch.maximum(patch, ink, out=patch)
+    return Scattered(images, boxes)
+
+
+@functools.cache
+def crops(split: str) -> tuple[Tensor, ...]:
+    """The digits of a split, each cropped to its ink, (1, h, w) in 0..1."""
+    return tuple(_crop(image)[None] for image in split_digits(split)[0])
+
+
+def _crop(image: Tensor) -> Tensor:
+    rows, columns = (image.amax(axis) > 0 for axis in (1, 0))
+    return image[rows.nonzero().min() : rows.nonzero().max() + 1, columns.nonzero().min() : columns.nonzero().max() + 1]
+
+
+def _boxes(random: np.random.Generator, canvas: int, digits: int) -> Tensor:
+    """Draw boxes one by one, each anew until it hardly touches the others; all anew where that does not end."""
+    while True:
+        boxes: list[Box] = []
+        for _ in range(100):
+            width, height = random.integers(SIDES[0], SIDES[1] + 1, 2).tolist()
+            x, y = random.integers(0, (canvas - width + 1, canvas - height + 1)).tolist()
+            box = (x, y, x + width, y + height)
+            if all(_overlap(box, other) <= TOUCH for other in boxes):
+                boxes.append(box)
+            if len(boxes) == digits:
+                return torch.tensor(boxes)
+
+
+def _overlap(a: Box, b: Box) -> float:
+    """Intersection over union, of plain numbers: the tensors of `boxes.overlaps` cost too much for one pair."""
+    width, height = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) for i in (0, 1))
+    common = max(width, 0) * max(height, 0)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return common / (sum(areas) - common)

@@ -1,0 +1,88 @@
+"""Positional bias: recognize a letter where it never stood.
+
+A sample: an alpha in the upper left quadrant of 64 x 64 px, where all alphas of training stand; then one in the lower
+right. Hosseini, Hosseini, "GeoPos", 2024, arXiv 2401.01951, classify Greek numbers to compare absolute with relative
+position; letters, sizes, regions and scores here are ours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Problem, UsageError
+from tasks._data.glyphs import FACES, LETTERS, glyph, paint
+from tasks.positional_regression import _letters
+from tasks.positional_regression._letters import Pictures, check_canvas, classification, place
+
+NAME = "positional_bias"
+
+
+@task(
+    NAME,
+    suite="positional_regression",
+    metrics=(
+        Metric("accuracy"),
+        Metric("accuracy@same"),
+        Metric("accuracy@swapped"),
+        Metric("bias", "", "lower", 0.03),
+    ),
+    backbones=("strided", "pooled", "vit"),
+    source="Hosseini, Hosseini 2024, arXiv 2401.01951",
+)
+def positional_bias(
+    network: Network, seed: int, *, canvas: int = 64, strength: float = 1.0, batch: int = 48
+) -> Problem:
+    """Classify one of 24 Greek letters; in training each letter stands in a quadrant of its own.
+
+    `strength` is the share of training letters that are so tied; the others stand anywhere, so 0 is the arm without
+    the tie. Validation is as training. Test has letters anywhere (`accuracy`), in their own quadrant
+    (`accuracy@same`) and in the opposite one (`accuracy@swapped`); `bias` is the difference of the last two.
+    """
+    if not 0 <= strength <= 1:
+        raise UsageError(f"strength={strength} is the share of letters that are tied; it must be from 0 to 1")
+    check_canvas(canvas, 32)
+    heights = tuple(range(canvas // 4, canvas * 5 // 16 + 1))
+
+    def draw(random: np.random.Generator, number: int, condition: str) -> Tensor:
+        ink = glyph(LETTERS[number], str(random.choice(FACES)), int(random.choice(heights)))
+        tied = condition in ("same", "swapped") or (condition == "train" and random.random() < strength)
+        own = number % 4
+        quadrant = (3 - own if condition == "swapped" else own) if tied else None
+        image = torch.zeros(canvas, canvas)
+        height, width = ink.shape
+        paint(image, ink, *place(random, (height, width), canvas, quadrant))
+        return image
+
+    conditions = {
+        "validation": {"accuracy": "train"},
+        "test": {"accuracy": "anywhere", "accuracy@same": "same", "accuracy@swapped": "swapped"},
+    }
+
+    def tell(letters: list[tuple[str, float, float]]) -> int:
+        return LETTERS.index(letters[0][0])
+
+    pictures = Pictures(NAME, canvas, len(LETTERS), heights, draw, tell, conditions)
+    problem = classification(pictures, network, seed, batch)
+    scores = problem.evaluate
+
+    def evaluate(models: Models, part: str) -> dict[str, float]:
+        found = scores(models, part)
+        return found | {"bias": found["accuracy@same"] - found["accuracy@swapped"]} if part == "test" else found
+
+    problem.evaluate = evaluate
+    return problem
+
+
+@reference(task=NAME, kind="floor", name="one_letter")
+def one_letter(problem: Problem) -> Models:
+    """Answer with alpha, whatever the picture."""
+    return _letters.one_class(problem)
+
+
+@reference(task=NAME, kind="ceiling", name="known_letter")
+def known_letter(problem: Problem) -> Models:
+    """Compare the ink with all pictures of letters there are."""
+    return _letters.known_shapes(problem)

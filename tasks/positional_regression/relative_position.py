@@ -1,0 +1,104 @@
+"""Relative position: tell the order of letters where they never stood.
+
+A sample: alpha left of beta in the upper left quadrant of 64 x 64 px is one class, beta left of alpha another; then the
+same in the three other quadrants. What a layer must know is where the letters stand to each other, not on the canvas:
+the mechanism that Hosseini, Hosseini, "GeoPos", 2024, arXiv 2401.01951, claim for a random shift. The task is ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.registry import reference, task
+from harness.spec import Metric, Models, Network, Problem
+from tasks._data.glyphs import FACES, LETTERS, glyph, paint
+from tasks.positional_regression import _letters
+from tasks.positional_regression._letters import Pictures, check_canvas, classification, place
+
+NAME = "relative_position"
+COMPASS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
+"""Eight directions as (x, y), y down."""
+
+
+@task(
+    NAME,
+    suite="positional_regression",
+    metrics=(Metric("accuracy"), Metric("accuracy@same")),
+    backbones=("strided", "pooled", "vit"),
+)
+def relative_position(
+    network: Network, seed: int, *, canvas: int = 64, label: Literal["order", "offset"] = "order",
+    letters: Literal[2, 3] = 2, trained: Literal["quadrant", "anywhere"] = "quadrant", batch: int = 48,
+) -> Problem:  # fmt: skip
+    """Classify the order of two or three letters in a row, or the direction from one letter to another.
+
+    In training they stand in the upper left quadrant (or, as a control, anywhere); validation is as training. Test
+    has them in the other quadrants (`accuracy`) and in that of training (`accuracy@same`).
+    """
+    check_canvas(canvas, 48)
+    heights = tuple(range(canvas // 8, canvas // 8 + 2))
+    orders = list(itertools.permutations(range(letters)))
+
+    def draw(random: np.random.Generator, number: int, condition: str) -> Tensor:
+        face, height = str(random.choice(FACES)), int(random.choice(heights))
+        inks = [glyph(letter, face, height) for letter in LETTERS[:letters]]
+        picture = _in_row([inks[i] for i in orders[number]]) if label == "order" else _apart(inks, number, canvas // 5)
+        quadrants = {"train": [0] if trained == "quadrant" else [None], "same": [0], "elsewhere": [1, 2, 3]}[condition]
+        quadrant = quadrants[random.integers(len(quadrants))]
+        image = torch.zeros(canvas, canvas)
+        height, width = picture.shape
+        paint(image, picture, *place(random, (height, width), canvas, quadrant))
+        return image
+
+    def tell(found: list[tuple[str, float, float]]) -> int:
+        if label == "order":
+            row = sorted(found, key=lambda item: item[1])
+            return orders.index(tuple(LETTERS.index(letter) for letter, _, _ in row))
+        (_, x0, y0), (_, x1, y1) = sorted(found)
+        return round(math.atan2(y1 - y0, x1 - x0) / (math.pi / 4)) % 8
+
+    conditions = {
+        "validation": {"accuracy": "train"},
+        "test": {"accuracy": "elsewhere", "accuracy@same": "same"},
+    }
+    classes = len(orders) if label == "order" else len(COMPASS)
+    pictures = Pictures(NAME, canvas, classes, heights, draw, tell, conditions)
+    return classification(pictures, network, seed, batch)
+
+
+def _in_row(inks: list[Tensor]) -> Tensor:
+    """Letters from left to right, a pixel apart, their middles on one line: n of (h, w) -> (H, W)."""
+    height, width = max(len(ink) for ink in inks), sum(ink.shape[1] + 1 for ink in inks) - 1
+    picture, x = torch.zeros(height, width), 0
+    for ink in inks:
+        paint(picture, ink, x, (height - len(ink)) // 2)
+        x += ink.shape[1] + 1
+    return picture
+
+
+def _apart(inks: list[Tensor], direction: int, distance: int) -> Tensor:
+    """Two letters whose middles are `distance` pixels apart along each axis of a direction: two of (h, w) -> (H, W)."""
+    picture = torch.zeros(6 * distance, 6 * distance)
+    for ink, steps in zip(inks[:2], ((0, 0), COMPASS[direction]), strict=True):
+        x, y = (3 * distance + step * distance - extent // 2 for step, extent in zip(steps, ink.T.shape, strict=True))
+        paint(picture, ink, x, y)
+    (top, bottom), (left, right) = (picture.amax(axis).nonzero().aminmax() for axis in (1, 0))
+    return picture[top : bottom + 1, left : right + 1]
+
+
+@reference(task=NAME, kind="floor", name="one_order")
+def one_order(problem: Problem) -> Models:
+    """Answer with the first class, whatever the picture."""
+    return _letters.one_class(problem)
+
+
+@reference(task=NAME, kind="ceiling", name="known_letters")
+def known_letters(problem: Problem) -> Models:
+    """Compare each patch of ink with all pictures of letters there are, and tell how those found stand."""
+    return _letters.known_shapes(problem)
