@@ -22,12 +22,11 @@ class Fields:
     scale: float = 24.0
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return fields (count, 1, side, side), float32."""
+        """Return fields (count, 1, side, side), float32: real and imaginary parts of half as many complex ones."""
         torus = 2 * self.side
-        noise = torch.randn(count, 1, torus, torus, generator=generator)
-        amplitude = self._power().sqrt()[:, : self.side + 1].float()
-        shaped: Tensor = torch.fft.irfft2(torch.fft.rfft2(noise) * amplitude, s=(torus, torus))
-        return shaped[..., : self.side, : self.side] + self.mean
+        noise = torch.view_as_complex(torch.randn(-(-count // 2), torus, torus, 2, generator=generator))
+        shaped = torch.fft.fft2(noise * self._power().sqrt().float(), norm="ortho")[:, : self.side, : self.side]
+        return torch.cat([shaped.real, shaped.imag])[:count, None] + self.mean
 
     def covariance(self) -> Tensor:
         """Return the covariance (side^2, side^2) of the pixels, row by row, float64."""

@@ -88,6 +88,8 @@ def _brightness(image: Image.Image, color: bool) -> Array:
     """Return (C, H, W) in 0..1 of an image of any depth; palettes are resolved, transparency is ignored."""
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip to 8
         gray: Array = np.asarray(image, dtype=np.float32)[None] / np.float32(65535)
+        if gray.max() > 1:
+            raise ValueError("its pixels are deeper than 16 bits; save it with 8 or 16")
         return np.repeat(gray, 3, axis=0) if color else gray
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits")

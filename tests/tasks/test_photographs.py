@@ -48,6 +48,13 @@ def test_an_image_of_16_bits_keeps_its_range(folder):
     torch.testing.assert_close(read(folder)["deep"], torch.full((1, 32, 32), 0x8000 / 0xFFFF))
 
 
+@pytest.mark.parametrize(("dtype", "reason"), [(np.int32, "deeper than 16 bits"), (np.float32, "unknown range")])
+def test_an_image_of_unknown_range_is_named(folder, dtype, reason):
+    Image.fromarray(np.full((40, 40), 70000, dtype=dtype)).save(folder / "raw.tiff")
+    with pytest.raises(UsageError, match=rf"raw\.tiff' cannot be read: .*{reason}"):
+        read(folder)
+
+
 @pytest.mark.parametrize("color", [False, True])
 def test_a_palette_is_resolved(folder, color):
     red = Image.new("P", (40, 40), 1)
