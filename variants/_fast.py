@@ -39,14 +39,18 @@ def full_precision(x: Tensor) -> AbstractContextManager[Any]:
     return nullcontext() if autocast_dtype(x) is None else torch.autocast(x.device.type, enabled=False)
 
 
+def lowered(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors as autocast would pass them to a convolution, which it does not do inside a Function."""
+    dtype = autocast_dtype(tensors[0])
+    return tensors if dtype is None else tuple(t.to(dtype) for t in tensors)
+
+
 def convolve_plus(x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None, stride: int, padding: int) -> Tensor:
     """conv(x) plus `maps[0] + sum_b mix[n, b] maps[1 + b]` for image n; without mix, plus the maps (1 or N of them).
 
     x (N, C_in, *size), weight (C_out, C_in, *kernel), maps (B, C_out, *out), mix (N, B - 1).
     """
-    lowered = autocast_dtype(x)
-    if lowered is not None:
-        x, weight = x.to(lowered), weight.to(lowered)
+    x, weight = lowered(x, weight)
     if mix is not None and len(mix) == 1:  # one mixture for the whole batch
         with full_precision(x):
             maps, mix = maps[:1] + (mix @ maps[1:].flatten(1)).view_as(maps[:1]), None
@@ -86,7 +90,7 @@ class _ConvolvePlus(torch.autograd.Function):
         y = _CONVOLVE[x.dim() - 2](x, weight, None, stride, padding)
         ctx.save_for_backward(x, weight, maps, mix)
         ctx.geometry = [stride] * (x.dim() - 2), [padding] * (x.dim() - 2)
-        channels_last = _is_channels_last(y)
+        channels_last = is_channels_last(y)
         if mix is None:
             y.add_(maps.to(y.dtype).contiguous(memory_format=_layout(y)))
         else:
@@ -108,7 +112,7 @@ class _ConvolvePlus(torch.autograd.Function):
             grad_maps = grad if len(maps) == len(grad) else sum_batch(grad)
             grad_maps = grad_maps.to(maps.dtype)
         elif mix is not None:
-            channels_last = _is_channels_last(grad)
+            channels_last = is_channels_last(grad)
             rows = _rows(grad, channels_last)
             with full_precision(grad):
                 if needs[2]:
@@ -175,19 +179,19 @@ def _equal(kept: list[Tensor], now: list[Tensor]) -> bool:
 
 def sum_batch(x: Tensor) -> Tensor:
     """Sum over the batch, (N, C, *size) -> (1, C, *size): as a matrix product, at the speed of the memory."""
-    channels_last = _is_channels_last(x)
+    channels_last = is_channels_last(x)
     rows = _rows(x, channels_last)
     with full_precision(x):
         return _unrows(rows.new_ones(1, len(rows)) @ rows, x[:1], channels_last)
 
 
 def _layout(x: Tensor) -> torch.memory_format:
-    if not _is_channels_last(x):
+    if not is_channels_last(x):
         return torch.contiguous_format
     return torch.channels_last if x.dim() == 4 else torch.channels_last_3d
 
 
-def _is_channels_last(x: Tensor) -> bool:
+def is_channels_last(x: Tensor) -> bool:
     return x.dim() > 3 and not x.is_contiguous() and x.movedim(1, -1).is_contiguous()
 
 

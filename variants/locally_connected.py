@@ -9,6 +9,7 @@ of the same fan-in would be. Fixed to the size that it was built for.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 
 from harness.registry import variant
 from variants._convolution import Padding, conv_flops, pad, patches, require_size, strided
+from variants._fast import eager, lowered, modulated
+from variants._fast_windows import LocalProduct
 
 
 def _parameters(
@@ -48,21 +51,25 @@ class LocallyConnected(nn.Module):
         self.size, self.kernel_size, self.stride, self.padding = size, kernel_size, stride, padding
         out, taps = strided(size, stride), math.prod((kernel_size,) * len(size))
         bound = (in_channels * taps) ** -0.5
-        self.weight = nn.Parameter(torch.empty(*out, taps * in_channels, out_channels).uniform_(-bound, bound))
+        weight = torch.empty(math.prod(out), taps * in_channels, out_channels)  # a matrix per output pixel
+        self.weight = nn.Parameter(weight.uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(out_channels, *out).uniform_(-bound, bound)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
         require_size(x, self.size)
-        y = local_product(pad(x, self.kernel_size, self.padding), self.weight, self.kernel_size, self.stride)
-        return y if self.bias is None else y + self.bias.to(y.dtype)
+        k, stride = self.kernel_size, self.stride
+        x, weight = lowered(pad(x, k, self.padding), self.weight)
+        formula = partial(local_product, kernel_size=k, stride=stride)
+        fast = eager() and len(x) > 0
+        y: Tensor = LocalProduct.apply(x, weight, k, stride, formula) if fast else formula(x, weight)  # type: ignore[no-untyped-call]
+        return y if self.bias is None else modulated(y, None, self.bias[None])
 
 
-def local_product(x: Tensor, weight: Tensor, kernel_size: int, stride: int) -> Tensor:
-    """Multiply each window of a padded x (N, C, *padded) by its own matrix (*out, k^d C, C_out): (N, C_out, *out)."""
+def local_product(x: Tensor, weight: Tensor, *, kernel_size: int, stride: int) -> Tensor:
+    """Multiply each window of a padded x (N, C, *padded) by its own matrix (pixels, k^d C, C_out): (N, C_out, *out)."""
     dims = x.dim() - 2
     windows = patches(x, kernel_size, stride)  # (N, C, *out, *kernel)
     order = [*range(2, 2 + dims), 0, *range(2 + dims, 2 + 2 * dims), 1]
-    rows = windows.permute(order).reshape(math.prod(weight.shape[:dims]), x.shape[0], weight.shape[-2])
-    y = rows @ weight.flatten(0, dims - 1)
-    return y.permute(1, 2, 0).view(*y.shape[1:], *weight.shape[:dims])
+    y = windows.permute(order).reshape(len(weight), x.shape[0], weight.shape[1]) @ weight
+    return y.permute(1, 2, 0).view(x.shape[0], weight.shape[2], *windows.shape[2 : 2 + dims])

@@ -11,6 +11,7 @@ convolution whose kernel is multiplied by a Gaussian window, and is computed as 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -27,6 +28,8 @@ from variants._convolution import (
     patches,
     strided,
 )  # fmt: skip
+from variants._fast import eager, lowered
+from variants._fast_windows import AdaptiveProduct
 
 Guidance = Literal["input", "coordinates"]
 
@@ -61,11 +64,14 @@ class PixelAdaptive(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        weight, conv = self.conv.weight, self.conv
+        conv = self.conv
         if self.guidance == "coordinates":
-            windowed = weight * gaussian_window(weight, tuple(x.shape[2:]))
-            return convolve(x, windowed, conv.bias, stride=conv.stride, padding=conv.padding)
-        y = adaptive_product(pad(x, weight.shape[-1], conv.padding), weight, conv.stride)
+            weight = conv.weight * gaussian_window(conv.weight, tuple(x.shape[2:]))
+            return convolve(x, weight, conv.bias, stride=conv.stride, padding=conv.padding)
+        x, weight = lowered(pad(x, conv.weight.shape[-1], conv.padding), conv.weight)
+        formula = partial(adaptive_product, stride=conv.stride)
+        fast = eager() and conv.stride == 1 and len(x) > 0
+        y: Tensor = AdaptiveProduct.apply(x, weight, formula) if fast else formula(x, weight)  # type: ignore[no-untyped-call]
         return y if conv.bias is None else y + conv.bias.to(y.dtype).view(-1, *(1,) * (x.dim() - 2))
 
 
@@ -77,7 +83,7 @@ def gaussian_window(weight: Tensor, size: tuple[int, ...]) -> Tensor:
     return torch.stack(torch.meshgrid(offsets, indexing="ij")).square().sum(0).div(-2).exp().to(weight.dtype)
 
 
-def adaptive_product(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+def adaptive_product(x: Tensor, weight: Tensor, *, stride: int) -> Tensor:
     """Pixel-adaptive convolution of a padded x (N, C, *padded), guided by x itself, without bias."""
     dims, kernel_size = x.dim() - 2, weight.shape[-1]
     windows = patches(x, kernel_size, stride)  # (N, C, *out, *kernel)

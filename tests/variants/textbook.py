@@ -76,9 +76,9 @@ def coordgate(layer: Any, x: Tensor) -> Tensor:
 
 def locally_connected(layer: Any, x: Tensor) -> Tensor:
     taps = layer.kernel_size**2
-    weight = layer.weight.flatten(0, 1).unflatten(1, (taps, -1))
+    weight = layer.weight.unflatten(1, (taps, -1))
     y = torch.einsum("nitp,ptio->nop", windows(x, layer.kernel_size, layer.stride), weight)
-    return y.unflatten(2, layer.weight.shape[:2]) + layer.bias
+    return y.view(len(x), *layer.bias.shape) + layer.bias
 
 
 def low_rank_locally_connected(layer: Any, x: Tensor) -> Tensor:
