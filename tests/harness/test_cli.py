@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness import cli, registry, summarize
+from harness import cli, summarize
 from harness.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -22,9 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command runs in an empty folder, with the toy plug-in of this test alone."""
+    """Every command runs in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    registry._entries = {key: entry for key, entry in registry._entries.items() if "toy" not in key[1]}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ SWEEP: dict[str, Any] = {"tasks": ["toy"], "backbones": ["toy_net"], "variants":
 
 @pytest.fixture
 def loaded(toy: Path) -> None:
-    registry._entries = {key: entry for key, entry in registry._entries.items() if "toy" not in key[1]}
     registry.load_plugin(toy)
 
 

@@ -19,7 +19,6 @@ TRIAL = Trial("toy", 3, "toy_net", "conv", budget=Budget(40, evaluations=4))
 
 @pytest.fixture(autouse=True)
 def loaded(toy: Path) -> None:
-    registry._entries = {key: entry for key, entry in registry._entries.items() if "toy" not in key[1]}
     registry.load_plugin(toy)
     torch.set_num_threads(1)
 
