@@ -49,6 +49,7 @@ class Profile:
     deadline_seconds: float = 120.0
     memory_gib: float = 4.0
     checkpoint_seconds: float = 300.0
+    cost_seconds: float = 0.2
     baseline: str = "conv"
     description: str = ""
 
@@ -217,7 +218,15 @@ def _make(kind: type[Any], table: Mapping[str, Any], where: str) -> Any:
 
 
 def _check_ranges(made: Any, where: str) -> None:
-    positive = ("steps", "learning_rate", "evaluations", "deadline_seconds", "memory_gib")
+    positive = (
+        "steps",
+        "learning_rate",
+        "evaluations",
+        "deadline_seconds",
+        "memory_gib",
+        "checkpoint_seconds",
+        "cost_seconds",
+    )
     for name in positive:
         value = getattr(made, name, None)
         if value is not None and value <= 0:

@@ -56,7 +56,8 @@ class Driver:
     def run(self, plan: Plan) -> Result:
         """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
         memory = int(plan.profile.memory_gib * 2**30)
-        limits = Limits(plan.profile.deadline_seconds, memory, checkpoint_seconds=plan.profile.checkpoint_seconds)
+        chosen = plan.profile
+        limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds)
         facts = {"profile": asdict(plan.profile), "tasks": _task_facts(plan), "variants": _variant_facts(plan)}
         device = plan.trials[0].device if plan.trials else "cpu"
         run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)

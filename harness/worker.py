@@ -22,6 +22,8 @@ class Limits:
     checkpoint: Path | None = None
     """Where a long trial keeps its checkpoint; none is kept without it."""
     checkpoint_seconds: float = 300.0
+    cost_seconds: float = 0.2
+    """How long each phase is timed; energy needs 5 s or more."""
 
 
 def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
@@ -51,7 +53,7 @@ def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
 
     parts: dict[str, dict[str, Any]] = {}
     for quantity in QUANTITIES:
-        outcome, _ = _call(run_quantity, job, plugins, limits, quantity)
+        outcome, _ = _call(run_quantity, job, plugins, limits, (quantity, limits.cost_seconds))
         failed = {"status": outcome.status, "reason": outcome.error}
         parts[quantity] = outcome.value if outcome.status == "ok" else failed
     return combine(parts)
@@ -79,12 +81,13 @@ def run_trial(trial: Trial, plugins: Sequence[str], limits: Limits) -> Record:
     return train.run(trial, checkpoint)
 
 
-def run_quantity(job: CostJob, plugins: Sequence[str], quantity: str) -> dict[str, Any]:
-    """Measure one quantity of a cost; runs in its own process."""
+def run_quantity(job: CostJob, plugins: Sequence[str], wanted: tuple[str, float]) -> dict[str, Any]:
+    """Measure one quantity of a cost for some seconds; runs in its own process."""
     from harness.measure import QUANTITIES
 
     _load(plugins)
-    return QUANTITIES[quantity](job)
+    quantity, seconds = wanted
+    return QUANTITIES[quantity](job, seconds)
 
 
 def _load(plugins: Sequence[str]) -> None:
