@@ -51,8 +51,8 @@ class Convolution(nn.Module):
         """Convolve one image in its own dtype, whatever that of the weights."""
         bias = None if self.bias is None else self.bias.to(x.dtype)
         if self.weight.shape[-1] == 1:  # a matrix product, several times as fast as a convolution of one image
-            y = self.weight.flatten(1).to(x.dtype) @ x[0].flatten(1)
-            y = y if bias is None else y + bias[:, None]
+            weight, pixels = self.weight.flatten(1).to(x.dtype), x[0].flatten(1)
+            y = weight @ pixels if bias is None else torch.addmm(bias[:, None], weight, pixels)
             return y.view(1, -1, *x.shape[2:])
         return convolve(x, self.weight.to(x.dtype), bias, stride=self.stride, padding=self.padding, groups=self.groups)
 

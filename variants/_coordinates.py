@@ -104,12 +104,8 @@ def position_flops(conv: Convolution, shift: Shift, shape: tuple[int, ...], term
     `terms` is how many maps the shift mixes into the first, None where it has no closed form.
     """
     (images, own), weight, out = shape[:2], conv.weight, strided(shape[2:], conv.stride)
-    samples = images if shift.per == "sample" else 1
-    maps, mixed = 1, 0
-    if shift.active and terms is None:
-        maps = samples
-    elif shift.active and terms is not None:
-        maps, mixed = 1 + terms, terms if samples == 1 else samples * (1 + terms)
+    samples = images if shift.active and shift.per == "sample" else 1
+    maps, mixed = (samples, 0) if terms is None or samples == 1 else (1 + terms, samples * (1 + terms))
     return (
         conv_flops(images, own, len(weight), weight.shape[-1], out)
         + conv_flops(maps, weight.shape[1] - own, len(weight), weight.shape[-1], out)

@@ -51,9 +51,6 @@ def convolve_plus(x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None, s
     x (N, C_in, *size), weight (C_out, C_in, *kernel), maps (B, C_out, *out), mix (N, B - 1).
     """
     x, weight = lowered(x, weight)
-    if mix is not None and len(mix) == 1:  # one mixture for the whole batch
-        with full_precision(x):
-            maps, mix = maps[:1] + (mix @ maps[1:].flatten(1)).view_as(maps[:1]), None
     if mix is not None:
         mix = torch.cat([torch.ones_like(mix[:, :1]), mix], 1)
     if eager() and x.shape[0]:
@@ -71,8 +68,8 @@ def modulated(y: Tensor, gate: Tensor | None, offset: Tensor | None = None, *, f
     if not eager() or not y.shape[0]:
         y = y if gate is None else y * gate
         return y if offset is None else y + offset
-    layout = _layout(y)
-    gate, offset = (None if t is None else t.contiguous(memory_format=layout) for t in (gate, offset))
+    form = layout(y)
+    gate, offset = (None if t is None else t.contiguous(memory_format=form) for t in (gate, offset))
     if torch.is_grad_enabled() or not fresh:
         result: Tensor = _Modulated.apply(y, gate, offset)  # type: ignore[no-untyped-call]
         return result
@@ -92,7 +89,7 @@ class _ConvolvePlus(torch.autograd.Function):
         ctx.geometry = [stride] * (x.dim() - 2), [padding] * (x.dim() - 2)
         channels_last = is_channels_last(y)
         if mix is None:
-            y.add_(maps.to(y.dtype).contiguous(memory_format=_layout(y)))
+            y.add_(maps.to(y.dtype).contiguous(memory_format=layout(y)))
         else:
             _rows(y, channels_last).addmm_(mix.to(y.dtype), _rows(maps.to(y.dtype), channels_last))
         return y
@@ -185,7 +182,7 @@ def sum_batch(x: Tensor) -> Tensor:
         return _unrows(rows.new_ones(1, len(rows)) @ rows, x[:1], channels_last)
 
 
-def _layout(x: Tensor) -> torch.memory_format:
+def layout(x: Tensor) -> torch.memory_format:
     if not is_channels_last(x):
         return torch.contiguous_format
     return torch.channels_last if x.dim() == 4 else torch.channels_last_3d

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from variants._fast import full_precision, is_channels_last
+from variants._fast import full_precision, is_channels_last, layout
 
 BLOCK = 2**18
 """Numbers in a block of windows: 1 MiB of float32."""
@@ -115,12 +115,13 @@ class AdaptiveProduct(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, formula: Callable[..., Tensor]) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.formula, ctx.likenesses = formula, []
-        y = x.new_empty(len(x), len(weight), *(n - weight.shape[-1] + 1 for n in x.shape[2:]))
+        out = (n - weight.shape[-1] + 1 for n in x.shape[2:])
+        y = torch.empty((len(x), len(weight), *out), dtype=x.dtype, device=x.device, memory_format=layout(x))
         matrix = weight.movedim(1, -1).flatten(1)
         for images, results in _groups(weight, x, y):
             line = _Line(images, weight.shape[-1])
             ctx.likenesses.append(line.likeness())
-            line.cut(matrix @ line.weighted(ctx.likenesses[-1]), results)
+            line.product(matrix, line.weighted(ctx.likenesses[-1]), results)
         return y
 
     @staticmethod
@@ -149,7 +150,9 @@ class _Line:
 
     def __init__(self, images: Tensor, kernel_size: int) -> None:
         self.shape, dims = images.shape, images.dim() - 2
-        self.pixels = images.transpose(0, 1).flatten(1).contiguous()  # (C, G pixels)
+        self.channels_last = is_channels_last(images)
+        rows = images.movedim(1, -1).flatten(0, -2).t() if self.channels_last else images.transpose(0, 1).flatten(1)
+        self.pixels = rows.contiguous()  # (C, G pixels)
         strides = [math.prod(self.shape[3 + a :]) for a in range(dims)]
         taps = itertools.product(range(kernel_size), repeat=dims)
         self.offsets = [sum(t * s for t, s in zip(tap, strides, strict=True)) for tap in taps]
@@ -176,15 +179,15 @@ class _Line:
         torch.mul(self.pixels.as_strided(shape, strides), likeness.view(*self.kernel, 1, self.length), out=result)
         return result.view(-1, self.length)
 
-    def cut(self, y: Tensor, results: Tensor) -> None:
-        """Take the output (G, C_out, *out) out of its line (C_out, length)."""
-        whole = y.new_empty(len(y), self.pixels.shape[1])
-        whole[:, : self.length] = y
-        results.copy_(self._inside(whole, results))
+    def product(self, matrix: Tensor, weighted: Tensor, results: Tensor) -> None:
+        """Write the output (G, C_out, *out) out of its line (C_out, length)."""
+        line = self._line(len(matrix), results, torch.empty)
+        torch.mm(matrix, weighted, out=line[:, : self.length])
+        results.copy_(self._inside(line, results))
 
     def spread(self, grad: Tensor) -> Tensor:
         """Put a gradient (G, C_out, *out) back into its line (C_out, length), zeros between the rows."""
-        line = grad.new_zeros(grad.shape[1], self.pixels.shape[1])
+        line = self._line(grad.shape[1], grad, torch.zeros)
         self._inside(line, grad).copy_(grad)
         return line[:, : self.length]
 
@@ -198,7 +201,10 @@ class _Line:
         for offset, part in zip(self.offsets, grad_weighted.view(taps).mul_(likeness[:, None]), strict=True):
             result[:, offset : offset + self.length].add_(part)
         self._pull_together(pull, result)
-        results.copy_(result.view(self.shape[1], self.shape[0], *self.shape[2:]).transpose(0, 1))
+        if self.channels_last:
+            results.movedim(1, -1).flatten(0, -2).copy_(result.t())
+        else:
+            results.copy_(self._inside(result, results))
 
     def _pull_together(self, pull: Tensor, result: Tensor) -> None:
         """Add the gradient of -|x_p - x_{p+d}|^2 / 2, times `pull` (taps, length), to `result` (C, pixels)."""
@@ -219,9 +225,16 @@ class _Line:
         """For each tap how far it lies from the center, and the first of the two pixels of the first window."""
         return [abs(o - self.center) for o in self.offsets], [min(o, self.center) for o in self.offsets]
 
+    def _line(self, channels: int, like: Tensor, make: Callable[..., Tensor]) -> Tensor:
+        """Make a line (channels, pixels) that lies in memory as `like` does."""
+        shape = (channels, self.pixels.shape[1])
+        swapped = is_channels_last(like)
+        line = make(shape[::-1] if swapped else shape, dtype=like.dtype, device=like.device)
+        return line.t() if swapped else line
+
     def _inside(self, line: Tensor, like: Tensor) -> Tensor:
-        """View a line (C_out, pixels) as (G, C_out, *out)."""
-        grid = line.view(len(line), self.shape[0], *self.shape[2:]).transpose(0, 1)
+        """View a line (channels, pixels) as (G, channels, *size of `like`)."""
+        grid: Tensor = line.unflatten(1, (self.shape[0], *self.shape[2:])).transpose(0, 1)
         for axis, n in enumerate(like.shape[2:]):
             grid = grid.narrow(2 + axis, 0, n)
         return grid

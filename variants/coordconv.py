@@ -54,8 +54,8 @@ class CoordConv(nn.Module):
         if self.radius:
             place = moved(place, shift)
             return self.conv.beside(x, torch.cat([place, torch.linalg.vector_norm(place, dim=1, keepdim=True)], 1))
-        if shift is None:
-            return self.conv.beside(x, place)
+        if shift is None or len(shift) == 1:
+            return self.conv.beside(x, moved(place, shift))
         axes = torch.eye(place.shape[1], dtype=place.dtype, device=x.device)  # a shift adds a constant to its channel
         constants = moved(torch.zeros_like(place), axes)
         return self.conv.beside(x, torch.cat([place, constants]), shift)

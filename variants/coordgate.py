@@ -138,7 +138,7 @@ class Encoder(nn.Module):
         for i, layer in enumerate(self.layers):
             h = cast("Convolution", layer).precise(h)
             if self.kind == "relu_out" if i == len(self.layers) - 1 else self.kind in ("mlp", "cnn", "fourier"):
-                h = h.relu()
+                h = h.relu_()
         return h
 
 

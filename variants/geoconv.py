@@ -61,7 +61,7 @@ class GeoConv(nn.Module):
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
         place, shift = coordinates(x, *self.conv.margin)[None], self.shift(x)
         gain = (max(x.shape[2:]) - 1) / 2 if self.gain == "slope" else float(self.gain)
-        if shift is None or self.merge == "hypot":
+        if shift is None or len(shift) == 1 or self.merge == "hypot":
             return self.conv.beside(x, gain * merged(moved(place, shift), self.merge, x.shape[2:]))
         maps, mix = expanded(place[0], shift, self.merge, x.shape[2:])
         return self.conv.beside(x, gain * maps[:, None], mix)
