@@ -39,8 +39,14 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on two processes; arguments go to pytest."""
-    arguments = session.posargs or ["-n", "2", "--benchmark-disable"]
+    arguments = session.posargs or ["-n", "2", "--benchmark-disable", "-m", "not slow"]
     session.run(python(session), "-m", "pytest", *arguments, external=True)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take minutes: whole gates over real commits."""
+    session.run(python(session), "-m", "pytest", "-m", "slow", *session.posargs, external=True)
 
 
 @nox.session

@@ -118,6 +118,8 @@ from torch import nn
 
 from harness import registry
 
+pytestmark = pytest.mark.slow  # whole gates over real commits: minutes, `nox -s slow`
+
 
 @registry.variant("noisy", source="none")
 class Noisy(nn.Module):
