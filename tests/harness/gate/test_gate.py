@@ -17,6 +17,8 @@ import pytest
 
 from harness import cli
 
+pytestmark = pytest.mark.slow  # whole gates over real commits: minutes, `nox -s slow`
+
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = {"pairs": [5, 8], "turns": 11, "phases": ["forward"], "channels": 4, "size": 8, "batch": 1}
 """The fewest pairs with which one of two comparisons can regress: 1 / 2^8 < 0.01 / 2."""
@@ -117,8 +119,6 @@ import torch
 from torch import nn
 
 from harness import registry
-
-pytestmark = pytest.mark.slow  # whole gates over real commits: minutes, `nox -s slow`
 
 
 @registry.variant("noisy", source="none")
