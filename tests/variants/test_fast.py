@@ -1,0 +1,109 @@
+"""The hand-written passes: second derivatives, what they hold in memory, what is cached, and where they stand back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch._inductor.config
+from torch.func import vmap
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness import registry
+from harness.measure.allocations import track
+from variants import _fast
+
+
+def make(selector: str, in_channels: int = 2, out_channels: int = 3, size: tuple[int, ...] = (4, 3)) -> Any:
+    torch.manual_seed(0)
+    return registry.layer(selector)(in_channels, out_channels, 3, size=size)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    ["coordconv", "geoconv", "coordgate[width=4]", "coordgate[combine=affine, encoder=map]", "locally_connected",
+     "pixel_adaptive"],
+)  # fmt: skip
+def test_second_derivatives(selector: str) -> None:
+    layer = make(selector).double()
+    names, values = zip(*layer.named_parameters(), strict=True)
+    torch.manual_seed(1)
+    x = torch.randn(2, 2, 4, 3, dtype=torch.float64, requires_grad=True)
+
+    def function(x: torch.Tensor, *values: torch.Tensor) -> Any:
+        torch.manual_seed(2)
+        return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x,))
+
+    assert torch.autograd.gradgradcheck(function, (x, *values), fast_mode=True)
+
+
+@pytest.mark.parametrize("selector", ["coordconv", "geoconv[per=batch]", "position_injection", "constant_channel"])
+def test_position_takes_no_more_memory_than_a_map(selector: str) -> None:
+    peaks = []
+    for name in (selector, "conv"):
+        layer, x = make(name, 16, 16, (32, 32)), torch.randn(32, 16, 32, 32, requires_grad=True)
+        inputs = [x, *layer.parameters()]
+        torch.autograd.grad(layer(x).sum(), inputs)
+        with track() as allocated:
+            torch.autograd.grad(layer(x).square().mean(), inputs)
+        peaks.append(allocated.peak)
+    assert peaks[0] <= 1.05 * peaks[1]
+
+
+def test_the_gate_is_computed_once_per_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = make("coordgate").eval(), torch.randn(2, 2, 4, 3)
+    calls, forward = [], layer.encoder.forward
+    monkeypatch.setattr(layer.encoder, "forward", lambda y: calls.append(1) or forward(y))
+    with torch.no_grad():
+        layer(x), layer(x), layer(x[:1])
+        assert len(calls) == 1
+        layer.encoder.layers[0].weight.data[0, 0] += 1
+        layer(x), layer(x)
+        assert len(calls) == 2
+        layer(torch.randn(2, 2, 5, 3))
+        assert len(calls) == 3
+    layer(x), layer(x)
+    assert len(calls) == 5  # with gradients each call needs a graph of its own
+
+
+def test_fast_paths_stand_back_where_something_looks_on() -> None:
+    seen = []
+
+    def look(x: torch.Tensor) -> torch.Tensor:
+        seen.append(_fast.eager())
+        return x * 2
+
+    look(torch.ones(1))
+    vmap(look)(torch.ones(2, 1))
+    with FlopCounterMode(display=False):
+        look(torch.ones(1))
+    assert seen == [True, False, False]
+
+
+def test_a_layer_under_autocast_trains_in_float32_parameters() -> None:
+    layer, x = make("coordconv"), torch.randn(2, 2, 4, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+        y.float().square().mean().backward()  # inside, where products of the backward pass would be lowered too
+    assert y.dtype == torch.bfloat16
+    exact = make("coordconv")
+    exact(x).square().mean().backward()
+    for low, high in zip(layer.parameters(), exact.parameters(), strict=True):
+        assert low.grad.dtype == torch.float32
+        torch.testing.assert_close(low.grad, high.grad, rtol=0.1, atol=0.02)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # inductor's own
+@pytest.mark.parametrize("selector", ["coordconv", "coordgate"])
+def test_inductor(selector: str) -> None:
+    """One case each: every other layer meets the compiler without code generation in the laws."""
+    torch._dynamo.reset()
+    results = []
+    with torch._inductor.config.patch(compile_threads=1):
+        for wrap in (lambda layer: layer, lambda layer: torch.compile(layer, fullgraph=True, dynamic=False)):
+            layer = make(selector)
+            y = wrap(layer)(torch.linspace(-1, 1, 48).view(2, 2, 4, 3))
+            results.append([y, *torch.autograd.grad(y.square().mean(), list(layer.parameters()))])
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)
+    torch._dynamo.reset()
