@@ -165,6 +165,9 @@ def layouts(layer: Layer) -> str:
         close_all(with_gradients(module, last), plain, f"{dims}-D channels last", 1e-4)
         spread = x.repeat_interleave(2, -1)[..., ::2]
         close_all(with_gradients(module, spread), plain, f"{dims}-D strided input", 1e-4)
+        if dims == 2 and all(p.dim() <= 4 for p in module.parameters()):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            close_all(with_gradients(module, last), plain, "all in channels last", 1e-4)
     return "contiguous, channels last, strided"
 
 

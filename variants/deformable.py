@@ -61,9 +61,8 @@ class Deformable(nn.Module):
         with full_precision(x):
             read = sampled(x, steering[:, :dims], self.conv.stride, weight.shape[-1])
         read = read * steering[:, dims].sigmoid().unsqueeze(1)  # (N, C, taps, *out)
-        y: Tensor = (weight.flatten(1) @ read.to(x.dtype).flatten(1, 2).flatten(2)).view(
-            len(x), len(weight), *read.shape[3:]
-        )
+        rows = weight.flatten(1).expand(len(x), -1, -1)  # a product per image: one for all would copy what was read
+        y = torch.bmm(rows, read.to(x.dtype).flatten(1, 2).flatten(2)).view(len(x), len(weight), *read.shape[3:])
         return y if self.conv.bias is None else y + self.conv.bias.to(y.dtype).view(-1, *(1,) * dims)
 
 

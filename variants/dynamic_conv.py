@@ -63,7 +63,7 @@ class DynamicConv(nn.Module):
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
         conv, images = self.conv, x.shape[0]
         share = (self.excite(self.squeeze(x.flatten(2).mean(2)).relu()) / self.temperature).softmax(1)
-        weight = share @ conv.weight.view(self.kernels, -1).to(share.dtype)
+        weight = share @ conv.weight.reshape(self.kernels, -1).to(share.dtype)
         weight = weight.view(-1, *conv.weight.shape[1:])  # (N C_out, C, *kernel): one group per image
         bias = None if conv.bias is None else (share @ conv.bias.view(self.kernels, -1).to(share.dtype)).flatten()
         if images == 0:

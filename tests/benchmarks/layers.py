@@ -30,7 +30,8 @@ SHAPES = {"large": (32, 32, 64, 64, 32), "wide": (8, 64, 128, 128, 64), "small":
 SPINE = ("coordconv", "geoconv", "geoconv[per=batch]", "coordgate")
 QUADRATIC = ("relative_attention", "relative_attention[circular=true]")  # gigabytes of attention at 64 x 64
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-TURNS = 15
+SECONDS = 1.5
+"""Time for each ratio, of the processor: six pairs or more."""
 
 
 def _cases() -> Iterator[Any]:
@@ -122,7 +123,7 @@ class Subject:
 
 
 def _ratio(candidate: Callable[[], object], baseline: Callable[[], object]) -> Ratio:
-    return paired_ratio(candidate, baseline, turns=TURNS, generator=np.random.default_rng(0))
+    return paired_ratio(candidate, baseline, seconds=SECONDS, generator=np.random.default_rng(0))
 
 
 def _summary(ratio: Ratio) -> dict[str, Any]:
