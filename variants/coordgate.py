@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.registry import variant
-from variants._convolution import Convolution, conv_flops, conv_parameters, strided
+from variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
 from variants._coordinates import coordinates, fourier_features
 from variants._fast import Memory, full_precision, modulated
 
@@ -32,7 +32,7 @@ Combine = Literal["multiply", "add", "affine"]
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int, bias: bool,
     encoder: Kind = "mlp", width: int = 64, depth: int = 3, combine: Combine = "multiply", project: bool = False,
-    order: str = "conv_first",
+    order: str = "conv_first", **_: Any,
 ) -> int:  # fmt: skip
     channels, grid = (in_channels, size) if order == "gate_first" else (out_channels, strided(size, stride))
     gates = channels * (2 if combine == "affine" else 1)
@@ -66,11 +66,13 @@ class CoordGate(nn.Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int = 1,
         bias: bool = True, encoder: Kind = "mlp", width: int = 64, depth: int = 3, combine: Combine = "multiply",
-        project: bool = False, order: Literal["conv_first", "gate_first"] = "conv_first",
+        project: bool = False, order: Literal["conv_first", "gate_first"] = "conv_first", padding: Padding = "zeros",
     ) -> None:  # fmt: skip
         super().__init__()
         self.combine, self.gate_first = combine, order == "gate_first"
-        self.conv = Convolution(in_channels, out_channels, kernel_size, len(size), stride=stride, bias=bias)
+        self.conv = Convolution(
+            in_channels, out_channels, kernel_size, len(size), stride=stride, bias=bias, padding=padding
+        )
         channels, grid = (in_channels, size) if self.gate_first else (out_channels, strided(size, stride))
         self.encoder, self.grid = Encoder(encoder, width, depth, channels, grid, combine), grid
         self.project = Convolution(out_channels, out_channels, 1, len(size)) if project else None

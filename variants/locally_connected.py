@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from harness.registry import variant
 from variants._convolution import Padding, conv_flops, pad, patches, require_size, strided
-from variants._fast import eager, lowered, modulated
+from variants._fast import blockwise, lowered, modulated
 from variants._fast_windows import LocalProduct
 
 
@@ -61,7 +61,7 @@ class LocallyConnected(nn.Module):
         k, stride = self.kernel_size, self.stride
         x, weight = lowered(pad(x, k, self.padding), self.weight)
         formula = partial(local_product, kernel_size=k, stride=stride)
-        fast = eager() and len(x) > 0
+        fast = blockwise(x)
         y: Tensor = LocalProduct.apply(x, weight, k, stride, formula) if fast else formula(x, weight)  # type: ignore[no-untyped-call]
         return y if self.bias is None else modulated(y, None, self.bias[None])
 

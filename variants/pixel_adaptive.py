@@ -28,7 +28,7 @@ from variants._convolution import (
     patches,
     strided,
 )  # fmt: skip
-from variants._fast import eager, lowered
+from variants._fast import blockwise, lowered
 from variants._fast_windows import AdaptiveProduct
 
 Guidance = Literal["input", "coordinates"]
@@ -70,7 +70,7 @@ class PixelAdaptive(nn.Module):
             return convolve(x, weight, conv.bias, stride=conv.stride, padding=conv.padding)
         x, weight = lowered(pad(x, conv.weight.shape[-1], conv.padding), conv.weight)
         formula = partial(adaptive_product, stride=conv.stride)
-        fast = eager() and conv.stride == 1 and len(x) > 0
+        fast = blockwise(x) and conv.stride == 1
         y: Tensor = AdaptiveProduct.apply(x, weight, formula) if fast else formula(x, weight)  # type: ignore[no-untyped-call]
         return y if conv.bias is None else y + conv.bias.to(y.dtype).view(-1, *(1,) * (x.dim() - 2))
 
