@@ -57,7 +57,8 @@ def sleepy(in_channels, out_channels, kernel_size, *, size, stride=1, bias=True)
 def test_a_plug_in_that_sleeps_a_millisecond_more_shows_exactly_that_in_its_record(tmp_path):
     (tmp_path / "sleepy.py").write_text(SLEEPY)
     job = replace(JOB, variant="sleepy")
-    outcome = isolate.call(worker.run_quantity, job, (str(tmp_path / "sleepy.py"),), "latency", deadline=100)
+    plugins = (str(tmp_path / "sleepy.py"),)
+    outcome = isolate.call(worker.run_quantity, job, plugins, ("latency", 0.2), deadline=100)
     assert outcome.status == "ok", outcome.error
     samples = outcome.value["latencies"]
     longer = min(samples["forward"]) - min(samples["forward/conv"])
