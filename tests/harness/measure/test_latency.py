@@ -63,7 +63,7 @@ def test_a_plug_in_that_sleeps_a_millisecond_more_shows_exactly_that_in_its_reco
     samples = outcome.value["latencies"]
     longer = min(samples["forward"]) - min(samples["forward/conv"])
     assert longer == pytest.approx(1e-3, rel=0.4)  # waking up takes the kernel a tenth, on a busy machine more
-    assert outcome.value["details"]["ratios"]["optimizer"]["ratio"] == pytest.approx(1, rel=0.3)
+    assert outcome.value["details"]["ratios"]["optimizer"]["ratio"] == pytest.approx(1, rel=0.5)
 
 
 @pytest.fixture(scope="module")
