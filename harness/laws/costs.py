@@ -1,0 +1,44 @@
+"""What a layer costs: its counts are those of the hand formulas of its file."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import torch
+
+from harness.laws.law import law
+from harness.laws.specimens import CHANNELS, SIZES, count_flops, module_of, require
+from harness.registry import Layer
+
+
+@law
+def parameter_count(layer: Layer) -> str:
+    """The number of trained parameters is that of the hand formula."""
+    formula, counts = layer.selected.entry.facts["parameters"], []
+    for dims in layer.selected.entry.facts["dims"]:
+        for kernel_size, stride, bias in itertools.product((1, 2, 3), (1, 2), (True, False)):
+            arguments: Any = {"size": SIZES[dims], "stride": stride, "bias": bias}
+            counts.append(sum(p.numel() for p in layer(*CHANNELS, kernel_size, **arguments).parameters()))
+            if formula is not None:
+                told = formula(*CHANNELS, kernel_size, **arguments, **layer.selected.options)
+                require(counts[-1] == told, f"kernel {kernel_size}, {arguments}: {counts[-1]}, formula {told}")
+    return f"{min(counts)} to {max(counts)}" + ("" if formula else "; no formula is given")
+
+
+@law
+def flop_count(layer: Layer) -> str:
+    """The FLOPs of a forward pass are those of the hand formula: 2 per multiply-add, 1 per product of two tensors."""
+    formula = layer.selected.entry.facts["flops"]
+    if formula is None:
+        return "no formula is given"
+    counts = []
+    for dims in layer.selected.entry.facts["dims"]:
+        for kernel_size, stride, training in itertools.product((1, 2, 3), (1, 2), (True, False)):
+            module = module_of(layer, dims, kernel_size, stride).train(training)
+            shape = (3, CHANNELS[0], *SIZES[dims])
+            counts.append(count_flops(module, torch.randn(shape)))
+            told = formula(module, shape)
+            what = f"{dims}-D, kernel {kernel_size}, stride {stride}, training={training}"
+            require(counts[-1] == told, f"{what}: {counts[-1]} counted, formula {told}")
+    return f"{min(counts)} to {max(counts)}"

@@ -1,0 +1,17 @@
+"""A law: a function of a layer factory that returns what it looked at and raises where the law is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.registry import Layer
+
+Law = Callable[[Layer], str]
+
+LAWS: dict[str, Law] = {}
+
+
+def law(function: Law) -> Law:
+    """Register a law under the name of its function."""
+    LAWS[function.__name__] = function
+    return function
