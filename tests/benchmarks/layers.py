@@ -28,6 +28,7 @@ from harness.measure.paired import Ratio, paired_ratio
 SHAPES = {"large": (32, 32, 64, 64, 32), "wide": (8, 64, 128, 128, 64), "small": (32, 16, 32, 32, 16)}
 """Name -> (N, in_channels, H, W, out_channels); all kernels are 3x3."""
 SPINE = ("coordconv", "geoconv", "geoconv[per=batch]", "coordgate")
+MEASURED_TWICE = (*SPINE, "locally_connected", "pixel_adaptive")  # in both memory layouts
 QUADRATIC = ("relative_attention", "relative_attention[circular=true]")  # gigabytes of attention at 64 x 64
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 SECONDS = 1.5
@@ -41,7 +42,7 @@ def _cases() -> Iterator[Any]:
         for variant in family:
             if shape != "small" and variant in QUADRATIC:
                 continue
-            for layout in LAYOUTS:
+            for layout in LAYOUTS if variant in MEASURED_TWICE else ("contiguous",):
                 yield pytest.param(shape, variant, layout, id=f"{variant}-{shape}-{layout}")
 
 
