@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import identity, plan, registry, summarize
-from harness.registry import Entry
+from harness.entries import Entry
 from harness.store import open_store
 
 Row = dict[str, Any]
@@ -54,7 +54,7 @@ def _common(entry: Entry) -> Row:
 
 
 def _variant(entry: Entry) -> Row:
-    return _common(entry) | {name: entry.facts[name] for name in ("source", "dims", "fixed_size")}
+    return _common(entry) | {name: entry.facts[name] for name in ("source", "dims", "fixed_size", "formula")}
 
 
 def _task(entry: Entry) -> Row:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import registry
-from harness.registry import Layer
+from harness.entries import Layer
 
 Curve = list[tuple[float, float]]
 

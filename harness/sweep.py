@@ -222,6 +222,6 @@ def _variant_facts(plan: Plan) -> dict[str, Any]:
     facts = {}
     for variant in {trial.variant for trial in plan.trials if trial.variant}:
         entry = registry.select("variant", variant).entry
-        own = {name: entry.facts[name] for name in ("source", "dims", "fixed_size")}
+        own = {name: entry.facts[name] for name in ("source", "dims", "fixed_size", "formula")}
         facts[variant] = own | {"summary": entry.summary, "file": identity.short(Path(entry.file))}
     return facts

@@ -24,6 +24,7 @@ def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, kind: Kind = "se",
     reduction: int = 16, **_: Any,
 ) -> int:  # fmt: skip
+    """(k^d C_in + 1) C_out, and h (2 C_out + 1) + C_out for the gate with h = C_out / reduction; 99 more for CBAM."""
     hidden = max(out_channels // reduction, 1)
     spatial = conv_parameters(2, 1, 7, size) if kind == "cbam" else 0
     channel = hidden * (out_channels + 1) + out_channels * (hidden + 1)

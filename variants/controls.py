@@ -20,6 +20,7 @@ from variants._convolution import Convolution, Padding, conv_flops, conv_paramet
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
 ) -> int:
+    """(k^d (C_in + 1) + 1) C_out."""
     return conv_parameters(in_channels + 1, out_channels, kernel_size, size, bias)
 
 
@@ -62,6 +63,7 @@ class NoiseChannel(ConstantChannel):
 def _unit_parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
 ) -> int:
+    """(k^d C_in + 1) C_out + (C_out + 1) C_out."""
     first = conv_parameters(in_channels, out_channels, kernel_size, size, bias)
     return first + conv_parameters(out_channels, out_channels, 1, size)
 

@@ -26,6 +26,7 @@ def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, groups: int = 1,
     **_: Any,
 ) -> int:  # fmt: skip
+    """(k^d C_in / groups + 1) C_out."""
     return conv_parameters(in_channels, out_channels, kernel_size, size, bias, groups)
 
 

@@ -25,6 +25,7 @@ def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, radius: bool = False,
     **_: Any,
 ) -> int:  # fmt: skip
+    """(k^d (C_in + d) + 1) C_out; one input channel more for the radius."""
     return conv_parameters(in_channels + len(size) + radius, out_channels, kernel_size, size, bias)
 
 

@@ -34,6 +34,7 @@ def _parameters(
     encoder: Kind = "mlp", width: int = 64, depth: int = 3, combine: Combine = "multiply", project: bool = False,
     order: str = "conv_first", **_: Any,
 ) -> int:  # fmt: skip
+    """(k^d C_in + 1) C_out, and (d + 1) w + (w + 1) w + (w + 1) C_out for an mlp of width w, C_out H W for a map."""
     channels, grid = (in_channels, size) if order == "gate_first" else (out_channels, strided(size, stride))
     gates = channels * (2 if combine == "affine" else 1)
     if encoder == "map":

@@ -25,6 +25,7 @@ from variants._fast import full_precision
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
 ) -> int:
+    """(k^d C_in + 1) (C_out + (d + 1) k^d)."""
     steering = (len(size) + 1) * math.prod((kernel_size,) * len(size))
     return conv_parameters(in_channels, out_channels, kernel_size, size, bias) + conv_parameters(
         in_channels, steering, kernel_size, size

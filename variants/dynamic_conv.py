@@ -27,6 +27,7 @@ def _parameters(
     kernels: int = 4,
     **_: Any,
 ) -> int:
+    """(k^d C_in + 1) n C_out, and h (C_in + 1) + n (h + 1) for the attention over n kernels with h = C_in / 4."""
     hidden = max(in_channels // 4, 1)
     attention = hidden * (in_channels + 1) + kernels * (hidden + 1)
     return conv_parameters(in_channels, kernels * out_channels, kernel_size, size, bias) + attention

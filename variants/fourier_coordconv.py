@@ -24,6 +24,7 @@ def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, features: int = 8,
     **_: Any,
 ) -> int:  # fmt: skip
+    """(k^d (C_in + 2 features) + 1) C_out."""
     return conv_parameters(in_channels + 2 * features, out_channels, kernel_size, size, bias)
 
 

@@ -30,6 +30,7 @@ Merge = Literal["auto", "product", "sumsq", "sum", "radix", "hypot"]
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
 ) -> int:
+    """(k^d (C_in + 1) + 1) C_out."""
     return conv_parameters(in_channels + 1, out_channels, kernel_size, size, bias)
 
 

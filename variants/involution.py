@@ -37,6 +37,7 @@ def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, reduction: int = 4,
     group_channels: int = 16, **_: Any,
 ) -> int:  # fmt: skip
+    """C_out + h (C_out + 3) + k^d g (h + 1), h = C_out / reduction, g groups; C_in C_out more if they differ."""
     first = conv_parameters(in_channels, out_channels, 1, size, bias=False) if in_channels != out_channels else 0
     hidden = max(out_channels // reduction, 1)
     taps = math.prod((kernel_size,) * len(size)) * _groups(out_channels, group_channels)

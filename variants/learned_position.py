@@ -30,6 +30,7 @@ def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, form: str = "full",
     **_: Any,
 ) -> int:  # fmt: skip
+    """(k^d C_in + 1) C_out + C_in H W; separable C_in (H + W)."""
     embedding = in_channels * (math.prod(size) if form == "full" else sum(size))
     return conv_parameters(in_channels, out_channels, kernel_size, size, bias) + embedding
 

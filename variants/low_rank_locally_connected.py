@@ -23,6 +23,7 @@ def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int, bias: bool,
     rank: int = 4, **_: Any,
 ) -> int:  # fmt: skip
+    """r k^d C_in C_out + (r + 1) (H + W) + C_out."""
     positions = sum(strided(size, stride))
     convolutions = conv_parameters(in_channels, rank * out_channels, kernel_size, size, bias=False)
     return convolutions + rank * positions + (out_channels + positions if bias else 0)

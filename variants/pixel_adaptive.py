@@ -37,6 +37,7 @@ Guidance = Literal["input", "coordinates"]
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
 ) -> int:
+    """(k^d C_in + 1) C_out."""
     return conv_parameters(in_channels, out_channels, kernel_size, size, bias)
 
 

@@ -19,6 +19,7 @@ from variants._fast import full_precision
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
 ) -> int:
+    """(k^d C_in + 1) C_out + d C_out."""
     return conv_parameters(in_channels, out_channels, kernel_size, size, bias) + len(size) * out_channels
 
 

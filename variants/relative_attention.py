@@ -24,6 +24,7 @@ def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, circular: bool = False,
     heads: int = 4, **_: Any,
 ) -> int:  # fmt: skip
+    """3 C_in C_out + (C_out + 1) C_out + C_out / heads (2 H + 2 W - 2)."""
     distances = sum(n if circular else 2 * n - 1 for n in size)
     projections = conv_parameters(in_channels, 3 * out_channels, 1, size, bias=False)
     return (

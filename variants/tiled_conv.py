@@ -24,6 +24,7 @@ from variants._convolution import Convolution, Padding, conv_flops, conv_paramet
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, tile: int = 2, **_: Any
 ) -> int:
+    """(k^d C_in + 1) t^d C_out."""
     return conv_parameters(in_channels, out_channels * math.prod((tile,) * len(size)), kernel_size, size, bias)
 
 

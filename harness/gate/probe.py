@@ -70,7 +70,7 @@ def describe(plugins: list[str], selectors: list[str]) -> dict[str, Any]:
         if Path(plugin).is_file():
             registry.load_plugin(plugin)
             owners[str(Path(plugin).resolve())] = plugin
-    chosen = [registry.Selected(entry, {}) for entry in registry.entries("variant")]
+    chosen = [registry.select("variant", entry.name) for entry in registry.entries("variant")]
     selected: dict[str, dict[str, str]] = {}
     for selector in selectors:
         try:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 
 from harness import registry
+from harness.entries import Layer
 from harness.laws import behavior, costs, tools  # noqa: F401  # each registers its laws
 from harness.laws.law import LAWS
-from harness.registry import Layer
 
 __all__ = ["LAWS", "Verdict", "check", "verdict"]
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from harness import registry
+from harness.entries import Layer
 from harness.laws.law import law
 from harness.laws.specimens import (
     CHANNELS,
@@ -26,7 +27,6 @@ from harness.laws.specimens import (
     run,
     with_gradients,
 )
-from harness.registry import Layer
 
 ODD_SIZES: dict[int, tuple[tuple[int, ...], ...]] = {1: ((1,), (8,)), 2: ((7, 4), (1, 5)), 3: ((4, 1, 3),)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.registry import Layer
+from harness.entries import Layer
 
 Law = Callable[[Layer], str]
 

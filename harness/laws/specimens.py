@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.registry import Layer
+from harness.entries import Layer
 from harness.spec import UsageError
 
 CHANNELS = 4, 8

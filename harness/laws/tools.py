@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 
+from harness.entries import Layer
 from harness.laws.law import law
 from harness.laws.specimens import (
     CHANNELS,
@@ -25,7 +26,6 @@ from harness.laws.specimens import (
     run,
     with_gradients,
 )
-from harness.registry import Layer
 
 
 @law

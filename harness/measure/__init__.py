@@ -27,7 +27,7 @@ def _measure(quantity: str, job: CostJob, seconds: float = SECONDS) -> Part:
 
 
 QUANTITIES: dict[str, Callable[..., Part]] = {
-    name: functools.partial(_measure, name) for name in ("parameters", "memory", "latency", "energy", "flops")
+    name: functools.partial(_measure, name) for name in ("parameters", "memory", "latency", "energy", "flops", "probes")
 }
 """Name -> function (job, seconds) -> part, in the order in which they disturb each other least."""
 
