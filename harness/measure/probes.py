@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from harness import probes
@@ -11,6 +12,14 @@ from harness.spec import CostJob
 def measure_probes(job: CostJob, seconds: float) -> dict[str, Any]:
     """Look at the job's variant alone; a layer that cannot be looked at has the reason instead, and is no failure."""
     try:
-        return {"details": probes.probe(job.variant)}
+        found = probes.probe(job.variant)
     except Exception as error:  # such as a layer that knows no float64
         return {"details": {"reason": " ".join(f"{type(error).__name__}: {error}".split())}}
+    return {"details": {name: _plain(value) for name, value in found.items()}}
+
+
+def _plain(value: probes.Curve | float) -> Any:
+    """A number or a curve as JSON knows them: null where a layer gave no finite number."""
+    if isinstance(value, list):
+        return [[x, _plain(y)] for x, y in value]
+    return value if math.isfinite(value) else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 
-from harness import measure
+from harness import measure, registry
 from harness.measure import subject as subjects
 from harness.spec import CostJob
 
@@ -60,3 +61,29 @@ def test_an_unknown_failure_inside_a_quantity_is_a_reason(monkeypatch):
     assert record.error == "latency: ZeroDivisionError: a layer divides by zero"
     assert record.flops is not None
     assert record.latency_step_seconds is None
+
+
+def test_probes_of_the_layer_are_kept_beside_its_costs(record):
+    probes = record.details["probes"]
+    assert probes["position_readout"] < 0.05
+    assert max(error for _, error in probes["shift_error_interior"]) < 1e-12
+    assert min(error for _, error in probes["shift_error_with_borders"]) > 0.1
+
+
+@pytest.mark.parametrize(("y", "kept"), [("x.float()", "reason"), ("x * float('nan')", "position_readout")])
+def test_a_layer_that_cannot_be_probed_has_a_reason_or_null(tmp_path, y, kept):
+    file = tmp_path / f"odd_{kept}.py"
+    file.write_text(
+        "from torch import nn\nfrom harness.registry import variant\n\n"
+        f"@variant('odd_{kept}', source='none')\n"
+        "class Odd(nn.Module):\n"
+        "    def __init__(self, in_channels, out_channels, kernel_size, *, size, stride=1, bias=True):\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(in_channels, out_channels, 1)\n"
+        "    def forward(self, x):\n"
+        f"        return self.conv({y})\n"
+    )
+    registry.load_plugin(file)
+    details = measure.QUANTITIES["probes"](replace(JOB, variant=f"odd_{kept}"))["details"]
+    assert json.dumps(details, allow_nan=False)
+    assert details["reason"].startswith("RuntimeError") if kept == "reason" else details[kept] is None
