@@ -25,7 +25,7 @@ from scipy import stats
 
 from harness import statistics
 from harness.spec import UsageError
-from reports.tables import COSTS, Run
+from reports.runs import COSTS, Run
 
 FILE = Path(__file__).parent / "claims.toml"
 LEVEL = 0.05

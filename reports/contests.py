@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from harness.statistics import mean_interval
 from harness.store import Store
-from reports import figures, series, tables
+from reports import drawing, figures, series, tables
 from reports.gallery import gallery
-from reports.tables import Run
+from reports.runs import Run
 
 GALLERY_BYTES = 2_000_000
 """Pictures of a page; beyond it a contest shows fewer examples, then none."""
@@ -27,6 +27,7 @@ def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]
     if run.contests.empty:
         return []
     points, measured = series.curves(store, run), series.latencies(store, run)
+    bands = figures.bands(points)
     references = tables.references(run)
     targets = time_to_target(run, points)
     swept = _conditions(run)
@@ -45,7 +46,7 @@ def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]
                 "board": own.assign(target=[targets.get((contest, v), np.nan) for v in own["variant"]]),
                 "drawn": len(drawn),
                 "references": references[references["full_task"] == facts["full_task"]],
-                "curves": _curves(run, contest, points[points["variant"].isin(drawn["variant"])]),
+                "curves": _curves(run, contest, bands[bands["variant"].isin(drawn["variant"])]),
                 "tradeoffs": _tradeoffs(run, contest, drawn, timed),
                 "conditions": _condition_figures(run, contest, swept, drawn["variant"].tolist()),
                 "gallery": pictures.get(contest, []),
@@ -87,19 +88,19 @@ def _title(run: Run, contest: int) -> str:
     return f"{facts['full_task']}, {facts['full_backbone']}"
 
 
-def _curves(run: Run, contest: int, points: pd.DataFrame) -> Markup | None:
-    own = points[points["contest"] == contest]
+def _curves(run: Run, contest: int, bands: pd.DataFrame) -> Markup | None:
+    own = bands[bands["contest"] == contest]
     if own.empty:
         return None
     title = f"Learning curves of {_title(run, contest)}"
-    return Markup(figures.inline(figures.curves(run, contest, own), title))
+    return Markup(drawing.inline(figures.curves(run, contest, own), title))
 
 
 def _tradeoffs(run: Run, contest: int, board: pd.DataFrame, timed: dict[str, Any]) -> Markup | None:
     if not board[list(figures.COSTS)].notna().any(axis=None) or board["score"].isna().all():
         return None
     title = f"Score against costs, {_title(run, contest)}"
-    return Markup(figures.inline(figures.tradeoffs(run, contest, board, timed), title))
+    return Markup(drawing.inline(figures.tradeoffs(run, contest, board, timed), title))
 
 
 def _conditions(run: Run) -> pd.DataFrame:
@@ -127,7 +128,7 @@ def _condition_figures(run: Run, contest: int, swept: pd.DataFrame, drawn: list[
         values[["low", "high"]] = values["mean_interval"].tolist()
         values = values.rename(columns={"mean": "value"})
         figure = figures.conditions(run, values, metric, condition)
-        made.append(Markup(figures.inline(figure, f"{metric} by {condition}, contest {contest}")))
+        made.append(Markup(drawing.inline(figure, f"{metric} by {condition}, contest {contest}")))
     return made
 
 

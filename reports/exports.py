@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from harness.spec import UsageError
 from harness.store import Store
-from reports import claims, figures, findings, series, tables
-from reports.tables import Run
+from reports import claims, drawing, figures, findings, series, tables
+from reports.runs import Run
 from reports.text import big, interval, number, plural
 
 FRAMES = ("leaderboard", "references", "verdicts", "aggregate", "coverage", "failures", "environment")
@@ -31,7 +31,7 @@ def export_report(store: Store, name: str, out: Path) -> list[Path]:
         for title, frame in frames(run).items():
             written += _write_table(frame, title, out)
         for title, figure in drawn(store, run):
-            written += [figures.save(figure, out / f"{title}{suffix}") for suffix in (".png", ".svg")]
+            written += [drawing.save(figure, out / f"{title}{suffix}") for suffix in (".png", ".svg")]
     except OSError as error:
         raise UsageError(f"files cannot be written to {str(out)!r}: {error.strerror or error}") from error
     return written
@@ -48,13 +48,13 @@ def drawn(store: Store, run: Run) -> Iterator[tuple[str, Figure]]:
     if tables.normalized_strata(run):
         yield "performance-profile", figures.profiles(run)
     points, board = series.curves(store, run), tables.leaderboard(run)
-    measured = series.latencies(store, run)
+    bands, measured = figures.bands(points), series.latencies(store, run)
     for contest in map(int, run.contests.index):
         facts = run.contests.loc[contest]
         title = re.sub(r"[^A-Za-z0-9=.]+", "-", f"{contest}-{facts['full_task']}-{facts['full_backbone']}").strip("-")
         own = board[board["contest"] == contest]
         if (points["contest"] == contest).any():
-            yield f"curves-{title}", figures.curves(run, contest, points[points["contest"] == contest])
+            yield f"curves-{title}", figures.curves(run, contest, bands[bands["contest"] == contest])
         if own["score"].notna().any() and own[list(figures.COSTS)].notna().any(axis=None):
             cells = {v: (str(facts["full_task"]), str(facts["full_backbone"]), v) for v in own["variant"]}
             timed = {v: measured[cell] for v, cell in cells.items() if cell in measured}

@@ -1,84 +1,51 @@
-"""The figures of a report, each a function that returns a matplotlib Figure.
-
-`inline` turns one into SVG for a page: colors become the page's own (light or dark), each variant's marks carry its
-name, and nothing in it can collide with another SVG of the same page. `save` writes files.
-"""
+"""The figures of a report, each a function that returns a matplotlib Figure."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from scipy import special
 
 from harness.statistics import performance_profile
 from reports import tables, text
-from reports.tables import Run
+from reports.drawing import MUTED, banded, canvas, cost_axis, dash, dot, log_ticks, look, ratio_axis, reach, reader
+from reports.runs import Run
 
-INK, MUTED, LINE = "#1d2731", "#66727f", "#d7dde4"
-PALETTE = ["#3565c4", "#d9622b", "#1f9a76", "#a64bb0", "#c8961a", "#2b9ec9", "#c73a5e", "#6b7d1f", "#7a5c48", "#6e7078"]
-DASHES = ["solid", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1))]
 COSTS = {
     "parameters": "parameters",
     "flops": "FLOPs per batch, forward",
     "latency_step_seconds": "training step",
     "peak_memory_bytes": "peak memory",
 }
-_STYLE: Any = {
-    **sns.axes_style("ticks"),
-    **sns.plotting_context("paper"),
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": MUTED,
-    "axes.edgecolor": LINE,
-    "axes.grid": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-}
 
 
-def color(run: Run, variant: str) -> str:
-    """The color of a variant, the same in all figures of a run."""
-    return PALETTE[run.variants.index(variant) % len(PALETTE)]
+def bands(points: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % t interval over seeds at each step: one row per (contest, metric, variant, step)."""
+    groups = points.groupby(["contest", "metric", "variant", "step"], sort=False)["value"]
+    band = groups.agg(["mean", "std", "count"]).reset_index().sort_values(["contest", "variant", "step"])
+    count = band["count"].to_numpy(float)
+    quantile = special.stdtrit(np.where(count > 1, count - 1, np.nan), 0.975)
+    half = quantile * band["std"].to_numpy(float) / np.sqrt(count)
+    return band.assign(low=band["mean"] - half, high=band["mean"] + half)
 
 
-def dash(run: Run, variant: str) -> Any:
-    """The line style of a variant: the second ten variants share colors with the first, but not lines."""
-    return DASHES[run.variants.index(variant) // len(PALETTE) % len(DASHES)]
-
-
-def curves(run: Run, contest: int, points: pd.DataFrame) -> Figure:
-    """Learning curves of a contest: mean over seeds and its 95 % interval; `points` has variant, seed, step, value."""
-    figure, axes = _figure(5.4, 3.1)
+def curves(run: Run, contest: int, band: pd.DataFrame) -> Figure:
+    """Learning curves of a contest out of its rows of `bands`: mean over seeds and its 95 % interval."""
+    figure, axes = canvas(5.4, 3.1)
     facts: Any = run.contests.loc[contest]
-    for variant, own in points.groupby("variant", sort=False):
-        band = _band(own)
-        style = {"color": color(run, str(variant)), "gid": _gid(variant)}
-        axes.plot(band.index, band["mean"], linestyle=dash(run, str(variant)), linewidth=1.8, **style)
-        if band["half"].notna().any():
-            edges = band["mean"] - band["half"], band["mean"] + band["half"]
-            axes.fill_between(band.index, *edges, alpha=0.14, linewidth=0, **style)
-    _focus(axes, points["value"].to_numpy(float), facts)
-    name = points["metric"].iloc[0]
-    axes.set(xlabel="training step", ylabel=_with_unit(name, facts["unit"] if facts["metric"] in name else ""))
+    for variant, own in band.groupby("variant", sort=False):
+        banded(axes, run, str(variant), own["step"], own["mean"], own["low"], own["high"])
+    name = str(band["metric"].iloc[0])
+    axes.set(xlim=reach(band["step"]), xlabel="training step")
+    axes.set_ylabel(_with_unit(name, facts["unit"] if facts["metric"] in name else ""))
+    _focus(axes, band["mean"].to_numpy(float), facts)
     return figure
 
 
@@ -86,25 +53,19 @@ def tradeoffs(run: Run, contest: int, board: pd.DataFrame, latencies: Mapping[st
     """Score against each cost, with intervals on both axes where there are any, and the Pareto front as a line."""
     facts: Any = run.contests.loc[contest]
     shown = [cost for cost in COSTS if board[cost].notna().any()]
-    figure, panels = _figure(2.7 * max(len(shown), 1), 2.7, columns=max(len(shown), 1))
+    figure, panels = canvas(2.7 * max(len(shown), 1), 2.7, columns=max(len(shown), 1))
     for axes, cost in zip(np.atleast_1d(panels), shown, strict=False):
         known = board.dropna(subset=[cost, "score"])
-        row: Any
-        for row in known.itertuples():
-            x, variant = float(getattr(row, cost)), str(row.variant)
-            style = {"color": color(run, variant), "gid": _gid(variant)}
-            axes.plot([x], [row.score], "o", markersize=6, markeredgewidth=0, **style)
-            if row.low == row.low:
-                axes.vlines(x, row.low, row.high, linewidth=1.3, **style)
-            if cost == "latency_step_seconds" and variant in latencies:
-                axes.hlines(row.score, *latencies[variant], linewidth=1.3, **style)
+        timed = latencies if cost == "latency_step_seconds" else {}
+        columns = (known[name].to_numpy(float).tolist() for name in (cost, "score", "low", "high"))
+        for variant, x, score, low, high in zip(known["variant"], *columns, strict=True):
+            dot(axes, run, variant, x, score, (low, high), timed.get(variant))
         front = pareto(known[cost].to_numpy(float), known["score"].to_numpy(float), facts["better"])
         line = known[front].sort_values(cost)
-        axes.plot(
-            line[cost].to_numpy(float), line["score"], color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0
-        )
+        style: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (3, 2)), "zorder": 0}
+        axes.add_line(Line2D(line[cost].to_numpy(float), line["score"].to_numpy(float), **style))
         _focus(axes, known["score"].to_numpy(float), facts, named=False)
-        _cost_axis(axes, known[cost].to_numpy(float), cost)
+        cost_axis(axes, known[cost].to_numpy(float), cost)
         axes.set_xlabel(COSTS[cost])
     np.atleast_1d(panels)[0].set_ylabel(_with_unit(facts["metric"], facts["unit"]))
     return figure
@@ -112,24 +73,85 @@ def tradeoffs(run: Run, contest: int, board: pd.DataFrame, latencies: Mapping[st
 
 def conditions(run: Run, values: pd.DataFrame, metric: str, condition: str) -> Figure:
     """A metric against a condition of the test, such as radius; `values` has variant, x, value, low, high."""
-    figure, axes = _figure(5.4, 3.1)
-    for variant, own in values.groupby("variant", sort=False):
-        own = own.sort_values("x")
-        style = {"color": color(run, str(variant)), "gid": _gid(variant)}
-        axes.plot(own["x"], own["value"], marker="o", markersize=3.5, linestyle=dash(run, str(variant)), **style)
-        if own["low"].notna().any():
-            axes.fill_between(own["x"], own["low"], own["high"], alpha=0.14, linewidth=0, **style)
+    figure, axes = canvas(5.4, 3.1)
+    for variant, own in values.sort_values("x").groupby("variant", sort=False):
+        banded(axes, run, str(variant), own["x"], own["value"], own["low"], own["high"], marker="o", markersize=3.5)
+    axes.autoscale_view()
     if values["x"].min() > 0 and values["x"].max() / values["x"].min() > 20:
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.tick(value)))
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel=condition, ylabel=metric)
     return figure
 
 
+def ratios(run: Run, costs: pd.DataFrame) -> Figure:
+    """Forward and step time of one task's variants as multiples of the plain convolution's, with their intervals."""
+    names = list(dict.fromkeys(costs["variant"].astype(str)))
+    figure, panels = canvas(8.2, 0.7 + 0.23 * len(names), columns=2, left=1.9)
+    for axes, phase, title in zip(panels, ("forward", "step"), ("forward pass", "training step"), strict=True):
+        columns = [f"ratio_{phase}{side}" for side in ("", "_low", "_high")]
+        known = costs.dropna(subset=columns).drop_duplicates("variant")
+        for variant, x, low, high in known[["variant", *columns]].itertuples(index=False):
+            dot(axes, run, str(variant), x, names.index(variant), None, (low, high))
+        ratio_axis(axes, known[columns].to_numpy(float))
+        axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
+        axes.set(xlabel=f"{title}, multiple of conv", ylim=(len(names) - 0.4, -0.6))
+        axes.yaxis.set_major_locator(FixedLocator(range(len(names))))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: names[round(value)]))
+    return figure
+
+
+def scaling(run: Run, points: pd.DataFrame, laws: pd.DataFrame) -> Figure:
+    """One quantity against one axis, both logarithmic; the legend gives each variant's exponent and its interval."""
+    figure, axes = canvas(4.1, 3.2)
+    quantity, axis = str(points["quantity"].iloc[0]), str(points["axis"].iloc[0])
+    exponents = laws.set_index("variant")
+    for variant, own in points.groupby("variant", sort=False):
+        x, y = (own[name].to_numpy(float) for name in ("value", "amount"))
+        style: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.4} | look(run, str(variant))
+        label = f"{variant}{_exponent(exponents, variant)}"
+        axes.add_line(Line2D(x, y, linestyle=dash(run, str(variant)), label=label, **style))
+    axes.set(xscale="log", yscale="log")
+    for side, values, name in ((axes.xaxis, points["value"], ""), (axes.yaxis, points["amount"], quantity)):
+        log_ticks(side, values.to_numpy(float), reader(name))
+    axes.set(xlabel=axis, ylabel=quantity.replace("_", " "))
+    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), frameon=False, fontsize=7, handlelength=1.6)
+    return figure
+
+
+def _exponent(laws: pd.DataFrame, variant: object) -> str:
+    if variant not in laws.index:
+        return ""
+    law: Any = laws.loc[str(variant)]
+    return f": {law['exponent']:.2f} [{law['low']:.2f}, {law['high']:.2f}]"
+
+
+def shift_errors(run: Run, errors: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Small multiples, one per variant: error against shift, solid inside the border, dashed with it."""
+    columns = min(6, max(1, len(errors)))
+    rows = -(-len(errors) // columns)
+    figure, panels = canvas(1.45 * columns + 0.5, 1.35 * rows + 0.4, columns=columns, rows=rows)
+    flat = list(np.ravel(panels))
+    for axes, (variant, found) in zip(flat, errors.items(), strict=False):
+        style = look(run, variant) | {"clip_on": False}
+        lines: dict[str, Any] = {"shift_error_interior": "solid", "shift_error_with_borders": (0, (2, 1.5))}
+        for name, line in lines.items():
+            if found.get(name):
+                shifts, values = zip(*found[name], strict=True)
+                axes.add_line(Line2D(shifts, np.clip(values, 0, 1.5), linestyle=line, linewidth=1.6, **style))
+        axes.set(xlim=(1, 4), ylim=(-0.05, 1.5))
+        axes.set_title(_shortened(variant), fontsize=7, loc="left", pad=3)
+        axes.xaxis.set_major_locator(FixedLocator([1, 2, 3, 4]))
+        axes.yaxis.set_major_locator(FixedLocator([0, 0.5, 1, 1.5]))
+    for axes in flat[len(errors) :]:
+        axes.set_axis_off()
+    return figure
+
+
 def profiles(run: Run) -> Figure:
     """Performance profile: the share of runs above each normalized score, averaged over contests."""
-    figure, axes = _figure(5.4, 3.1)
+    figure, axes = canvas(5.4, 3.1)
     thresholds = np.linspace(0, 1, 101)
     strata = tables.normalized_strata(run)
     most = max(map(len, strata.values()), default=0)
@@ -137,8 +159,8 @@ def profiles(run: Run) -> Figure:
         if len(own) < most:
             continue
         share = performance_profile(list(own.values()), thresholds)
-        style = {"color": color(run, variant), "gid": _gid(variant), "linestyle": dash(run, variant)}
-        axes.step(thresholds, share, where="post", linewidth=1.8, **style)
+        style: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 1.8, "linestyle": dash(run, variant)}
+        axes.add_line(Line2D(thresholds, share, **style, **look(run, variant)))
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="normalized score t (0 floor, 1 ceiling)", ylabel="runs above t")
     return figure
 
@@ -149,84 +171,6 @@ def pareto(costs: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], better: st
     cheaper, finer = costs[None, :] <= costs[:, None], merits[None, :] >= merits[:, None]
     strictly = (costs[None, :] < costs[:, None]) | (merits[None, :] > merits[:, None])
     return np.asarray(~(cheaper & finer & strictly).any(axis=1))
-
-
-def inline(figure: Figure, title: str) -> str:
-    """Return a figure as SVG text that stands inside a page beside others; `title` is what a screen reader says."""
-    svg = _svg(figure)
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
-    key = hashlib.sha256((title + svg).encode()).hexdigest()[:8]
-    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
-    svg = re.sub(r' id="([^"]*)"', lambda found: _attribute(found[1], used, key), svg)
-    svg = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{key}-", svg)
-    for i, shade in enumerate(PALETTE):
-        svg = svg.replace(shade, f"var(--c{i})")
-    for name, shade in (("ink", INK), ("muted", MUTED), ("line", LINE)):
-        svg = svg.replace(shade, f"var(--{name})")
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", svg)
-    head = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
-    assert head is not None, "matplotlib writes a viewBox"
-    width = float(head[1])
-    opening = f'<svg viewBox="{head[0][9:-1]}" style="width:{width:.0f}pt" role="img" aria-label="{_escape(title)}">'
-    return opening + svg[svg.index(">") + 1 :].strip()
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG or SVG, on white."""
-    with mpl.rc_context(_STYLE):
-        figure.savefig(path, dpi=160, facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else None)
-    return path
-
-
-def _svg(figure: Figure) -> str:
-    stream = io.StringIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    return stream.getvalue()
-
-
-def _attribute(identifier: str, used: set[str], key: str) -> str:
-    if identifier.startswith("variant:"):
-        return f' data-variant="{_escape(identifier.removeprefix("variant:"))}"'
-    return f' id="{key}-{identifier}"' if identifier in used else ""
-
-
-def _gid(variant: object) -> str:
-    return f"variant:{variant}"
-
-
-def _escape(text: str) -> str:
-    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
-        text = text.replace(sign, entity)
-    return text
-
-
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
-    """A figure with margins fixed in inches: laying out by measured text takes longer than all else."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height))
-        panels = figure.subplots(1, columns, sharey=True)
-        figure.subplots_adjust(0.66 / width, 0.5 / height, 1 - 0.12 / width, 1 - 0.1 / height, wspace=0.12)
-        for axes in np.atleast_1d(panels):
-            axes.yaxis.set_major_formatter(FuncFormatter(_tick))
-            axes.xaxis.set_major_formatter(FuncFormatter(_tick))
-        return figure, panels
-
-
-def _tick(value: float, _: int | None) -> str:
-    return text.big(value) if abs(value) >= 1e4 else text.number(value)
-
-
-def _band(points: pd.DataFrame) -> pd.DataFrame:
-    """Mean and half width of the 95 % t interval over seeds at each step."""
-    from scipy import stats
-
-    band = points.groupby("step")["value"].agg(["mean", "std", "count"])
-    quantile = stats.t.ppf(0.975, (band["count"] - 1).where(band["count"] > 1))
-    return band.assign(half=quantile * band["std"] / np.sqrt(band["count"]))
 
 
 def _focus(axes: Axes, values: np.ndarray[Any, Any], facts: pd.Series[Any], *, named: bool = True) -> None:
@@ -247,20 +191,9 @@ def _focus(axes: Axes, values: np.ndarray[Any, Any], facts: pd.Series[Any], *, n
     axes.set_ylim(low - room, high + room)
 
 
-def _cost_axis(axes: Axes, costs: np.ndarray[Any, Any], cost: str) -> None:
-    """Few ticks as people read them; logarithmic where costs differ by much and are all positive."""
-    if len(costs) and costs.min() > 0 and costs.max() / costs.min() > 3:
-        axes.set_xscale("log")
-        axes.set_xlim(costs.min() / 1.3, costs.max() * 1.3)
-        axes.xaxis.set_minor_locator(NullLocator())
-        ticks = LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(costs.min(), costs.max())
-        inside = ticks[(ticks >= costs.min() / 1.3) & (ticks <= costs.max() * 1.3)]
-        axes.xaxis.set_major_locator(FixedLocator(inside[:: max(1, -(-len(inside) // 4))]))
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(3))
-    read = {"latency_step_seconds": text.seconds, "peak_memory_bytes": text.size}.get(cost, text.big)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: read(value)))
-
-
 def _with_unit(name: str, unit: str) -> str:
     return f"{name} [{unit}]" if unit else name
+
+
+def _shortened(name: str, most: int = 22) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

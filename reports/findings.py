@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.spec import FAILED
 from reports.claims import Finding
-from reports.tables import Run
+from reports.runs import Run
 from reports.text import interval, number, plural, signed
 
 GLYPHS = {"better": "▲", "tied": "=", "worse": "▼", "inconclusive": "?", "none": "·"}

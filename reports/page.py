@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from harness.spec import UsageError
 from harness.store import Store
-from reports import claims, contests, figures, findings, index, rendering, tables, variants
-from reports.tables import Run
+from reports import claims, contests, drawing, figures, findings, index, rendering, tables, variants
+from reports.runs import Run
 
 
 def write_report(store: Store, run: str, out: Path) -> Path:
@@ -50,7 +50,7 @@ def render(store: Store, run: Run) -> str:
         matrix=findings.matrix(run, judged, board),
         aggregate=aggregate,
         profile=_profile(run),
-        colors={variant: run.variants.index(variant) % len(figures.PALETTE) for variant in run.variants},
+        colors={variant: run.variants.index(variant) % len(drawing.PALETTE) for variant in run.variants},
         contests=contests.sections(store, run, board),
         cards=variants.cards(run, board, judged),
         failures=tables.failures(run),
@@ -144,4 +144,4 @@ def _short(value: Any) -> Any:
 def _profile(run: Run) -> Markup | None:
     if not tables.normalized_strata(run):
         return None
-    return Markup(figures.inline(figures.profiles(run), "Performance profile"))
+    return Markup(drawing.inline(figures.profiles(run), "Performance profile"))

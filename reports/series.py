@@ -12,7 +12,7 @@ import sqlalchemy as sql
 from harness import schema
 from harness.statistics import median_interval
 from harness.store import Store, unpack, unpack_sample
-from reports.tables import Run
+from reports.runs import Run
 
 MOST_POINTS = 40
 """Points of a curve that a figure shows; more cannot be told apart."""

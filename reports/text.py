@@ -46,6 +46,11 @@ def big(value: Any) -> str:
     return number(value)
 
 
+def tick(value: Any) -> str:
+    """Write a number beside an axis."""
+    return big(value) if abs(value) >= 1e4 else number(value)
+
+
 def seconds(value: Any) -> str:
     """Write a duration."""
     if _missing(value):

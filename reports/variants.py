@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.findings import failed_share
-from reports.tables import Run
+from reports.runs import Run
 
 RATIOS = {
     "parameters": "parameters",

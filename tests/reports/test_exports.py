@@ -14,12 +14,12 @@ from reports.exports import export_report
 
 
 def test_every_table_and_figure_is_a_file(store: Store, fill: Any, tmp_path: Path) -> None:
-    name = fill(["conv", "coordconv"], 3, ["alpha[canvas=8]"])
+    name = fill(["conv", "coordconv"], 5, ["alpha[canvas=8]"])
     written = {path.name: path for path in export_report(store, name, tmp_path / "files")}
     board = tables.leaderboard(name, store=store)
     back = pd.read_parquet(written["leaderboard.parquet"])
     assert back["score"].tolist() == pytest.approx(board["score"].tolist())
-    assert len(pd.read_csv(written["trials.csv"])) == 12
+    assert len(pd.read_csv(written["trials.csv"])) == 20
     assert r"alpha[canvas=8]" in written["leaderboard.tex"].read_text()
     assert r"\textbackslash" not in written["failures.tex"].read_text()
     assert "▲" in written["summary.md"].read_text()

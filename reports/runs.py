@@ -1,0 +1,140 @@
+"""A stored run as a report needs it.
+
+A contest is what variants compete in: a task with its options, a backbone, a budget, a device and a number format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sql
+
+from harness import schema, summarize
+from harness.spec import FAILED
+from harness.store import Store, open_store
+
+CONTEST = [
+    *("suite", "full_task", "full_backbone", "steps_planned", "schedule", "learning_rate"),
+    *("device", "dtype", "memory_format"),
+]
+COSTS = ["parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"]
+DEFAULT_OUT = Path("coordbench-results")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run as a report needs it: facts, one row per trial, one row per contest."""
+
+    name: str
+    facts: dict[str, Any]
+    tables: summarize.Tables
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """The trials with `full_task`, `full_backbone`, `contest` (null for references), `merit` and `failed`.
+
+        `merit` is the score with higher = better; a failed trial counts as the worst that its contest saw.
+        """
+        return _with_merit(self._numbered, self.contests)
+
+    @cached_property
+    def contests(self) -> pd.DataFrame:
+        """One row per contest with its metric, margin, floor and ceiling."""
+        own = self._numbered.dropna(subset="contest").drop_duplicates("contest")
+        frame = own[["contest", *CONTEST, "task", "backbone", "metric", "unit"]].sort_values("contest")
+        first = frame["full_task"].map(lambda task: self.facts["tasks"][task]["metrics"][0])
+        frame = frame.assign(better=[m["better"] for m in first], margin=[float(m["margin"]) for m in first])
+        for kind in ("floor", "ceiling"):
+            frame[kind] = [self._bound(task, kind) for task in frame["full_task"]]
+        return frame.astype({"contest": int}).set_index("contest")
+
+    @cached_property
+    def variants(self) -> list[str]:
+        """The variants in the order of the profile, then of the trials."""
+        named = [v for sweep in self.facts["profile"].get("sweeps", []) for v in sweep["variants"]]
+        seen = list(dict.fromkeys(self._numbered.loc[self._numbered["contest"].notna(), "label"]))
+        return sorted(seen, key=lambda v: (named.index(v) if v in named else len(named), seen.index(v)))
+
+    @property
+    def baseline(self) -> str | None:
+        """The profile's baseline, or the first variant where the run does not hold it."""
+        wanted = self.facts["profile"].get("baseline")
+        return wanted if wanted in self.variants else next(iter(self.variants), None)
+
+    @cached_property
+    def _numbered(self) -> pd.DataFrame:
+        frame = self.tables.trials
+        frame = frame.assign(
+            full_task=_selector(frame, "task"), full_backbone=_selector(frame, "backbone"), contest=np.nan
+        )
+        own = frame["reference"].isna()
+        frame.loc[own, "contest"] = frame[own].groupby(CONTEST, dropna=False, sort=False).ngroup()
+        return frame
+
+    def _bound(self, task: str, kind: str) -> float:
+        """The strongest mean score of the task's references of a kind; nan where none succeeded."""
+        facts = self.facts["tasks"][task]
+        names = [name for name, own in facts["references"].items() if own == kind]
+        rows = self._numbered[(self._numbered["full_task"] == task) & self._numbered["reference"].isin(names)]
+        means = rows.groupby("reference")["score"].mean()
+        if means.isna().all():
+            return float("nan")
+        return float(means.max() if facts["metrics"][0]["better"] == "higher" else means.min())
+
+
+def load(run: str | None = None, *, store: Store | str | None = None, out: Path | str = DEFAULT_OUT) -> Run:
+    """Read a run, by default the latest, from a store, its URL, or the results in a folder."""
+    if not isinstance(store, Store):
+        with open_store(store, Path(out)) as opened:
+            return load(run, store=opened)
+    name = store.resolve_run(run)
+    read = summarize.tables(store, name, series=False)
+    trials = pd.concat([read.trials, _budgets(store, name)], axis=1)
+    return Run(name, summarize.run_facts(store, name), replace(read, trials=trials))
+
+
+def given(run: Run | str | None, where: dict[str, Any]) -> Run:
+    """The run itself, or the one of this name, read from `where`."""
+    return run if isinstance(run, Run) else load(run, **where)
+
+
+def _budgets(store: Store, run: str) -> pd.DataFrame:
+    """Record, budget and memory format of each trial, in the order of the trials' table.
+
+    `learning_rate` is the one that the profile fixed, null where each variant tuned its own.
+    """
+    job, facts = schema.items.c.job, schema.items.c.facts
+    fixed = facts["tuning", "rate"].as_float().is_(None)
+    query = (
+        sql.select(
+            schema.items.c.record,
+            job["budget", "steps"].as_integer(),
+            job["budget", "schedule"].as_string(),
+            sql.case((fixed, job["budget", "learning_rate"].as_float())),
+            job["memory_format"].as_string(),
+        )
+        .where((schema.items.c.run == run) & (schema.items.c.kind == "trial") & (job["purpose"].as_string() == "test"))
+        .order_by(schema.items.c.position)
+    )
+    columns = ["record", "steps_planned", "schedule", "learning_rate", "memory_format"]
+    return pd.DataFrame([tuple(row) for row in store.read(query)], columns=columns)
+
+
+def _selector(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
+    """Base name and options as one selector."""
+    name, options = frame[column].fillna("").astype(str), frame[f"{column}_options"].fillna("").astype(str)
+    return name + ("[" + options + "]").where(options != "", "")
+
+
+def _with_merit(trials: pd.DataFrame, contests: pd.DataFrame) -> pd.DataFrame:
+    sign = trials["contest"].map(contests["better"]).map({"higher": 1.0, "lower": -1.0})
+    merit = trials["score"].astype(float) * sign
+    floors = trials["contest"].map(contests["floor"]) * sign
+    failed = trials["status"].isin(FAILED) | ((trials["status"] == "ok") & merit.isna() & trials["contest"].notna())
+    worst = np.fmin(merit.groupby(trials["contest"]).transform("min"), floors)
+    return trials.assign(failed=failed, merit=merit.where(~failed, worst))
