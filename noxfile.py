@@ -51,10 +51,11 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def layers(session: nox.Session) -> None:
-    """Time every layer against the plain convolution; arguments go to pytest, the table is kept as JSON."""
+    """Time every layer against the plain convolution; arguments go to pytest, the table is kept as JSON and stored."""
     where = "--benchmark-json=coordbench-results/layers.json"
     (ROOT / "coordbench-results").mkdir(exist_ok=True)
     session.run(python(session), "-m", "pytest", "tests/benchmarks/layers.py", where, *session.posargs, external=True)
+    session.run(python(session), "-m", "harness", "import", "coordbench-results/layers.json", external=True)
 
 
 @nox.session

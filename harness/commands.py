@@ -188,6 +188,23 @@ def export(run: Run = None, *, format: Format = "parquet", out: Out = OUT, store
     return cli.OK
 
 
+@command("import")
+def import_layers(
+    file: Annotated[Positional[Path], arg(help="the JSON that `nox -s layers` wrote")],
+    *,
+    store: StoreURL = None,
+    out: Out = OUT,
+) -> int:
+    """Read the table of layers into the store as a run of its own, and write its report."""
+    from harness.recorded import read_layers
+    from harness.store import open_store
+
+    with open_store(store, out) as opened:
+        run = read_layers(opened, file)
+        print(f"run {run}\nreport: {_report(opened, run, out)}")
+    return cli.OK
+
+
 @command("runs")
 def runs(
     action: Positional[Literal["delete", "prune"]],

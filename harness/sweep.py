@@ -58,7 +58,11 @@ class Driver:
         memory = int(plan.profile.memory_gib * 2**30)
         chosen = plan.profile
         limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds)
-        facts = {"profile": asdict(plan.profile), "tasks": _task_facts(plan), "variants": _variant_facts(plan)}
+        facts = {
+            "profile": asdict(plan.profile),
+            "tasks": _task_facts(plan),
+            "variants": _facts_of_variants(plan),
+        }
         device = plan.trials[0].device if plan.trials else "cpu"
         run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)
         result = Result(run)
@@ -218,9 +222,14 @@ def _task_facts(plan: Plan) -> dict[str, Any]:
     return facts
 
 
-def _variant_facts(plan: Plan) -> dict[str, Any]:
+def _facts_of_variants(plan: Plan) -> dict[str, Any]:
+    return variant_facts({trial.variant for trial in plan.trials if trial.variant})
+
+
+def variant_facts(variants: Iterable[str]) -> dict[str, Any]:
+    """Selector -> what the reports need to know of each variant."""
     facts = {}
-    for variant in {trial.variant for trial in plan.trials if trial.variant}:
+    for variant in variants:
         entry = registry.select("variant", variant).entry
         own = {name: entry.facts[name] for name in ("source", "dims", "fixed_size", "formula")}
         facts[variant] = own | {"summary": entry.summary, "file": identity.short(Path(entry.file))}

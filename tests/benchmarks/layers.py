@@ -86,6 +86,7 @@ def test_layer(benchmark: Any, table: list[dict[str, Any]], shape: str, variant:
         "variant": variant,
         "shape": shape,
         "layout": layout,
+        "input": SHAPES[shape],
         "parameters": sum(p.numel() for p in subject.module.parameters()),
         "flops": facts["flops"](subject.module.eval(), tuple(subject.x.shape)),
         "memory_ratio": _peak(subject.step) / _peak(plain.step),
@@ -130,7 +131,7 @@ def _ratio(candidate: Callable[[], object], baseline: Callable[[], object]) -> R
 def _summary(ratio: Ratio) -> dict[str, Any]:
     return {
         "ratio": ratio.ratio, "low": ratio.low, "high": ratio.high, "noisy": list(ratio.noisy),
-        "seconds": float(np.median(ratio.candidate)), "baseline_seconds": float(np.median(ratio.baseline)),
+        "seconds": list(ratio.candidate), "baseline_seconds": list(ratio.baseline),
     }  # fmt: skip
 
 
