@@ -16,7 +16,7 @@ COLUMNS = [
     *("latency_forward_seconds", "ratio_forward", "ratio_forward_low", "ratio_forward_high"),
     *("latency_step_seconds", "ratio_step", "ratio_step_low", "ratio_step_high", "samples_per_second"),
     *("peak_memory_bytes", "activation_bytes", "allocated_bytes", "joules_per_sample", "no_joules"),
-    *("noisy", "uncounted", "reasons"),
+    *("noisy", "noisy_phases", "uncounted", "reasons"),
 ]
 
 
@@ -31,7 +31,8 @@ def costs(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
     frame = details(run)
     found = frame["noisy"].map(lambda phases: phases or {})
     told = ["; ".join(f"{phase}: {', '.join(map(str, why))}" for phase, why in phases.items()) for phases in found]
-    frame = frame.assign(noisy=told)
+    phases = pd.Series([list(phases) for phases in found], index=frame.index, dtype=object)
+    frame = frame.assign(noisy=told, noisy_phases=phases)
     frame["no_joules"] = _no_joules(run)
     place = {variant: i for i, variant in enumerate(run.variants)}
     order = frame["variant"].map(place).fillna(len(place))

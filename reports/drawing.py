@@ -51,13 +51,17 @@ _STYLE: Any = {
 
 
 def color(run: Run, variant: str) -> str:
-    """The color of a variant, the same in all figures of a run."""
-    return PALETTE[run.variants.index(variant) % len(PALETTE)]
+    """The color of a variant, the same in all figures of a run; that of the last for one that only has costs."""
+    return PALETTE[_place(run, variant) % len(PALETTE)]
 
 
 def dash(run: Run, variant: str) -> Any:
     """The line style of a variant: the second ten variants share colors with the first, but not lines."""
-    return DASHES[run.variants.index(variant) // len(PALETTE) % len(DASHES)]
+    return DASHES[_place(run, variant) // len(PALETTE) % len(DASHES)]
+
+
+def _place(run: Run, variant: str) -> int:
+    return run.variants.index(variant) if variant in run.variants else len(PALETTE) - 1
 
 
 def look(run: Run, variant: str) -> dict[str, Any]:
@@ -65,13 +69,15 @@ def look(run: Run, variant: str) -> dict[str, Any]:
     return {"color": color(run, variant), "gid": f"variant:{variant}"}
 
 
-def canvas(width: float, height: float, columns: int = 1, rows: int = 1, left: float = 0.66) -> tuple[Figure, Any]:
+def canvas(
+    width: float, height: float, columns: int = 1, rows: int = 1, left: float = 0.66, right: float = 0.12
+) -> tuple[Figure, Any]:
     """A figure with margins fixed in inches: laying out by measured text takes longer than all else."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height))
         panels = figure.subplots(rows, columns, sharey=True, sharex=rows > 1)
         top, gap = (0.24, 0.3) if rows > 1 else (0.1, 0.0)
-        figure.subplots_adjust(left / width, 0.5 / height, 1 - 0.12 / width, 1 - top / height, 0.12, gap)
+        figure.subplots_adjust(left / width, 0.5 / height, 1 - right / width, 1 - top / height, 0.12, gap)
         for axes in np.ravel(panels):
             axes.yaxis.set_major_formatter(FuncFormatter(_tick))
             axes.xaxis.set_major_formatter(FuncFormatter(_tick))

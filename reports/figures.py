@@ -104,7 +104,7 @@ def ratios(run: Run, costs: pd.DataFrame) -> Figure:
 
 def scaling(run: Run, points: pd.DataFrame, laws: pd.DataFrame) -> Figure:
     """One quantity against one axis, both logarithmic; the legend gives each variant's exponent and its interval."""
-    figure, axes = canvas(4.1, 3.2)
+    figure, axes = canvas(5.9, 2.7, right=2.55)
     quantity, axis = str(points["quantity"].iloc[0]), str(points["axis"].iloc[0])
     exponents = laws.set_index("variant")
     for variant, own in points.groupby("variant", sort=False):
@@ -116,7 +116,7 @@ def scaling(run: Run, points: pd.DataFrame, laws: pd.DataFrame) -> Figure:
     for side, values, name in ((axes.xaxis, points["value"], ""), (axes.yaxis, points["amount"], quantity)):
         log_ticks(side, values.to_numpy(float), reader(name))
     axes.set(xlabel=axis, ylabel=quantity.replace("_", " "))
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), frameon=False, fontsize=7, handlelength=1.6)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=7.5, handlelength=1.6)
     return figure
 
 

@@ -14,7 +14,20 @@ from markupsafe import Markup
 
 from harness.spec import UsageError
 from harness.store import Store
-from reports import claims, contests, drawing, figures, findings, index, rendering, tables, variants
+from reports import (
+    claims,
+    contests,
+    costs_section,
+    drawing,
+    figures,
+    findings,
+    findings_translation,
+    index,
+    probes,
+    rendering,
+    tables,
+    variants,
+)
 from reports.runs import Run
 
 
@@ -53,6 +66,9 @@ def render(store: Store, run: Run) -> str:
         colors={variant: run.variants.index(variant) % len(drawing.PALETTE) for variant in run.variants},
         contests=contests.sections(store, run, board),
         cards=variants.cards(run, board, judged),
+        costs=costs_section.section(run, board),
+        probes=probes.section(run),
+        translation=_translation(run),
         failures=tables.failures(run),
         environment=tables.environment(run),
         family=len(judged),
@@ -139,6 +155,13 @@ def _short(value: Any) -> Any:
         return None
     short = float(f"{float(value):.6g}")
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
+
+
+def _translation(run: Run) -> list[str]:
+    """What the run says about translation; nothing where no trial of that suite ended well."""
+    if run.trials.empty:
+        return []
+    return findings_translation.findings(run.tables.trials, run.tables.scores)
 
 
 def _profile(run: Run) -> Markup | None:

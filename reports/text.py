@@ -25,6 +25,11 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:,.{places}f}"
 
 
+def rounded(value: Any) -> str:
+    """Write a relative error with two digits; below 10^-6 it is rounding, and 0."""
+    return "0" if not _missing(value) and abs(value) < 1e-6 else number(value, 2)
+
+
 def signed(value: Any, digits: int = 3) -> str:
     """Write a difference with its sign."""
     text = number(value, digits)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports import probes
 from reports.findings import failed_share
 from reports.runs import Run
 
@@ -19,9 +20,18 @@ RATIOS = {
 }
 
 
+PROBES = {
+    "shift_1": "error at a shift of 1 px",
+    "with_borders": "with borders",
+    "position_readout": "position R²",
+    "unseen_size": "error at an unseen size",
+}
+
+
 def cards(run: Run, board: pd.DataFrame, judged: pd.DataFrame) -> list[dict[str, Any]]:
     """What the page shows of each variant."""
     failed = failed_share(run)
+    probed = probes.probes(run).set_index("variant")
     made = []
     for variant in run.variants:
         own = board[board["variant"] == variant]
@@ -37,9 +47,18 @@ def cards(run: Run, board: pd.DataFrame, judged: pd.DataFrame) -> list[dict[str,
                 "contests": len(own),
                 "failed": failed.get(variant, 0),
                 "ratios": cost_ratios(run, board, variant),
+                "probes": _probes(probed, variant),
             }
         )
     return made
+
+
+def _probes(probed: pd.DataFrame, variant: str) -> list[tuple[str, float]]:
+    """The probes that say most about a layer, by name."""
+    if variant not in probed.index:
+        return []
+    row = probed.loc[variant]
+    return [(name, float(str(row[column]))) for column, name in PROBES.items() if pd.notna(row[column])]
 
 
 def cost_ratios(run: Run, board: pd.DataFrame, variant: str) -> list[tuple[str, float]]:

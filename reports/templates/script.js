@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-const LEVEL = 0.05, MOST_SEEDS = 200, GLYPH = {better: "▲ ", worse: "▼ ", tied: "= ", inconclusive: "? "};
+const LEVEL = 0.05, MOST_SEEDS = 200, FEWEST_PAIRS = 5, GLYPH = {better: "▲ ", worse: "▼ ", tied: "= ", inconclusive: "? "};
 
 // ---- statistics: the same rules as harness/compare.py, so that another baseline can be chosen here
 function logGamma(x) {
@@ -64,12 +64,16 @@ function judge(family) {
     if (f.pairs < 2) { f.verdict = "none"; return; }
     f.level = LEVEL / (family.length - rank[i]);
     f.verdict = alike[i] < LEVEL ? "tied" : p[i] < LEVEL ? (f.mean > 0 ? "better" : "worse") : "inconclusive";
+    f.withheld = f.pairs < FEWEST_PAIRS && f.verdict !== "inconclusive";
+    if (f.withheld) f.verdict = "inconclusive";
   });
 }
 function moreSeeds(f) {
+  const missing = Math.max(0, FEWEST_PAIRS - f.pairs);
+  if (f.withheld) return missing;
   for (let n = f.pairs + 1; n <= MOST_SEEDS; n++) {
     const error = f.deviation / Math.sqrt(n);
-    if (2 * upperT(Math.abs(f.mean) / error, n - 1) < f.level || upperT((f.margin - Math.abs(f.mean)) / error, n - 1) < f.level) return n - f.pairs;
+    if (2 * upperT(Math.abs(f.mean) / error, n - 1) < f.level || upperT((f.margin - Math.abs(f.mean)) / error, n - 1) < f.level) return Math.max(n - f.pairs, missing);
   }
   return null;
 }
@@ -87,9 +91,9 @@ const signed = (value) => (value > 0 ? "+" : "") + number(value);
 const interval = (low, high, digits) => low === null || low === undefined ? "" : `[${number(low, digits)}, ${number(high, digits)}]`;
 
 // ---- state: what the controls say is what the address says
-const state = {baseline: data.baseline, suite: "", task: "", budget: "", hidden: new Set(), picked: new Set(), sort: "", find: ""};
+const state = {baseline: data.baseline, suite: "", task: "", budget: "", hidden: new Set(), picked: new Set(), sort: "", find: "", contest: "", limits: ""};
 const DEFAULTS = {baseline: data.baseline};
-const fields = ["baseline", "suite", "task", "budget", "sort", "find"];
+const fields = ["baseline", "suite", "task", "budget", "sort", "find", "contest", "limits"];
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   for (const name of fields) if (given.has(name)) state[name] = given.get(name);
@@ -201,6 +205,82 @@ function prepareTables() {
     const cell = button.parentElement;
     sortTable(table, cell.cellIndex, cell.getAttribute("aria-sort") === "ascending" ? -1 : 1);
   })));
+}
+
+// ---- the best within limits: reports/choice.py does the same
+const LIMITS = {  // name -> title, unit, factor from the stored unit, place in a row of the board, read as
+  latency: ["forward pass", "ms", 1e3, 7], step: ["training step", "ms", 1e3, 8], memory: ["peak memory", "MiB", 2 ** -20, 9],
+  parameters: ["parameters", "", 1, 5], flops: ["FLOPs per batch", "M", 1e-6, 6],
+};
+const STANDING = {better: "behind", tied: "tied", worse: "ahead", inconclusive: "not clear", none: "one seed"};
+const limits = () => Object.fromEntries(state.limits.split(",").map((part) => part.split(":")).filter(([name, value]) => name in LIMITS && value !== "" && Number.isFinite(Number(value))));
+function choose(contest, limit) {
+  const fits = (row) => Object.entries(limit).every(([name, most]) => row[LIMITS[name][3]] !== null && row[LIMITS[name][3]] * LIMITS[name][2] <= Number(most));
+  const mean = (variant) => { const merits = Object.values(data.merits[contest]?.[variant] ?? {}); return merits.reduce((a, b) => a + b, 0) / merits.length; };
+  const rows = Object.entries(data.board[contest] ?? {}).filter(([, row]) => row[3] > 0).map(([variant, row]) => ({variant, row, mean: mean(variant), fits: fits(row)}));
+  rows.sort((a, b) => b.fits - a.fits || b.mean - a.mean || data.variants.indexOf(a.variant) - data.variants.indexOf(b.variant));
+  const [best, ...others] = rows.filter((r) => r.fits), merits = data.merits[contest];
+  if (best) {
+    const family = others.map((other) => ({differences: Object.keys(merits[best.variant]).filter((seed) => seed in merits[other.variant]).map((seed) => merits[best.variant][seed] - merits[other.variant][seed]), margin: data.contests[contest].margin}));
+    judge(family);
+    best.standing = "best";
+    others.forEach((other, i) => { other.standing = STANDING[family[i].verdict]; });
+  }
+  return rows;
+}
+function showChoice() {
+  const limit = limits(), rows = choose(state.contest, limit), facts = data.contests[state.contest], table = $("choices");
+  const [best, next] = rows.filter((r) => r.fits), said = $("choice");
+  const within = Object.entries(limit).map(([name, most]) => `${LIMITS[name][0]} ≤ ${number(Number(most))} ${LIMITS[name][1]}`.trim()).join(", ") || "any cost";
+  said.replaceChildren();
+  if (!best) said.append(`Nothing fits ${within}.`);
+  else {
+    const sure = !next ? "; nothing else fits" : next.standing === "behind" ? `, clear of the next, ${next.variant}` : next.standing === "tied" ? `, tied with ${next.variant}` : next.standing === "one seed" ? `; one seed does not tell it from ${next.variant}` : `, not clear of the next, ${next.variant}`;
+    said.append(`Within ${within}: `, Object.assign(document.createElement("b"), {textContent: best.variant}), `, ${facts.metric} ${number(best.row[0])} ${interval(best.row[1], best.row[2])}${sure}.`);
+  }
+  table.replaceChildren();
+  const head = table.createTHead().insertRow();
+  for (const title of ["variant", facts.metric, "95 %", "seeds", "standing", ...Object.values(LIMITS).map(([title, unit]) => unit ? `${title} [${unit}]` : title)]) head.appendChild(Object.assign(document.createElement("th"), {textContent: title}));
+  const body = table.createTBody();
+  for (const {variant, row, standing, fits} of rows) {
+    const line = body.insertRow();
+    line.dataset.variant = variant;
+    if (!fits) line.className = "over";
+    for (const text of [variant, number(row[0]), interval(row[1], row[2]), row[3] + (row[4] ? `, ${row[4]} failed` : ""), standing ?? "over the limit"]) line.insertCell().textContent = text;
+    for (const [name, [, , factor, place]] of Object.entries(LIMITS)) {
+      const cell = line.insertCell();
+      cell.textContent = row[place] === null ? "–" : number(row[place] * factor);
+      if (name in limit && !(row[place] !== null && row[place] * factor <= Number(limit[name]))) cell.className = "over";
+    }
+  }
+}
+function prepareChoice() {
+  const usable = Object.keys(data.contests).filter((contest) => Object.values(data.board[contest] ?? {}).some((row) => row[3] > 0));
+  if (!$("choose") || !usable.length) return;
+  $("choose").hidden = false;
+  for (const contest of usable) { const c = data.contests[contest]; $("chosen").add(new Option(`${c.task}, ${c.backbone}, ${c.steps} steps`, contest)); }
+  if (!usable.includes(state.contest)) state.contest = usable[0];
+  DEFAULTS.contest = usable[0];
+  $("chosen").value = state.contest;
+  const given = limits(), range = (name) => {
+    const [, , factor, place] = LIMITS[name], known = Object.values(data.board[state.contest]).map((row) => row[place]).filter((v) => v !== null).map((v) => v * factor);
+    return known.length ? `${number(Math.min(...known))} to ${number(Math.max(...known))}` : "not measured";
+  };
+  for (const [name, [title, unit]] of Object.entries(LIMITS)) {
+    const label = $("limits").appendChild(document.createElement("label")), box = document.createElement("input");
+    box.type = "number"; box.min = 0; box.step = "any"; box.id = `limit-${name}`; box.value = given[name] ?? ""; box.placeholder = range(name);
+    label.append(`${title} ≤ `, box, unit ? ` ${unit} ` : " ");
+    box.addEventListener("input", () => {
+      state.limits = Object.keys(LIMITS).map((n) => [n, $(`limit-${n}`).value]).filter(([, v]) => v !== "").map((pair) => pair.join(":")).join(",");
+      showChoice();
+    });
+  }
+  $("chosen").addEventListener("change", () => {
+    state.contest = $("chosen").value;
+    for (const name of Object.keys(LIMITS)) $(`limit-${name}`).placeholder = range(name);
+    showChoice();
+  });
+  showChoice();
 }
 
 // ---- the table of all trials, drawn a page at a time
@@ -324,6 +404,7 @@ function open() {
 readAddress();
 prepareControls();
 prepareTables();
+prepareChoice();
 if (state.baseline !== data.baseline) showVerdicts();
 filter();
 highlight();

@@ -1,0 +1,63 @@
+"""How layers treat place before any training: the probes that were kept beside their costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from reports import drawing, figures
+from reports.runs import Run, given
+
+COLUMNS = [
+    *("variant", "shift_1", "shift_2", "shift_3", "shift_4", "with_borders", "at_shift"),
+    *("lie_derivative", "position_readout", "field_within_1", "unseen_size", "at_size", "reason"),
+]
+MOST_DRAWN = 36
+
+
+def stored(run: Run) -> dict[str, dict[str, Any]]:
+    """Variant -> its probes, or `{"reason": ...}` where they failed; nothing for variants of old records."""
+    found: dict[str, dict[str, Any]] = {}
+    costs = run.tables.costs
+    for variant, details in zip(costs["variant"], costs["details"], strict=True):
+        probed = (details or {}).get("probes")
+        if probed and "reason" not in found.get(variant, {"reason": ""}):
+            continue  # one look is enough: it depends on the variant alone
+        if probed:
+            found[variant] = probed
+    place = {variant: i for i, variant in enumerate(run.variants)}
+    return dict(sorted(found.items(), key=lambda item: place.get(item[0], len(place))))
+
+
+def probes(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
+    """One row per variant: `shift_N`, the error against shifts of N px inside; `with_borders` that of the largest.
+
+    `lie_derivative` [1/px], `position_readout` (R^2), `field_within_1`: share of the squared gradient within 1 px of
+    the center, `unseen_size`: the largest error at a size that the layer was not built for. 0 is what a convolution
+    without borders has.
+    """
+    rows = [_row(variant, probed) for variant, probed in stored(given(run, where)).items()]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def section(run: Run) -> dict[str, Any]:
+    """What the page shows: the table, and errors against shift as small multiples."""
+    table = probes(run)
+    known = {variant: probed for variant, probed in stored(run).items() if "reason" not in probed}
+    shown = dict(list(known.items())[:MOST_DRAWN])
+    title = "Error against shift, one panel per variant"
+    drawn = Markup(drawing.inline(figures.shift_errors(run, shown), title)) if shown else None
+    return {"table": table, "figure": drawn, "drawn": len(shown), "known": len(known)}
+
+
+def _row(variant: str, probed: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"variant": variant, "reason": probed.get("reason", "")}
+    row |= {f"shift_{float(shift):g}": error for shift, error in probed.get("shift_error_interior", [])}
+    borders = sorted(probed.get("shift_error_with_borders", []))
+    sizes = sorted(probed.get("unseen_size", []), key=lambda point: float(point[1]))
+    row |= {"at_shift": borders[-1][0], "with_borders": borders[-1][1]} if borders else {}
+    row |= {"at_size": sizes[-1][0], "unseen_size": sizes[-1][1]} if sizes else {}
+    row["field_within_1"] = dict(map(tuple, probed.get("effective_receptive_field", []))).get(1.0)
+    return row | {name: probed.get(name) for name in ("lie_derivative", "position_readout")}
