@@ -32,18 +32,25 @@ def groups(run: Run) -> list[dict[str, Any]]:
         about = [str(device), str(dtype), *([str(layout)] if layout != "contiguous" else [])]
         reasons = [reason for reason in rows["no_joules"].unique() if reason]
         silent = rows["joules_per_sample"].isna().all()
+        left_out = [set(filter(None, str(names).split(", "))) for names in rows["uncounted"].fillna("")]
+        shared = set.intersection(*left_out)
         made.append(
             {
                 "task": task,
                 "backbone": backbone,
                 "about": ", ".join(about),
-                "rows": rows,
+                "rows": rows.assign(uncounted=[_names(own - shared) for own in left_out]),
+                "uncounted": _names(shared),
                 "joules": not silent,
                 "no_joules": "; ".join(reasons),
                 "figure": _ratios(run, rows) if len(made) < MOST_RATIOS else None,
             }
         )
     return made
+
+
+def _names(operations: set[str]) -> str:
+    return ", ".join(sorted(name.removeprefix("aten.") for name in operations))
 
 
 def _ratios(run: Run, rows: pd.DataFrame) -> Markup | None:
@@ -67,7 +74,7 @@ def scaled(run: Run) -> list[dict[str, Any]]:
         drawn = [
             Markup(drawing.inline(_scaling(run, own, laws), f"{quantity} against {axis} in {backbone} on {task}"))
             for quantity in SCALED
-            if not (own := points[points["quantity"] == quantity]).empty and own["amount"].nunique() > 1
+            if (own := points[points["quantity"] == quantity]).groupby("variant")["amount"].nunique().gt(1).any()
         ]
         if drawn:
             made.append({"task": task, "backbone": backbone, "axis": axis, "others": others, "figures": drawn})

@@ -70,13 +70,19 @@ def look(run: Run, variant: str) -> dict[str, Any]:
 
 
 def canvas(
-    width: float, height: float, columns: int = 1, rows: int = 1, left: float = 0.66, right: float = 0.12
+    width: float,
+    height: float,
+    columns: int = 1,
+    rows: int = 1,
+    left: float = 0.66,
+    right: float = 0.12,
+    top: float = 0.1,
 ) -> tuple[Figure, Any]:
     """A figure with margins fixed in inches: laying out by measured text takes longer than all else."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height))
         panels = figure.subplots(rows, columns, sharey=True, sharex=rows > 1)
-        top, gap = (0.24, 0.3) if rows > 1 else (0.1, 0.0)
+        gap = 0.3 if rows > 1 else 0.0
         figure.subplots_adjust(left / width, 0.5 / height, 1 - right / width, 1 - top / height, 0.12, gap)
         for axes in np.ravel(panels):
             axes.yaxis.set_major_formatter(FuncFormatter(_tick))
@@ -140,7 +146,8 @@ def log_ticks(axis: Any, values: np.ndarray[Any, Any], read: Callable[[Any], str
     """Four round ticks at the most on a logarithmic axis around positive values."""
     known = values[np.isfinite(values) & (values > 0)]
     low, high = (known.min() / 1.3, known.max() * 1.3) if len(known) else (0.1, 10.0)
-    ticks = np.asarray(LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(low, high))
+    base, subs = (2.0, (1.0,)) if read is text.size else (10.0, (1.0, 2.0, 5.0))
+    ticks = np.asarray(LogLocator(base, subs, numticks=99).tick_values(low, high))
     inside = ticks[(ticks >= low) & (ticks <= high)]
     axis.set_view_interval(low, high, ignore=True)
     axis.set_minor_locator(NullLocator())

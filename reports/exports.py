@@ -70,7 +70,7 @@ def markdown(run: Run) -> str:
     lines += [_row("contest", *run.variants), _rule(len(run.variants))]
     for row in findings.matrix(run, judged, board):
         facts = row["facts"]
-        cells = [f"{findings.GLYPHS.get(c['kind'], '')} {number(c['score'])} {c['note']}".strip() for c in row["cells"]]
+        cells = [f"{number(c['score'])} {c['note']}".strip() for c in row["cells"]]
         lines.append(_row(f"{facts['full_task']}, {facts['full_backbone']} ({facts['metric']})", *cells))
     lines += ["", "## Leaderboards", ""]
     for contest in run.contests.index:

@@ -15,9 +15,15 @@ from scipy import special
 
 from harness.statistics import performance_profile
 from reports import tables, text
-from reports.drawing import MUTED, banded, canvas, cost_axis, dash, dot, log_ticks, look, ratio_axis, reach, reader
+from reports.drawing import INK, MUTED, banded, canvas, cost_axis, dash, dot, log_ticks, look, ratio_axis, reach, reader
 from reports.runs import Run
 
+NAMES = {
+    "flops": "FLOPs, forward",
+    "latency_forward_seconds": "forward pass",
+    "latency_step_seconds": "training step",
+    "peak_memory_bytes": "peak memory",
+}
 COSTS = {
     "parameters": "parameters",
     "flops": "FLOPs per batch, forward",
@@ -104,7 +110,7 @@ def ratios(run: Run, costs: pd.DataFrame) -> Figure:
 
 def scaling(run: Run, points: pd.DataFrame, laws: pd.DataFrame) -> Figure:
     """One quantity against one axis, both logarithmic; the legend gives each variant's exponent and its interval."""
-    figure, axes = canvas(5.9, 2.7, right=2.55)
+    figure, axes = canvas(6.1, 2.7, left=0.8, right=2.55)
     quantity, axis = str(points["quantity"].iloc[0]), str(points["axis"].iloc[0])
     exponents = laws.set_index("variant")
     for variant, own in points.groupby("variant", sort=False):
@@ -115,8 +121,10 @@ def scaling(run: Run, points: pd.DataFrame, laws: pd.DataFrame) -> Figure:
     axes.set(xscale="log", yscale="log")
     for side, values, name in ((axes.xaxis, points["value"], ""), (axes.yaxis, points["amount"], quantity)):
         log_ticks(side, values.to_numpy(float), reader(name))
-    axes.set(xlabel=axis, ylabel=quantity.replace("_", " "))
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=7.5, handlelength=1.6)
+    axes.set(xlabel=axis, ylabel=NAMES.get(quantity, quantity))
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=7.5, handlelength=1.6, labelcolor=INK
+    )
     return figure
 
 
@@ -124,14 +132,15 @@ def _exponent(laws: pd.DataFrame, variant: object) -> str:
     if variant not in laws.index:
         return ""
     law: Any = laws.loc[str(variant)]
-    return f": {law['exponent']:.2f} [{law['low']:.2f}, {law['high']:.2f}]"
+    interval = f" [{law['low']:.2f}, {law['high']:.2f}]" if law["low"] == law["low"] else ""
+    return f": {law['exponent']:.2f}{interval}"
 
 
 def shift_errors(run: Run, errors: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Small multiples, one per variant: error against shift, solid inside the border, dashed with it."""
     columns = min(6, max(1, len(errors)))
     rows = -(-len(errors) // columns)
-    figure, panels = canvas(1.45 * columns + 0.5, 1.35 * rows + 0.4, columns=columns, rows=rows)
+    figure, panels = canvas(1.7 * columns + 0.5, 1.4 * rows + 0.5, columns=columns, rows=rows, top=0.25)
     flat = list(np.ravel(panels))
     for axes, (variant, found) in zip(flat, errors.items(), strict=False):
         style = look(run, variant) | {"clip_on": False}
@@ -141,7 +150,7 @@ def shift_errors(run: Run, errors: Mapping[str, Mapping[str, Any]]) -> Figure:
                 shifts, values = zip(*found[name], strict=True)
                 axes.add_line(Line2D(shifts, np.clip(values, 0, 1.5), linestyle=line, linewidth=1.6, **style))
         axes.set(xlim=(1, 4), ylim=(-0.05, 1.5))
-        axes.set_title(_shortened(variant), fontsize=7, loc="left", pad=3)
+        axes.set_title(_shortened(variant), fontsize=8, loc="left", pad=3, color=INK)
         axes.xaxis.set_major_locator(FixedLocator([1, 2, 3, 4]))
         axes.yaxis.set_major_locator(FixedLocator([0, 0.5, 1, 1.5]))
     for axes in flat[len(errors) :]:

@@ -10,10 +10,13 @@ import pandas as pd
 
 from harness.spec import FAILED
 from reports.claims import Finding
+from reports.ranking import FEWEST_PAIRS
 from reports.runs import Run
 from reports.text import interval, number, plural, signed
 
 GLYPHS = {"better": "▲", "tied": "=", "worse": "▼", "inconclusive": "?", "none": "·"}
+LEANING = {1: "△", -1: "▽", 0: "?"}
+"""An open comparison whose interval lies above 0, below, or around it."""
 
 
 def findings(run: Run, judged: pd.DataFrame, aggregate: pd.DataFrame, ledger: Sequence[Finding]) -> list[str]:
@@ -47,6 +50,8 @@ def _leader(aggregate: pd.DataFrame) -> str:
     )
     if first.low != first.low:
         return f"{told} over {over}, from one seed: nothing can be said about how sure that is."
+    if first.seeds < FEWEST_PAIRS:
+        return f"{told} over {over}, before {second.variant} with {_iqm(second)}; {first.seeds} seeds prove no order."
     sure = "clear of" if first.low > second.high else "not clear of"
     return f"{told} over {over}, {sure} {second.variant} with {_iqm(second)}."
 
@@ -61,16 +66,22 @@ def _with_interval(value: Any, low: Any, high: Any, digits: int = 3) -> str:
 
 def _standings(run: Run, judged: pd.DataFrame) -> list[str]:
     """Who is better and who is worse than the baseline, and where most clearly."""
-    sentences = []
-    for verdict in ("better", "worse"):
-        won = judged[judged["verdict"] == verdict]
-        counts = won["variant"].value_counts()
-        if len(counts):
-            named = ", ".join(f"{variant} in {count}" for variant, count in counts.head(4).items())
-            more = f" and {plural(len(counts) - 4, 'other')}" if len(counts) > 4 else ""
-            over = f"{judged['contest'].nunique()} contests"
-            sentences.append(f"{verdict.capitalize()} than {run.baseline}: {named}{more} of {over}.")
-    return sentences
+    open_ones = judged["verdict"] == "inconclusive"
+    few = judged["pairs"].max() < FEWEST_PAIRS if len(judged) else False
+    groups = {
+        f"Better than {run.baseline}": judged["verdict"] == "better",
+        f"Worse than {run.baseline}": judged["verdict"] == "worse",
+        f"Leaning ahead of {run.baseline}, not decided": few & open_ones & (judged["low"] > 0),
+        f"Leaning behind {run.baseline}, not decided": few & open_ones & (judged["high"] < 0),
+    }
+    over = f"{judged['contest'].nunique()} contests"
+    counted = {title: judged.loc[rows, "variant"].value_counts() for title, rows in groups.items()}
+    return [f"{title}: {_counts(found)} of {over}." for title, found in counted.items() if len(found)]
+
+
+def _counts(found: pd.Series[int]) -> str:
+    named = ", ".join(f"{variant} in {count}" for variant, count in found.head(4).items())
+    return f"{named} and {plural(len(found) - 4, 'other')}" if len(found) > 4 else named
 
 
 def _doubt(judged: pd.DataFrame) -> str:
@@ -81,6 +92,10 @@ def _doubt(judged: pd.DataFrame) -> str:
     open_ones = judged[judged["verdict"] == "inconclusive"]
     if open_ones.empty:
         return ""
+    most = int(judged["pairs"].max())
+    if most < FEWEST_PAIRS:
+        few = f"{plural(most, 'seed')} each, and fewer than {FEWEST_PAIRS} decide nothing"
+        return f"All {len(judged)} comparisons are still open: {few}; each cell says how many more would."
     share = f"{len(open_ones)} of {len(judged)} comparisons"
     return f"{share} are still open; each cell says how many more seeds would close it."
 
@@ -122,12 +137,10 @@ def _cell(run: Run, row: Any, verdict: Any, variant: str, facts: pd.Series[Any])
 def _note(verdict: Any) -> str:
     """The line under a score: the verdict in words."""
     if verdict.verdict != "inconclusive":
-        return "" if verdict.verdict == "none" else str(verdict.verdict)
-    return (
-        f"{int(verdict.more_seeds)} more"
-        if verdict.more_seeds == verdict.more_seeds and verdict.more_seeds
-        else "> 200 more"
-    )
+        return "" if verdict.verdict == "none" else f"{GLYPHS[verdict.verdict]} {verdict.verdict}"
+    known = verdict.more_seeds == verdict.more_seeds and verdict.more_seeds
+    lean = LEANING[int(verdict.low > 0) - int(verdict.high < 0)]
+    return f"{lean} {int(verdict.more_seeds) if known else '> 200'} more"
 
 
 def _why(verdict: Any) -> str:

@@ -1,6 +1,7 @@
 """A stored run as a report needs it.
 
 A contest is what variants compete in: a task with its options, a backbone, a budget, a device and a number format.
+Tasks of the suite `costs` are none: there is nothing to learn from their scores.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Run:
     def variants(self) -> list[str]:
         """The variants in the order of the profile, then of the trials."""
         named = [v for sweep in self.facts["profile"].get("sweeps", []) for v in sweep["variants"]]
-        seen = list(dict.fromkeys(self._numbered.loc[self._numbered["contest"].notna(), "label"]))
+        seen = list(dict.fromkeys(self._numbered.loc[self._numbered["reference"].isna(), "label"]))
         return sorted(seen, key=lambda v: (named.index(v) if v in named else len(named), seen.index(v)))
 
     @property
@@ -72,7 +73,7 @@ class Run:
         frame = frame.assign(
             full_task=_selector(frame, "task"), full_backbone=_selector(frame, "backbone"), contest=np.nan
         )
-        own = frame["reference"].isna()
+        own = frame["reference"].isna() & (frame["suite"] != "costs")  # nobody competes where only costs are wanted
         frame.loc[own, "contest"] = frame[own].groupby(CONTEST, dropna=False, sort=False).ngroup()
         return frame
 

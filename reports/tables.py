@@ -86,8 +86,18 @@ def aggregate(run: Run | str | None = None, baseline: str | None = None, **where
         low, high = (np.nan, np.nan)
         if max(map(len, arrays)) > 1:
             low, high = statistics.stratified_bootstrap(arrays, statistics.iqm, generator)
-        rows.append((variant, len(own), len(everything), statistics.iqm(np.concatenate(arrays)), low, high))
-    columns = ["variant", "contests", "of", "iqm", "low", "high"]
+        rows.append(
+            (
+                variant,
+                len(own),
+                len(everything),
+                statistics.iqm(np.concatenate(arrays)),
+                low,
+                high,
+                max(map(len, arrays)),
+            )
+        )
+    columns = ["variant", "contests", "of", "iqm", "low", "high", "seeds"]
     frame = pd.DataFrame(rows, columns=columns)
     frame["complete"] = frame["contests"] == frame["of"]
     frame = frame.merge(improvements(run, strata, [baseline]), on="variant", how="left").drop(columns="baseline")

@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-const LEVEL = 0.05, MOST_SEEDS = 200, FEWEST_PAIRS = 5, GLYPH = {better: "▲ ", worse: "▼ ", tied: "= ", inconclusive: "? "};
+const LEVEL = 0.05, MOST_SEEDS = 200, FEWEST_PAIRS = 5, GLYPH = {better: "▲ ", worse: "▼ ", tied: "= "};
 
 // ---- statistics: the same rules as harness/compare.py, so that another baseline can be chosen here
 function logGamma(x) {
@@ -145,7 +145,8 @@ function showVerdicts() {
         const half = quantileT(0.975, f.pairs - 1) * f.raw / Math.sqrt(f.pairs), more = kind === "inconclusive" ? moreSeeds(f) : 0;
         const detectable = (quantileT(1 - f.level / 2, f.pairs - 1) + quantileT(0.8, f.pairs - 1)) * f.deviation / Math.sqrt(f.pairs);
         told += `; difference ${signed(f.mean)} ${interval(f.mean - half, f.mean + half)} from ${f.pairs} pairs: ${kind}` + (kind === "inconclusive" ? `; smallest detectable effect ${number(detectable)}` : "");
-        text = GLYPH[kind] + (kind === "inconclusive" ? (more === null ? "> 200 more" : `${more} more`) : kind);
+        const lean = f.mean - half > 0 ? "△ " : f.mean + half < 0 ? "▽ " : "? ";
+        text = kind === "inconclusive" ? lean + (more === null ? "> 200 more" : `${more} more`) : GLYPH[kind] + kind;
       }
       cell.classList.remove("better", "worse", "tied", "inconclusive", "none", "baseline");
       cell.classList.add(kind);
