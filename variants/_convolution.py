@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from variants._fast import convolve_plus, full_precision
+from variants._fast import Memory, convolve_plus, full_precision, layout
 
 Padding = Literal["zeros", "circular", "reflect", "replicate"]
 
@@ -30,7 +31,7 @@ class Convolution(nn.Module):
         for name, channels in {"in_channels": in_channels, "out_channels": out_channels}.items():
             if groups < 1 or channels % groups:
                 raise ValueError(f"groups={groups} does not divide {name}={channels}")
-        self.stride, self.padding, self.groups = stride, padding, groups
+        self.stride, self.padding, self.groups, self.memory = stride, padding, groups, Memory()
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *(kernel_size,) * dims))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
@@ -63,18 +64,37 @@ class Convolution(nn.Module):
         batch. `channels` is (B, G, *size); image n sees `channels[0] + sum_b mix[n, b] channels[1 + b]`, mix being
         (N, B - 1). Without `mix` B is 1 or N. With padding "extended" the channels hold their own margin.
         """
-        own, other = self.weight.split([x.shape[1], channels.shape[1]], 1)
-        padding = "none" if self.padding == "extended" else self.padding
-        with full_precision(x):
-            maps = convolve(channels, other.to(channels.dtype), stride=self.stride, padding=padding)
-        return self.plus(x, maps, mix, own)
+        maps = self._biased(self._maps(x, channels), mix)
+        return self._add(x, self.weight[:, : x.shape[1]], maps, mix)
 
-    def plus(self, x: Tensor, maps: Tensor, mix: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
-        """Convolve x, add maps (B, out_channels, *out) to the result as `beside` says, and the bias."""
-        weight = self.weight if weight is None else weight
-        if self.bias is not None:
-            with_bias = maps[: None if mix is None else 1] + self.bias.to(maps.dtype).view(-1, *(1,) * (x.dim() - 2))
-            maps = with_bias if mix is None else torch.cat([with_bias, maps[1:]])
+    def beside_still(self, x: Tensor, channels: Callable[[], Tensor], owner: nn.Module | None = None) -> Tensor:
+        """As `beside`, for channels that are a function of the shape of x and of the state of `owner` alone."""
+        return self._still(x, self.weight[:, : x.shape[1]], lambda: self._maps(x, channels()), owner or self)
+
+    def plus_still(self, x: Tensor, maps: Callable[[], Tensor], owner: nn.Module) -> Tensor:
+        """Convolve x and add maps (1, out_channels, *out) of which the same holds, and the bias."""
+        return self._still(x, self.weight, maps, owner)
+
+    def _still(self, x: Tensor, weight: Tensor, maps: Callable[[], Tensor], owner: nn.Module) -> Tensor:
+        """Add maps that are kept while evaluating, bias and all, in the layout of x."""
+        key = (x.shape[1:], x.dtype, layout(x))
+        kept = self.memory.recall(owner, key, lambda: self._biased(maps()).contiguous(memory_format=layout(x)))
+        return self._add(x, weight, kept)
+
+    def _maps(self, x: Tensor, channels: Tensor) -> Tensor:
+        """The share of channels that do not depend on x in the convolution of both."""
+        other, padding = self.weight[:, x.shape[1] :], "none" if self.padding == "extended" else self.padding
+        with full_precision(x):
+            return convolve(channels, other.to(channels.dtype), stride=self.stride, padding=padding)
+
+    def _biased(self, maps: Tensor, mix: Tensor | None = None) -> Tensor:
+        """Add the bias to what each image sees once."""
+        if self.bias is None:
+            return maps
+        with_bias = maps[: None if mix is None else 1] + self.bias.to(maps.dtype).view(-1, *(1,) * (maps.dim() - 2))
+        return with_bias if mix is None else torch.cat([with_bias, maps[1:]])
+
+    def _add(self, x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None = None) -> Tensor:
         kernel_size, mode = weight.shape[-1], "zeros" if self.padding == "extended" else self.padding
         built_in = kernel_size // 2 if mode == "zeros" and kernel_size % 2 else 0
         x = x if built_in else pad(x, kernel_size, mode)

@@ -46,7 +46,7 @@ class ConstantChannel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        return self.conv.beside(x, torch.ones_like(x[:1, :1]) if len(x) else x.new_ones(1, 1, *x.shape[2:]))
+        return self.conv.beside_still(x, lambda: x.new_ones(1, 1, *x.shape[2:]))
 
 
 @variant("noise_channel", source="control for arXiv 2401.01951", flops=_flops, parameters=_parameters)
@@ -56,7 +56,7 @@ class NoiseChannel(ConstantChannel):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
         if not self.training:
-            return self.conv.beside(x, x.new_zeros(1, 1, *x.shape[2:]))
+            return self.conv.beside_still(x, lambda: x.new_zeros(1, 1, *x.shape[2:]))
         return self.conv.beside(x, torch.randn(x.shape[0], 1, *x.shape[2:], device=x.device).to(x.dtype))
 
 

@@ -51,12 +51,16 @@ class CoordConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        place, shift = coordinates(x, *self.conv.margin)[None], self.shift(x)
-        if self.radius:
-            place = moved(place, shift)
-            return self.conv.beside(x, torch.cat([place, torch.linalg.vector_norm(place, dim=1, keepdim=True)], 1))
-        if shift is None or len(shift) == 1:
-            return self.conv.beside(x, moved(place, shift))
+        shift = self.shift(x)
+        if shift is None:
+            return self.conv.beside_still(x, lambda: self._channels(x, None))
+        if self.radius or len(shift) == 1:
+            return self.conv.beside(x, self._channels(x, shift))
+        place = coordinates(x, *self.conv.margin)[None]
         axes = torch.eye(place.shape[1], dtype=place.dtype, device=x.device)  # a shift adds a constant to its channel
         constants = moved(torch.zeros_like(place), axes)
         return self.conv.beside(x, torch.cat([place, constants]), shift)
+
+    def _channels(self, x: Tensor, shift: Tensor | None) -> Tensor:
+        place = moved(coordinates(x, *self.conv.margin)[None], shift)
+        return torch.cat([place, torch.linalg.vector_norm(place, dim=1, keepdim=True)], 1) if self.radius else place

@@ -23,7 +23,7 @@ from torch.nn import functional
 from harness.registry import variant
 from variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
 from variants._coordinates import coordinates, fourier_features
-from variants._fast import Memory, full_precision, modulated
+from variants._fast import Memory, full_precision, layout, modulated
 
 Kind = Literal["linear", "relu_out", "mlp", "cnn", "fourier", "map"]
 Combine = Literal["multiply", "add", "affine"]
@@ -90,7 +90,10 @@ class CoordGate(nn.Module):
         return gate
 
     def _gate(self, y: Tensor, *, fresh: bool) -> Tensor:
-        gate = self.memory.recall(self.encoder, (y.shape[1:], y.dtype), lambda: self.encoder(y))
+        form = layout(y)
+        gate = self.memory.recall(
+            self.encoder, (y.shape[1:], y.dtype, form), lambda: self.encoder(y).contiguous(memory_format=form)
+        )
         match self.combine:
             case "multiply":
                 return modulated(y, gate, fresh=fresh)

@@ -56,6 +56,8 @@ class FourierCoordConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
+        return self.conv.beside_still(x, lambda: self._waves(x), owner=self)
+
+    def _waves(self, x: Tensor) -> Tensor:
         with full_precision(x):
-            waves = fourier_features(coordinates(x), self.frequencies)
-        return self.conv.beside(x, waves[None])
+            return fourier_features(coordinates(x), self.frequencies)[None]

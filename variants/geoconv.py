@@ -60,12 +60,20 @@ class GeoConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        place, shift = coordinates(x, *self.conv.margin)[None], self.shift(x)
-        gain = (max(x.shape[2:]) - 1) / 2 if self.gain == "slope" else float(self.gain)
-        if shift is None or len(shift) == 1 or self.merge == "hypot":
-            return self.conv.beside(x, gain * merged(moved(place, shift), self.merge, x.shape[2:]))
-        maps, mix = expanded(place[0], shift, self.merge, x.shape[2:])
-        return self.conv.beside(x, gain * maps[:, None], mix)
+        shift = self.shift(x)
+        if shift is None:
+            return self.conv.beside_still(x, lambda: self._channel(x, None))
+        if len(shift) == 1 or self.merge == "hypot":
+            return self.conv.beside(x, self._channel(x, shift))
+        maps, mix = expanded(coordinates(x, *self.conv.margin), shift, self.merge, x.shape[2:])
+        return self.conv.beside(x, self._gain(x) * maps[:, None], mix)
+
+    def _channel(self, x: Tensor, shift: Tensor | None) -> Tensor:
+        place = moved(coordinates(x, *self.conv.margin)[None], shift)
+        return self._gain(x) * merged(place, self.merge, x.shape[2:])
+
+    def _gain(self, x: Tensor) -> float:
+        return (max(x.shape[2:]) - 1) / 2 if self.gain == "slope" else float(self.gain)
 
 
 def merged(place: Tensor, merge: str, size: tuple[int, ...]) -> Tensor:

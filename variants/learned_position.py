@@ -67,7 +67,8 @@ class LearnedPosition(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
         require_size(x, self.size)
+        return self.conv.plus_still(x, lambda: self._maps(x), owner=self)
+
+    def _maps(self, x: Tensor) -> Tensor:
         embedding = sum(self.embeddings, torch.zeros((), device=x.device, dtype=x.dtype)).expand(1, -1, *self.size)
-        return self.conv.plus(
-            x, convolve(embedding, self.conv.weight, stride=self.conv.stride, padding=self.conv.padding)
-        )
+        return convolve(embedding, self.conv.weight, stride=self.conv.stride, padding=self.conv.padding)

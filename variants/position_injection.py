@@ -45,7 +45,9 @@ class PositionInjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
+        return self.conv.plus_still(x, lambda: self._maps(x), owner=self)
+
+    def _maps(self, x: Tensor) -> Tensor:
         out = x.new_empty(1, 1, *strided(tuple(x.shape[2:]), self.conv.stride))
         with full_precision(x):
-            maps = self.place.precise(coordinates(out)[None])
-        return self.conv.plus(x, maps)
+            return self.place.precise(coordinates(out)[None])
