@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from harness.spec import UsageError
 from harness.store import Store
-from reports import claims, drawing, figures, findings, series, tables
+from reports import drawing, figures, findings, ledger, series, tables
 from reports.runs import Run
 from reports.text import big, interval, number, plural
 
@@ -40,7 +40,7 @@ def export_report(store: Store, name: str, out: Path) -> list[Path]:
 def frames(run: Run) -> dict[str, pd.DataFrame]:
     """Every table of the page by name."""
     found: dict[str, pd.DataFrame] = {name: getattr(tables, name)(run) for name in FRAMES}
-    return found | {"claims": claims.table(run), "contests": run.contests.reset_index(), "trials": run.tables.trials}
+    return found | {"claims": ledger.table(run), "contests": run.contests.reset_index(), "trials": run.tables.trials}
 
 
 def drawn(store: Store, run: Run) -> Iterator[tuple[str, Figure]]:
@@ -63,8 +63,8 @@ def drawn(store: Store, run: Run) -> Iterator[tuple[str, Figure]]:
 
 def markdown(run: Run) -> str:
     """What was found, as Markdown: sentences, the matrix of verdicts, the claims that were decided."""
-    judged, board, ledger = tables.verdicts(run), tables.leaderboard(run), claims.ledger(run)
-    told = findings.findings(run, judged, tables.aggregate(run), ledger)
+    judged, board, decided = tables.verdicts(run), tables.leaderboard(run), ledger.ledger(run)
+    told = findings.findings(run, judged, tables.aggregate(run), decided)
     lines = [f"# coordbench: {_cell(run.name)}", "", *(f"- {_cell(sentence)}" for sentence in told), ""]
     lines += [f"## Verdicts against {_cell(run.baseline or 'nothing')}", ""]
     lines += [_row("contest", *run.variants), _rule(len(run.variants))]
@@ -85,12 +85,12 @@ def markdown(run: Run) -> str:
         ]
         lines.append("")
     lines += ["## Claims", "", _row("verdict", "claim", "measured", "the paper"), _rule(3)]
-    tried = [finding for finding in ledger if finding.verdict != "not run"]
+    tried = [finding for finding in decided if finding.verdict != "not run"]
     lines += [
         _row(f.verdict, f.claim.sentence, f"{number(f.measured)} {interval(f.low, f.high)}", f.claim.paper)
         for f in tried
     ]
-    missing = len(ledger) - len(tried)
+    missing = len(decided) - len(tried)
     return "\n".join([*lines, "", f"{plural(missing, 'claim')} not run.", "", f"`{run.facts['command']}`", ""])
 
 

@@ -23,6 +23,7 @@ from reports import (
     findings,
     findings_translation,
     index,
+    ledger,
     probes,
     rendering,
     tables,
@@ -48,14 +49,14 @@ def render(store: Store, run: Run) -> str:
     """The page of a run as HTML."""
     judged, board = tables.verdicts(run), tables.leaderboard(run)
     aggregate = tables.aggregate(run)
-    ledger = claims.ledger(run)
-    counts = Counter(finding.verdict for finding in ledger)
+    decided = ledger.ledger(run)
+    counts = Counter(finding.verdict for finding in decided)
     template = rendering.environment().get_template("page.html.j2")
     return template.render(
         run=run,
         facts=run.facts,
-        found=findings.findings(run, judged, aggregate, ledger),
-        ledger=ledger,
+        found=findings.findings(run, judged, aggregate, decided),
+        ledger=decided,
         counts=counts,
         decided=counts["holds"] + counts["fails"],
         inequality=claims.inequality,

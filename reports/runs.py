@@ -61,6 +61,12 @@ class Run:
         seen = list(dict.fromkeys(self._numbered.loc[self._numbered["reference"].isna(), "label"]))
         return sorted(seen, key=lambda v: (named.index(v) if v in named else len(named), seen.index(v)))
 
+    @cached_property
+    def entrants(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """(base task, variant) -> its trials in contests, ok or failed."""
+        own = self.trials[self.trials["contest"].notna() & (self.trials["status"] != "skipped")]
+        return {(str(task), str(label)): rows for (task, label), rows in own.groupby(["task", "label"], sort=False)}
+
     @property
     def baseline(self) -> str | None:
         """The profile's baseline, or the first variant where the run does not hold it."""

@@ -1,4 +1,4 @@
-"""Files beside the page: every table reads back, every figure is a figure, and claims decide what they should."""
+"""Files beside the page: every table reads back, every figure is a figure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from harness.store import Store
-from reports import claims, tables
+from reports import tables
 from reports.exports import export_report
 
 
@@ -25,22 +25,3 @@ def test_every_table_and_figure_is_a_file(store: Store, fill: Any, tmp_path: Pat
     assert "▲" in written["summary.md"].read_text()
     assert written["performance-profile.png"].read_bytes().startswith(b"\x89PNG")
     assert sum(path.suffix == ".svg" for path in written.values()) == 3
-
-
-@pytest.mark.parametrize(
-    ("relation", "value", "verdict"), [(">", 0.5, "holds"), ("<", 0.5, "fails"), (">", 0.6, "inconclusive")]
-)
-def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, value: float, verdict: str) -> None:
-    run = tables.load(fill(["conv", "coordconv"], 6, ["alpha[canvas=8]"]), store=store)
-    sides = {"left": {"variant": "coordconv", "backbone": "net"}, "right": {"variant": "conv", "backbone": "net"}}
-    claim = claims.Claim("c", "s", "coordconv leads by so much", "alpha", relation=relation, value=value, **sides)
-    other = claims.Claim("d", "s", "about nothing here", "gamma", relation=">", value=0, **sides)
-    found = claims.ledger(run, [claim, other])
-    assert found[0].measured == pytest.approx(0.6, abs=0.02)
-    assert [f.verdict for f in found] == [verdict, "not run"]
-
-
-def test_the_ledger_is_well_formed() -> None:
-    ledger = claims.read_claims()
-    assert len({claim.id for claim in ledger}) == len(ledger) > 50
-    assert all(claim.right for claim in ledger if claim.measure != "level")

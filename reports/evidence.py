@@ -1,0 +1,187 @@
+"""What a run measured about a claim: value, interval and p, before all claims are decided together.
+
+A trial that failed counts as the worst that its contest saw, as in every verdict. Fewer than five paired seeds, a side
+that has not converged, and times of a machine decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from harness import statistics
+from reports.claims import Claim, Finding, Measure
+from reports.ranking import FEWEST_PAIRS
+from reports.runs import COSTS, Run
+
+EXACT = ("parameters", "flops")
+"""Costs that are the same on every machine and need no seeds."""
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def measure(run: Run, claim: Claim) -> Finding:
+    """Draft a finding: measured and tested, not yet adjusted nor decided; inconclusive with a reason, or not run."""
+    pair = next(_contests(run, claim), None)
+    if pair is None:
+        return Finding(claim, "not run", reason="no contest of this run is about it")
+    left, right = pair
+    backbones = dict.fromkeys(side.iloc[0]["full_backbone"] for side in pair if side is not None)
+    here = f"{left.iloc[0]['full_task']}, {' against '.join(backbones)}, {int(left.iloc[0]['steps_planned'])} steps"
+    if claim.metric in COSTS:
+        return _cost(claim, left, right, here)
+    if claim.measure == "survival":
+        return _survival(run, claim, left, right, here)
+    values = [_values(run, claim, side) for side in pair if side is not None]
+    paired = pd.concat(values, axis=1, join="inner").dropna()
+    draft = Finding(claim, "inconclusive", seeds=len(paired), here=here)
+    if len(paired) == 0:
+        return replace(draft, verdict="not run", reason="no seed was scored on all sides")
+    sides = [paired.iloc[:, i].to_numpy(float) for i in range(paired.shape[1])]
+    draft = _tested(draft, sides, _margin(run, claim, left))
+    return replace(draft, reason=draft.reason or _doubt(pair, len(paired)))
+
+
+def _doubt(pair: Sequence[pd.DataFrame | None], seeds: int) -> str:
+    """Why a difference decides nothing, whatever it is."""
+    both = pd.concat([side for side in pair if side is not None])
+    falling = int((both["converged"] == False).sum())  # noqa: E712  # nullable
+    if falling:
+        return f"{falling} of {len(both)} trials had not converged"
+    if seeds < FEWEST_PAIRS:
+        return f"{seeds} paired seeds; {FEWEST_PAIRS} are needed"
+    return ""
+
+
+def _tested(draft: Finding, sides: Sequence[Floats], margin: float) -> Finding:
+    """Fill in value, interval and p of a measure over paired seeds."""
+    claim = draft.claim
+    if claim.measure == "spread":
+        return _spread(draft, *sides)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        samples = _samples(claim.measure, *sides)
+    scale = float(np.mean(np.abs(sides[-1]))) if claim.measure in ("reduction", "ratio") else 1.0
+    if not np.isfinite(samples).all() or scale == 0:
+        return replace(draft, reason="a side is zero, so their ratio means nothing")
+    low, high = statistics.mean_interval(samples)
+    p = statistics.paired_t(samples - claim.value, smallest_deviation=margin / 4 / scale)
+    return replace(draft, measured=float(samples.mean()), low=low, high=high, p=p)
+
+
+def _samples(measure: Measure, left: Floats, right: Floats | None = None) -> Floats:
+    if right is None:
+        return left
+    return {"difference": left - right, "reduction": 1 - left / right, "ratio": left / right}[measure]
+
+
+def _spread(draft: Finding, left: Floats, right: Floats) -> Finding:
+    """Ratio of standard deviations, right over left, with the interval of the F distribution."""
+    n = len(left)
+    if n < 2 or left.std() == 0 or right.std() == 0:
+        return replace(draft, reason="no spread to compare")
+    ratio = float(right.std(ddof=1) / left.std(ddof=1))
+    edges = np.sqrt(special.fdtri(n - 1, n - 1, [0.975, 0.025]))
+    tail = float(special.fdtrc(n - 1, n - 1, (ratio / draft.claim.value) ** 2))
+    return replace(draft, measured=ratio, low=ratio / edges[0], high=ratio / edges[1], p=2 * min(tail, 1 - tail))
+
+
+def _survival(run: Run, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:
+    """Compare times to collapse; measured is the z of the log-rank test, positive where the left lives longer."""
+    sides = [_lives(run, side) for side in (left, right) if side is not None]
+    seeds = min(map(len, sides))
+    draft = Finding(claim, "inconclusive", seeds=seeds, here=here)
+    if seeds < FEWEST_PAIRS:
+        return replace(draft, reason=f"{seeds} seeds started on a side; {FEWEST_PAIRS} are needed")
+    events = [argument for side in sides for argument in (side["collapse_images"], side["collapse_state"] == 1)]
+    z, p = statistics.log_rank(*events)
+    return replace(draft, measured=-z, p=p)
+
+
+def _lives(run: Run, side: pd.DataFrame) -> pd.DataFrame:
+    """Time to collapse and how it ended, of the seeds that started; a trial that failed otherwise died at once."""
+    scores = {name: _metric(run, side, name).reindex(side["seed"]) for name in ("collapse_images", "collapse_state")}
+    lives = pd.DataFrame(scores)
+    failed = side.set_index("seed")["failed"].astype(bool) & lives["collapse_state"].isna()
+    lives.loc[failed, ["collapse_images", "collapse_state"]] = 0.0, 1.0
+    return lives.dropna()
+
+
+def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:
+    """Exact quantities of one machine: no seeds, no interval."""
+    sides = [side[claim.metric].dropna() for side in (left, right) if side is not None]
+    if any(side.empty for side in sides):
+        return Finding(claim, "not run", here=here, reason=f"{claim.metric} was not measured")
+    reason = "" if claim.metric in EXACT else "a time or memory of one machine, without seeds"
+    values = [np.array([float(side.iloc[0])]) for side in sides]
+    return Finding(claim, "inconclusive", measured=float(_samples(claim.measure, *values)[0]), here=here, reason=reason)
+
+
+def _contests(run: Run, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFrame | None]]:
+    """The trials of the left and the right side on a same task; the longest trained first."""
+    sides = [_side(run, claim, side) for side in (claim.left, claim.right) if side]
+    for contest, left in sorted(sides[0].items(), key=lambda item: -item[1]["steps_planned"].iloc[0]):
+        if len(sides) == 1:
+            yield left, None
+            continue
+        for other, right in sides[1].items():
+            ours, theirs = left.iloc[0], right.iloc[0]
+            task = claim.right.get("task") or claim.right.get("options")
+            same = contest == other if claim.left.get("backbone") == claim.right.get("backbone") else True
+            if same and (task or ours["full_task"] == theirs["full_task"]):
+                yield left, right
+
+
+def _side(run: Run, claim: Claim, side: Mapping[str, Any]) -> dict[float, pd.DataFrame]:
+    """Contest -> trials, ok or failed, of the variant that a side names."""
+    own = run.entrants.get((side.get("task", claim.task), side["variant"]))
+    if own is None:
+        return {}
+    own = own[_holds(own["task_options"], {**claim.options, **side.get("options", {})})]
+    if "backbone" in side:
+        name, _, rest = str(side["backbone"]).partition("[")
+        own = own[(own["backbone"] == name) & _holds(own["backbone_options"], _options(rest.rstrip("]")))]
+    return {float(str(contest)): rows for contest, rows in own.groupby("contest", sort=True)}
+
+
+def _holds(texts: pd.Series[Any], wanted: Mapping[str, str]) -> pd.Series[Any]:
+    """Which canonical options agree with the wanted ones; "" stands for a default, which is not spelled out."""
+    known = texts.fillna("").astype(object)
+    agrees = [all(_options(text).get(k, "") == str(v) for k, v in wanted.items()) for text in known]
+    return pd.Series(agrees, index=texts.index, dtype=bool)
+
+
+@cache
+def _options(text: str) -> dict[str, str]:
+    pairs = (part.split("=", 1) for part in text.split(", ") if "=" in part)
+    return {name.strip(): value for name, value in pairs}
+
+
+def _values(run: Run, claim: Claim, side: pd.DataFrame) -> pd.Series[Any]:
+    """Seed -> the score that a claim is about; a failed trial has the worst that its contest saw."""
+    metrics = {m["name"]: m for m in run.facts["tasks"][side.iloc[0]["full_task"]]["metrics"]}
+    primary = next(iter(metrics))
+    name = claim.metric or primary
+    sign = 1.0 if metrics.get(name, metrics[primary])["better"] == "higher" else -1.0
+    if name == primary:
+        return side.set_index("seed")["merit"].astype(float) * sign
+    contest = run.trials[run.trials["contest"] == side["contest"].iloc[0]]
+    worst = (_metric(run, contest, name) * sign).min() * sign
+    own = _metric(run, side, name).reindex(side["seed"])
+    return own.mask(side.set_index("seed")["failed"].astype(bool), worst)
+
+
+def _metric(run: Run, side: pd.DataFrame, metric: str) -> pd.Series[Any]:
+    """Seed -> a test metric."""
+    scores = run.tables.scores
+    own = scores[(scores["metric"] == metric) & (scores["split"] == "test") & scores["trial"].isin(side.index)]
+    return pd.Series(own["value"].to_numpy(float), index=side.loc[own["trial"], "seed"].to_numpy())
+
+
+def _margin(run: Run, claim: Claim, side: pd.DataFrame) -> float:
+    metrics = run.facts["tasks"][side.iloc[0]["full_task"]]["metrics"]
+    return float(next((m["margin"] for m in metrics if m["name"] == claim.metric), metrics[0]["margin"]))

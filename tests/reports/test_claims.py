@@ -1,0 +1,129 @@
+"""The ledger of claims: well formed, about things that exist, and decided only where that is earned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import registry
+from harness.spec import Record, Trial, UsageError
+from harness.store import Store
+from reports import claims, ledger, tables
+from reports.runs import COSTS, Run
+from tests.reports.conftest import outcome
+
+SIDES = {"left": {"variant": "coordconv", "backbone": "net"}, "right": {"variant": "conv", "backbone": "net"}}
+WRITTEN = """
+[[claim]]
+id = "one"
+source = "s"
+sentence = "t"
+task = "alpha"
+left = { variant = "a" }
+right = { variant = "b" }
+relation = ">"
+value = 0
+"""
+
+
+def about(**changes: Any) -> claims.Claim:
+    """A claim that coordconv leads conv by more than .5 on the task alpha."""
+    return replace(claims.Claim("c", "s", "coordconv leads", "alpha", relation=">", value=0.5, **SIDES), **changes)
+
+
+def made(store: Store, fill: Any, seeds: int = 5, record: Callable[[Trial], Record | None] = outcome) -> Run:
+    return tables.load(fill(["conv", "coordconv"], seeds, ["alpha[canvas=8]"], record), store=store)
+
+
+@pytest.mark.parametrize(
+    ("relation", "value", "verdict"), [(">", 0.5, "holds"), ("<", 0.5, "fails"), (">", 0.6, "inconclusive")]
+)
+def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, value: float, verdict: str) -> None:
+    found = ledger.ledger(made(store, fill, 6), [about(relation=relation, value=value), about(task="gamma")])
+    assert found[0].measured == pytest.approx(0.6, abs=0.02)
+    assert [f.verdict for f in found] == [verdict, "not run"]
+
+
+def test_fewer_than_five_pairs_decide_nothing_but_parameters(store: Store, fill: Any) -> None:
+    exact = about(measure="ratio", metric="parameters", value=1.5)
+    slow = about(measure="ratio", metric="latency_step_seconds", value=1.5)
+    found = ledger.ledger(made(store, fill, 4), [about(), exact, slow])
+    assert [f.verdict for f in found] == ["inconclusive", "holds", "inconclusive"]
+    assert found[0].reason == "4 paired seeds; 5 are needed"
+    assert found[1].measured == 2
+    assert "one machine" in found[2].reason
+
+
+def test_a_failed_trial_is_the_worst_of_its_contest(store: Store, fill: Any) -> None:
+    def record(trial: Trial) -> Record | None:
+        dead = trial.variant == "coordconv" and trial.seed == 0
+        return Record("crashed", "killed") if dead else outcome(trial)
+
+    run = made(store, fill, 6, record)
+    primary, other = ledger.ledger(run, [about(value=0), about(value=0, metric="accuracy@m=1")])
+    assert primary.seeds == other.seeds == 6
+    assert primary.measured == pytest.approx(0.6 * 5 / 6 - 0.3 / 6, abs=0.02)  # 0 is the floor of this contest
+    assert other.measured == pytest.approx(0.6 * 5 / 6, abs=0.03)  # the worst of that metric is that of conv
+    judged = tables.verdicts(run).set_index("variant")
+    assert judged.loc["coordconv", "mean"] == pytest.approx(primary.measured)
+
+
+def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None:
+    def record(trial: Trial) -> Record | None:
+        return replace(outcome(trial), converged=trial.seed != 0)
+
+    found = ledger.ledger(made(store, fill, 6, record), [about()])[0]
+    assert (found.verdict, found.reason) == ("inconclusive", "2 of 12 trials had not converged")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('relation = ">"', 'relation = ">="', "relation = '>=' is not valid; valid: >, <"),
+        ('relation = ">"', "", "missing: relation"),
+        ("value = 0", 'value = "0"', "is not a number"),
+        ("value = 0", "value = 0\nmeasure = 3", "measure = 3 is not valid"),
+        ("value = 0", "value = 0\ncolor = 3", "unknown: color"),
+        ('right = { variant = "b" }', "", "there is no `right`"),
+        ('{ variant = "b" }', "{}", "each side needs a `variant`"),
+    ],
+)
+def test_malformed_claims_are_refused(tmp_path: Path, before: str, after: str, told: str) -> None:
+    path = tmp_path / "claims.toml"
+    path.write_text(WRITTEN)
+    assert claims.read_claims(path)[0].id == "one"
+    other = tmp_path / "wrong.toml"
+    other.write_text(WRITTEN.replace(before, after))
+    with pytest.raises(UsageError, match="claim 'one'") as raised:
+        claims.read_claims(other)
+    assert told in str(raised.value)
+
+
+def test_the_ledger_has_no_twins() -> None:
+    read = claims.read_claims()
+    assert len({claim.id for claim in read}) == len(read) > 50
+
+
+@pytest.mark.parametrize("claim", claims.read_claims(), ids=lambda claim: claim.id)
+def test_claims_are_about_what_exists(claim: claims.Claim) -> None:
+    for side in filter(None, (claim.left, claim.right)):
+        options = {**claim.options, **dict(side.get("options", {}))}
+        task = registry.select("task", selector(side.get("task", claim.task), options))
+        metrics = {metric.name for metric in task.entry.facts["metrics"]}
+        assert set(options) <= {option.name for option in task.entry.options}
+        assert claim.metric in {"", *metrics, *COSTS}
+        assert registry.select("variant", side["variant"]).label == side["variant"]  # as records spell it
+        if "backbone" in side:
+            backbone = registry.select("backbone", side["backbone"])
+            assert backbone.label == side["backbone"]
+            assert backbone.entry.name in task.entry.facts["backbones"]
+
+
+def selector(task: str, options: dict[str, str]) -> str:
+    """A task with its options; "" stands for a default, which is not spelled out."""
+    spelled = ", ".join(f"{name}={value}" for name, value in options.items() if value != "")
+    return f"{task}[{spelled}]" if spelled else task
