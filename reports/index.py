@@ -7,6 +7,7 @@ from pathlib import Path
 from harness import summarize
 from harness.spec import FAILED
 from harness.store import Store
+from reports.comparison import newest_pairs, page_name
 from reports.rendering import environment
 
 
@@ -27,6 +28,8 @@ def write_index(store: Store, out: Path) -> Path:
         }
         for row in listed.to_dict("records")
     ]
+    pairs = [(a, b, page_name(a, b)) for a, b in newest_pairs(summarize.runs(store))]
+    pairs = [pair for pair in pairs if (out / pair[2]).is_file()]
     path = out / "index.html"
-    path.write_text(environment().get_template("index.html.j2").render(rows=rows), encoding="utf-8")
+    path.write_text(environment().get_template("index.html.j2").render(rows=rows, pairs=pairs), encoding="utf-8")
     return path

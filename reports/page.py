@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from harness import summarize
 from harness.spec import UsageError
 from harness.store import Store
 from reports import (
     claims,
+    comparison,
     contests,
     costs_section,
     drawing,
@@ -31,6 +33,9 @@ from reports import (
 )
 from reports.runs import Run
 
+MOST_COMPARED = 20_000
+"""Trials and costs of a run that is set beside the last one unasked; larger ones by `write_comparison`."""
+
 
 def write_report(store: Store, run: str, out: Path) -> Path:
     """Write `out/RUN.html` and the index beside it; return the page's path. Raise UsageError if that fails."""
@@ -39,10 +44,20 @@ def write_report(store: Store, run: str, out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(html, encoding="utf-8")
+        _compare_with_last(store, run, out)
         index.write_index(store, out)
     except OSError as error:
         raise UsageError(f"report {str(path)!r} cannot be written: {error.strerror or error}") from error
     return path
+
+
+def _compare_with_last(store: Store, run: str, out: Path) -> None:
+    """Set a run beside the one before it of the same profile, where it is the newest and both are of a common size."""
+    listed = summarize.runs(store)
+    sizes = listed.set_index("run").drop(columns=["profile", "started", "finished", "commit", "command"]).sum(axis=1)
+    for earlier, later in comparison.newest_pairs(listed):
+        if later == run and sizes[[earlier, later]].max() <= MOST_COMPARED:
+            comparison.write_comparison(store, earlier, later, out)
 
 
 def render(store: Store, run: Run) -> str:

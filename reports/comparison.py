@@ -1,0 +1,95 @@
+"""Two runs side by side: what changed from the earlier to the later, and what cannot be said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness import summarize
+from harness.compare import RunComparison, compare_runs
+from harness.spec import UsageError
+from harness.store import Store
+from reports import rendering
+from reports.ranking import FEWEST_PAIRS
+
+ORDER = ["worse", "better", "inconclusive", "tied", "none"]
+UNITS = {"latency_forward_seconds": "seconds", "latency_step_seconds": "seconds", "peak_memory_bytes": "size"}
+_CELL = ["task", "backbone", "variant", "steps"]
+
+
+def write_comparison(store: Store, run_a: str, run_b: str, out: Path) -> Path:
+    """Write `out/compare-A-B.html`, run b against run a, and return its path. Raise UsageError if that fails."""
+    path = out / page_name(run_a, run_b)
+    found = compare_runs(store, run_a, run_b)
+    about = [summarize.run_facts(store, run) for run in (run_a, run_b)]
+    html = rendering.environment().get_template("compare.html.j2").render(**_told(found), about=about)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"comparison {str(path)!r} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def page_name(run_a: str, run_b: str) -> str:
+    """The file of a comparison."""
+    return f"compare-{run_a}-{run_b}.html"
+
+
+def newest_pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
+    """The last two runs of each profile, the earlier first; `listed` are those of `summarize.runs`."""
+    runs = [group["run"].astype(str).tolist() for _, group in listed.groupby("profile", sort=False)]
+    return [(names[-2], names[-1]) for names in runs if len(names) > 1]
+
+
+def scores(found: RunComparison) -> pd.DataFrame:
+    """Rows about scores, what got worse first; verdicts of fewer than FEWEST_PAIRS pairs are withheld."""
+    rows = found.rows[found.rows["quantity"] == "score"]
+    few = (rows["pairs"] < FEWEST_PAIRS) & ~rows["verdict"].isin(["none", "inconclusive"])
+    notes = rows["note"].where(~few, rows["note"].map(lambda note: "; ".join(filter(None, [note, _FEW]))))
+    rows = rows.assign(verdict=rows["verdict"].mask(few, "inconclusive"), note=notes)
+    place = rows["verdict"].map({verdict: i for i, verdict in enumerate(ORDER)})
+    return rows.assign(place=place).sort_values(["place", *_CELL], kind="stable").drop(columns="place")
+
+
+_FEW = f"fewer than {FEWEST_PAIRS} pairs decide nothing"
+
+
+def _told(found: RunComparison) -> dict[str, Any]:
+    """What the template shows."""
+    scored, costs = scores(found), found.rows[found.rows["quantity"] != "score"]
+    only = {run: [line for line in found.unmatched if line.startswith(f"only in {run}:")] for run in (found.a, found.b)}
+    return {
+        "found": found,
+        "scores": scored,
+        "counts": scored["verdict"].value_counts().to_dict(),
+        "sentences": _sentences(found, scored, costs),
+        "changed": costs[costs["verdict"] == "changed"],
+        "equal": int((costs["verdict"] == "equal").sum()),
+        "trends": costs[costs["verdict"] == "trend"],
+        "only": {run: [line.partition(": ")[2] for line in lines] for run, lines in only.items() if lines},
+        "units": UNITS,
+    }
+
+
+def _sentences(found: RunComparison, scored: pd.DataFrame, costs: pd.DataFrame) -> list[str]:
+    """What changed, in words, the weightiest first."""
+    if scored.empty:
+        return ["The runs share no contest, so nothing can be compared."]
+    told = []
+    for verdict, words in (("worse", "Worse"), ("better", "Better")):
+        own = scored[scored["verdict"] == verdict]
+        named = [f"{row.variant} on {row.task}" for row in own.head(3).itertuples()]
+        more = f" and {len(own) - 3} more" if len(own) > 3 else ""
+        told += [f"{words} than before: {', '.join(named)}{more}."] if len(own) else []
+    if not told:
+        told = ["No score is shown to have changed."]
+    open_ones = int((scored["verdict"] == "inconclusive").sum())
+    told += [f"{open_ones} of {len(scored)} comparisons of scores are open."] if open_ones else []
+    changed = int((costs["verdict"] == "changed").sum())
+    equal = int((costs["verdict"] == "equal").sum())
+    if changed + equal:
+        told.append(f"Of {changed + equal} exact costs {changed} changed.")
+    return told + (["Times and memory were not compared: the machines differ."] if found.differences else [])
