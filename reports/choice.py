@@ -39,7 +39,7 @@ def choose(
     limits = {"latency": latency, "step": step, "memory": memory, "parameters": parameters, "flops": flops}
     board = leaderboard(run)
     if task is not None:
-        board = board[(board["full_task"] == task) | (board["full_task"].str.partition("[")[0] == task)]
+        board = board[(board["full_task"] == task) | (board["full_task"].str.split("[").str[0] == task)]
     merits = merits_by_cell(run)
     chosen = board[within(board, limits) & (board["seeds"] > 0)]
     groups = [_standing(run, own, merits) for _, own in chosen.groupby("contest", sort=False)]

@@ -13,8 +13,8 @@ from reports.costs import costs, details
 from reports.runs import Run
 
 SCALED = ("flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes", "parameters")
-MOST_RATIOS = 12
-"""Networks whose ratios are drawn; the tables of all are there."""
+MOST_RATIOS = 240
+"""Ratios that are drawn; beyond it the networks that follow have their tables alone."""
 
 
 def section(run: Run, board: pd.DataFrame) -> dict[str, Any]:
@@ -25,11 +25,13 @@ def section(run: Run, board: pd.DataFrame) -> dict[str, Any]:
 def groups(run: Run) -> list[dict[str, Any]]:
     """One entry per network (task, backbone and what it ran on): its rows, its ratios drawn, why there is no energy."""
     made: list[dict[str, Any]] = []
+    room = MOST_RATIOS
     measured = costs(run)
     measured = measured[measured["status"] != "skipped"]
     cell = ["task", "backbone", "device", "dtype", "memory_format"]
     for (task, backbone, device, dtype, layout), rows in measured.groupby(cell, sort=False, dropna=False):
         about = [str(device), str(dtype), *([str(layout)] if layout != "contiguous" else [])]
+        room -= len(rows)
         reasons = [reason for reason in rows["no_joules"].unique() if reason]
         silent = rows["joules_per_sample"].isna().all()
         left_out = [set(filter(None, str(names).split(", "))) for names in rows["uncounted"].fillna("")]
@@ -43,7 +45,7 @@ def groups(run: Run) -> list[dict[str, Any]]:
                 "uncounted": _names(shared),
                 "joules": not silent,
                 "no_joules": "; ".join(reasons),
-                "figure": _ratios(run, rows) if len(made) < MOST_RATIOS else None,
+                "figure": _ratios(run, rows) if room >= 0 else None,
             }
         )
     return made
@@ -66,7 +68,10 @@ def scaled(run: Run) -> list[dict[str, Any]]:
     frame = details(run)
     if frame.empty or frame["options"].isna().all():
         return []
-    found = scaling.curves(frame[frame["status"] == "ok"])
+    swept = _swept(frame[frame["status"] == "ok"])
+    if swept.empty:
+        return []
+    found = scaling.curves(swept)
     laws = scaling.exponents(found)
     made = []
     for key, points in found[found["quantity"].isin(SCALED)].groupby(["task", "backbone", "axis", "others"]):
@@ -79,6 +84,13 @@ def scaled(run: Run) -> list[dict[str, Any]]:
         if drawn:
             made.append({"task": task, "backbone": backbone, "axis": axis, "others": others, "figures": drawn})
     return made
+
+
+def _swept(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that may lie on a curve: of a variant in three or more forms of one task and one backbone."""
+    names = [frame[name].str.split("[").str[0] for name in ("task", "backbone")]
+    count = frame.groupby([*names, *(frame[n] for n in ("variant", "device", "dtype", "memory_format"))])["task"]
+    return frame[count.transform("size") >= 3]
 
 
 def _scaling(run: Run, points: pd.DataFrame, laws: pd.DataFrame) -> Any:

@@ -81,7 +81,7 @@ def _insert(store: Store, run: str, cells: list[Any], costs: list[Any], loss_cur
         rows["items"].append(_item(run, number, "cost", job))
         rows["records"].append(
             common
-            | {"id": number + 1, "kind": "cost", "key": "c", "status": "ok", "facts": {}}
+            | {"id": number + 1, "kind": "cost", "key": "c", "status": "ok", "facts": _details(1 + j % 5 / 4)}
             | {"parameters": size, "flops": 99 * size, "peak_memory_bytes": 100 * size}
             | {"latency_forward_seconds": 1e-6 * size, "latency_step_seconds": 3e-6 * size}
         )
@@ -95,6 +95,21 @@ def _insert(store: Store, run: str, cells: list[Any], costs: list[Any], loss_cur
                 groups.setdefault(tuple(row), []).append(row)
             for group in groups.values():
                 connection.execute(schema.metadata.tables[name].insert(), group)
+
+
+def _details(ratio: float) -> dict[str, Any]:
+    """What a cost keeps beside its numbers: ratios to the plain convolution, energy, operations, probes."""
+    ratios = {phase: {"ratio": ratio, "low": 0.95 * ratio, "high": 1.05 * ratio} for phase in ("forward", "step")}
+    curve = [[float(shift), 0.1 * shift * (ratio - 1)] for shift in range(1, 5)]
+    probes = {"shift_error_interior": curve, "shift_error_with_borders": curve, "unseen_size": curve}
+    probes |= {"effective_receptive_field": [[0.0, 0.5], [1.0, 1.0]], "lie_derivative": 0.3, "position_readout": 0.5}
+    return {
+        "parameters": {"options": {"canvas": 64}},
+        "latency": {"ratios": ratios, "noisy": {"step": ["ratio drifted by 5%"]} if ratio > 1.5 else {}},
+        "energy": {"joules_per_sample_step": None, "reason": "device cpu has no energy counter"},
+        "flops": {"models": {"model": {"uncounted": {"aten.relu": 4}}}},
+        "probes": probes,
+    }
 
 
 def _item(run: str, position: int, kind: str, job: dict[str, Any]) -> dict[str, Any]:
