@@ -271,7 +271,7 @@ function prepareChoice() {
     const label = $("limits").appendChild(document.createElement("label")), box = document.createElement("input");
     box.type = "number"; box.min = 0; box.step = "any"; box.id = `limit-${name}`; box.value = given[name] ?? ""; box.placeholder = range(name);
     label.append(`${title} ≤ `, box, unit ? ` ${unit} ` : " ");
-    box.addEventListener("input", () => {
+    for (const event of ["input", "change"]) box.addEventListener(event, () => {
       state.limits = Object.keys(LIMITS).map((n) => [n, $(`limit-${n}`).value]).filter(([, v]) => v !== "").map((pair) => pair.join(":")).join(",");
       showChoice();
     });

@@ -100,4 +100,23 @@ def fill(store: Store) -> Fill:
 def _cost(job: CostJob, variants: Sequence[str]) -> CostRecord:
     number = 1 + list(variants).index(job.variant)
     times = {"step": [0.002 * number * (1 + 0.01 * i) for i in range(9)]}
-    return CostRecord("ok", "", 1000 * number, 5000, 0.001, 0.002 * number, 2**20, times, environment=ENVIRONMENT)
+    values = 1000 * number, 5000, 0.001, 0.002 * number, 2**20
+    return CostRecord("ok", "", *values, times, details(number), environment=ENVIRONMENT)
+
+
+def details(number: int) -> dict[str, Any]:
+    """What a cost keeps beside its numbers; the third variant is noisy, the fourth could not be probed."""
+    ratios = {phase: {"ratio": number, "low": 0.9 * number, "high": 1.1 * number} for phase in ("forward", "step")}
+    probed: dict[str, Any] = {
+        "shift_error_interior": [[float(s), 0.1 * s * (number - 1)] for s in (1, 2, 3, 4)],
+        "shift_error_with_borders": [[float(s), 0.2 * number] for s in (1, 2, 3, 4)],
+        "lie_derivative": 0.3, "position_readout": 1.0 * (number > 1), "unseen_size": [[24.0, 0.5], [32.0, 0.25]],
+        "effective_receptive_field": [[0.0, 0.2], [1.0, 0.75], [2.0, 1.0]],
+    }  # fmt: skip
+    return {
+        "latency": {"ratios": ratios, "noisy": {"step": ["ratio drifted by 5%"]} if number == 3 else {}},
+        "energy": {"joules_per_sample_step": None, "reason": "no counter & no GPU"},
+        "memory": {"activations": 2048 * number},
+        "flops": {"models": {"model": {"uncounted": {"aten.relu": 4} | ({"aten.<b>": 1} if number == 2 else {})}}},
+        "probes": {"reason": "knows no <float64>"} if number == 4 else probed,
+    }

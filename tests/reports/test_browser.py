@@ -15,6 +15,7 @@ from selenium.webdriver.support.select import Select
 
 from harness.store import Store
 from reports import tables
+from reports.comparison import write_comparison
 from reports.page import write_report
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -57,7 +58,7 @@ def _click(browser: webdriver.Chrome, selector: str) -> None:
 
 
 def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
-    name = fill(seeds=4)
+    name = fill(seeds=5)
     run = tables.load(name, store=store)
     browser.get(write_report(store, name, tmp_path).as_uri())
     assert browser.execute_script("return document.documentElement.dataset.ready") == "yes"
@@ -80,7 +81,7 @@ def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, t
     visible = [e for e in browser.find_elements(By.CSS_SELECTOR, ".matrix tr[data-contest]") if e.is_displayed()]
     assert [row.get_attribute("data-contest") for row in visible] == ["1"]
     told = browser.find_element(By.ID, "count").text
-    assert told.startswith("20 of 44 trials")  # 5 names x 4 seeds of one task
+    assert told.startswith("25 of 55 trials")  # 5 names x 5 seeds of one task
     _click(browser, '#trial-table [data-sort="score"]')
     scores = [float(e.text) for e in browser.find_elements(By.CSS_SELECTOR, "#trial-table tbody td:nth-child(7)")]
     assert scores == sorted(scores)
@@ -93,11 +94,71 @@ def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, t
     assert Select(browser.find_element(By.ID, "suite")).first_selected_option.get_attribute("value") == "second_suite"
     assert browser.find_element(By.CSS_SELECTOR, '[data-pick="coordconv"]').get_attribute("aria-pressed") == "true"
 
-    # nothing was fetched, nothing complained, no text of the store was run
+    _quiet(browser)
+
+
+def _quiet(browser: webdriver.Chrome) -> None:
+    """Nothing was fetched, nothing complained, no text of the store was run."""
     assert browser.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     assert {url.split(":")[0] for url in sent} <= {"file", "data", "about"}
+
+
+def _choices(browser: webdriver.Chrome) -> list[tuple[str, str]]:
+    """(variant, standing) as the view of choices shows them."""
+    script = """return [...document.querySelectorAll('#choices tbody tr')].map(
+        (row) => [row.cells[0].textContent, row.cells[4].textContent])"""
+    return [(variant, standing) for variant, standing in browser.execute_script(script)]
+
+
+def test_limits_change_what_is_chosen(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
+    name = fill(seeds=6)
+    run = tables.load(name, store=store)
+    browser.get(write_report(store, name, tmp_path).as_uri())
+    wanted = Select(browser.find_element(By.ID, "chosen"))
+    steps = browser.find_element(By.ID, "limit-step")
+    for contest, task in (("0", "alpha"), ("1", "beta")):
+        wanted.select_by_value(contest)
+        for limit, seconds in (("", None), ("6", 0.006), ("2.5", 0.0025)):
+            steps.clear()
+            steps.send_keys(limit or " ")
+            found = tables.choose(run, task=task, step=seconds)
+            shown = _choices(browser)
+            assert shown[: len(found)] == list(zip(found["variant"], found["standing"], strict=True))
+            assert [standing for _, standing in shown[len(found) :]] == ["over the limit"] * (4 - len(found))
+    said = browser.find_element(By.ID, "choice")
+    assert said.text.startswith("Within training step ≤ 2.50 ms: conv, mse 0.70")
+    assert said.text.endswith("nothing else fits.")
+    steps.clear()
+    steps.send_keys("0.1")
+    assert said.text == "Nothing fits training step ≤ 0.100 ms."
+
+    # the link holds contest and limits
+    _click(browser, "#link")
+    link = browser.current_url
+    browser.get("about:blank")
+    browser.get(link)
+    assert browser.find_element(By.ID, "limit-step").get_attribute("value") == "0.1"
+    assert Select(browser.find_element(By.ID, "chosen")).first_selected_option.get_attribute("value") == "1"
+    _quiet(browser)
+
+
+def test_few_seeds_never_give_a_verdict(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
+    name = fill(seeds=4)
+    browser.get(write_report(store, name, tmp_path).as_uri())
+    chosen = Select(browser.find_element(By.ID, "baseline"))
+    for base in ("coordconv", "conv"):
+        chosen.select_by_visible_text(base)
+        assert set(_cells(browser).values()) == {"inconclusive", "baseline"}
+    cell = browser.find_element(By.CSS_SELECTOR, '.matrix tr[data-contest="0"] td[data-column="coordconv"] small')
+    assert cell.text == "△ 1 more"
+
+
+def test_two_runs_side_by_side_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
+    browser.get(write_comparison(store, fill(), fill(), tmp_path).as_uri())
+    assert "exact costs 0 changed" in browser.find_element(By.CSS_SELECTOR, ".found").text
+    _quiet(browser)
 
 
 def test_narrow_screens_scroll_tables_not_the_page(
