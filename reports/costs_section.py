@@ -1,25 +1,47 @@
-"""The section about costs: a table and ratios per network, scaling curves, and the best layers within a limit."""
+"""The sections about layers apart from their scores: what they cost, how costs grow, how they treat place."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from harness import scaling
 from reports import choice, drawing, figures
 from reports.costs import costs, details
+from reports.probes import probes, stored
 from reports.runs import Run
 
+Axis = tuple[tuple[str, str], ...]
+"""What was swept: task, backbone, axis and the options that all points share, as pairs."""
+AXIS = ["task", "backbone", "axis", "others"]
 SCALED = ("flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes", "parameters")
 MOST_RATIOS = 240
 """Ratios that are drawn; beyond it the networks that follow have their tables alone."""
 
 
+MOST_PROBED = 36
+
+
 def section(run: Run, board: pd.DataFrame) -> dict[str, Any]:
-    """What the page shows of costs."""
-    return {"groups": groups(run), "choices": choice.summary(run, board), "scaling": scaled(run)}
+    """What the page shows of costs: ratios drawn per network, the best within limits, scaling curves."""
+    curves: dict[Axis, list[Markup]] = {}
+    for swept, title, figure in scaled(run):
+        curves.setdefault(swept, []).append(Markup(drawing.inline(figure, title)))
+    grown = [{**dict(swept), "figures": drawn} for swept, drawn in curves.items()]
+    return {"groups": groups(run), "choices": choice.summary(run, board), "scaling": grown}
+
+
+def place(run: Run) -> dict[str, Any]:
+    """What the page shows of probes: the table, and errors against shift as small multiples."""
+    known = {variant: probed for variant, probed in stored(run).items() if "reason" not in probed}
+    shown = dict(list(known.items())[:MOST_PROBED])
+    title = "Error against shift, one panel per variant"
+    drawn = Markup(drawing.inline(figures.shift_errors(run, shown), title)) if shown else None
+    return {"table": probes(run), "figure": drawn, "drawn": len(shown), "known": len(known)}
 
 
 def groups(run: Run) -> list[dict[str, Any]]:
@@ -63,27 +85,23 @@ def _ratios(run: Run, rows: pd.DataFrame) -> Markup | None:
     return Markup(drawing.inline(figures.ratios(run, known), title))
 
 
-def scaled(run: Run) -> list[dict[str, Any]]:
-    """One entry per axis along which costs grew: its figures, one per quantity; none where a run swept no axis."""
+def scaled(run: Run) -> Iterator[tuple[Axis, str, Figure]]:
+    """Every quantity that grew along an axis: what was swept, a title, the figure; none where a run swept nothing."""
     frame = details(run)
     if frame.empty or frame["options"].isna().all():
-        return []
+        return
     swept = _swept(frame[frame["status"] == "ok"])
     if swept.empty:
-        return []
+        return
     found = scaling.curves(swept)
     laws = scaling.exponents(found)
-    made = []
-    for key, points in found[found["quantity"].isin(SCALED)].groupby(["task", "backbone", "axis", "others"]):
-        task, backbone, axis, others = map(str, tuple(key))
-        drawn = [
-            Markup(drawing.inline(_scaling(run, own, laws), f"{quantity} against {axis} in {backbone} on {task}"))
-            for quantity in SCALED
-            if (own := points[points["quantity"] == quantity]).groupby("variant")["amount"].nunique().gt(1).any()
-        ]
-        if drawn:
-            made.append({"task": task, "backbone": backbone, "axis": axis, "others": others, "figures": drawn})
-    return made
+    for key, points in found[found["quantity"].isin(SCALED)].groupby(AXIS):
+        named = tuple(zip(AXIS, map(str, tuple(key)), strict=True))
+        for quantity in SCALED:
+            own = points[points["quantity"] == quantity]
+            if own.groupby("variant")["amount"].nunique().gt(1).any():
+                title = f"{quantity} against {dict(named)['axis']}, {dict(named)['task']}, {dict(named)['backbone']}"
+                yield named, title, _scaling(run, own, laws)
 
 
 def _swept(frame: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +111,7 @@ def _swept(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[count.transform("size") >= 3]
 
 
-def _scaling(run: Run, points: pd.DataFrame, laws: pd.DataFrame) -> Any:
-    same = ["task", "backbone", "axis", "others", "quantity"]
+def _scaling(run: Run, points: pd.DataFrame, laws: pd.DataFrame) -> Figure:
+    same = [*AXIS, "quantity"]
     own = laws.merge(points[same].drop_duplicates(), on=same)
     return figures.scaling(run, points, own.drop_duplicates("variant"))

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 
 from harness.spec import UsageError
 from harness.store import Store
-from reports import drawing, figures, findings, ledger, series, tables
+from reports import costs_section, drawing, figures, findings, ledger, series, tables
+from reports.probes import stored
 from reports.runs import Run
 from reports.text import big, interval, number, plural
 
-FRAMES = ("leaderboard", "references", "verdicts", "aggregate", "coverage", "failures", "environment")
+FRAMES = ("leaderboard", "references", "verdicts", "aggregate", "coverage", "failures", "environment", "probes")
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"}
 
@@ -40,6 +41,7 @@ def export_report(store: Store, name: str, out: Path) -> list[Path]:
 def frames(run: Run) -> dict[str, pd.DataFrame]:
     """Every table of the page by name."""
     found: dict[str, pd.DataFrame] = {name: getattr(tables, name)(run) for name in FRAMES}
+    found["costs"] = tables.costs(run).drop(columns="noisy_phases")  # a list, which not every format can hold
     return found | {"claims": ledger.table(run), "contests": run.contests.reset_index(), "trials": run.tables.trials}
 
 
@@ -47,11 +49,12 @@ def drawn(store: Store, run: Run) -> Iterator[tuple[str, Figure]]:
     """Every figure of the page with the name of its file."""
     if tables.normalized_strata(run):
         yield "performance-profile", figures.profiles(run)
+    yield from _drawn_of_layers(run)
     points, board = series.curves(store, run), tables.leaderboard(run)
     bands, measured = figures.bands(points), series.latencies(store, run)
     for contest in map(int, run.contests.index):
         facts = run.contests.loc[contest]
-        title = re.sub(r"[^A-Za-z0-9=.]+", "-", f"{contest}-{facts['full_task']}-{facts['full_backbone']}").strip("-")
+        title = _plain_name(f"{contest}-{facts['full_task']}-{facts['full_backbone']}")
         own = board[board["contest"] == contest]
         if (points["contest"] == contest).any():
             yield f"curves-{title}", figures.curves(run, contest, bands[bands["contest"] == contest])
@@ -59,6 +62,22 @@ def drawn(store: Store, run: Run) -> Iterator[tuple[str, Figure]]:
             cells = {v: (str(facts["full_task"]), str(facts["full_backbone"]), v) for v in own["variant"]}
             timed = {v: measured[cell] for v, cell in cells.items() if cell in measured}
             yield f"tradeoffs-{title}", figures.tradeoffs(run, contest, own, timed)
+
+
+def _drawn_of_layers(run: Run) -> Iterator[tuple[str, Figure]]:
+    """Ratios of time, scaling curves and errors against shift."""
+    known = tables.costs(run).dropna(subset=["ratio_forward", "ratio_step"], how="all")
+    for (task, backbone), rows in known.groupby(["task", "backbone"], sort=False):
+        yield f"ratios-{_plain_name(f'{task}-{backbone}')}", figures.ratios(run, rows)
+    for i, (_, title, figure) in enumerate(costs_section.scaled(run)):
+        yield f"scaling-{i}-{_plain_name(title)}", figure
+    probed = {variant: found for variant, found in stored(run).items() if "reason" not in found}
+    if probed:
+        yield "shift-errors", figures.shift_errors(run, probed)
+
+
+def _plain_name(title: str) -> str:
+    return re.sub(r"[^A-Za-z0-9=.]+", "-", title).strip("-")
 
 
 def markdown(run: Run) -> str:

@@ -40,12 +40,16 @@ def _alone(cells: pd.DataFrame) -> str:
     border = inside.drop(exact.index)
     away = own.drop(inside.index)
     parts = [
-        f"{_names(exact)} move with their input to rounding" if len(exact) else "",
-        f"{_listed(border, 'error')} fail at the border alone" if len(border) else "",
-        f"{_listed(away, 'error@interior')} fail in the interior too" if len(away) else "",
+        f"exact to rounding {_names(exact)}" if len(exact) else "",
+        f"wrong at the border alone {_listed(border, 'error')}" if len(border) else "",
+        f"wrong in the interior too {_listed(away, 'error@interior')}" if len(away) else "",
     ]
     told = "; ".join(part for part in parts if part)
-    return f"As layers before training (0 = equivariant, 1 = unrelated; {_seeds(own)}): {told}." if told else ""
+    return (
+        f"How layers follow a shift before training (0 = exactly, 1 = not at all; {_seeds(own)}): {told}."
+        if told
+        else ""
+    )
 
 
 def _halving(cells: pd.DataFrame) -> str:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
-from reports import drawing, figures
 from reports.runs import Run, given
 
 COLUMNS = [
     *("variant", "shift_1", "shift_2", "shift_3", "shift_4", "with_borders", "at_shift"),
     *("lie_derivative", "position_readout", "field_within_1", "unseen_size", "at_size", "reason"),
 ]
-MOST_DRAWN = 36
 
 
 def stored(run: Run) -> dict[str, dict[str, Any]]:
@@ -40,16 +37,6 @@ def probes(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
     """
     rows = [_row(variant, probed) for variant, probed in stored(given(run, where)).items()]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def section(run: Run) -> dict[str, Any]:
-    """What the page shows: the table, and errors against shift as small multiples."""
-    table = probes(run)
-    known = {variant: probed for variant, probed in stored(run).items() if "reason" not in probed}
-    shown = dict(list(known.items())[:MOST_DRAWN])
-    title = "Error against shift, one panel per variant"
-    drawn = Markup(drawing.inline(figures.shift_errors(run, shown), title)) if shown else None
-    return {"table": table, "figure": drawn, "drawn": len(shown), "known": len(known)}
 
 
 def _row(variant: str, probed: dict[str, Any]) -> dict[str, Any]:

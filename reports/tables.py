@@ -12,6 +12,7 @@ from harness import statistics
 from harness.spec import FAILED
 from reports.choice import choose
 from reports.costs import costs
+from reports.probes import probes
 from reports.ranking import leaderboard, merit_table, merits_by_cell, verdicts
 from reports.runs import COSTS, Run, given, load
 
@@ -30,6 +31,7 @@ __all__ = [
     "merit_table",
     "merits_by_cell",
     "normalized_strata",
+    "probes",
     "references",
     "verdicts",
 ]

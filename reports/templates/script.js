@@ -241,7 +241,7 @@ function showChoice() {
   }
   table.replaceChildren();
   const head = table.createTHead().insertRow();
-  for (const title of ["variant", facts.metric, "95 %", "seeds", "standing", ...Object.values(LIMITS).map(([title, unit]) => unit ? `${title} [${unit}]` : title)]) head.appendChild(Object.assign(document.createElement("th"), {textContent: title}));
+  for (const title of ["variant", facts.metric, "95 %", "seeds", "standing", "forward [ms]", "step [ms]", "memory [MiB]", "parameters", "FLOPs [M]"]) head.appendChild(Object.assign(document.createElement("th"), {textContent: title}));
   const body = table.createTBody();
   for (const {variant, row, standing, fits} of rows) {
     const line = body.insertRow();

@@ -77,10 +77,11 @@ def test_the_page_shows_costs_and_probes_escaped(store: Store, fill: Any, tmp_pa
 def test_scaling_is_drawn_where_one_number_was_swept(store: Store, tmp_path: Path) -> None:
     sizes = (8, 16, 32, 64)
     run = _scaled(store, {f"copy[size={n}]": CostRecord("ok", "", 100, n * n, n**2.0, None, None) for n in sizes})
-    found = costs_section.scaled(tables.load(run, store=store))
-    assert [(item["axis"], len(item["figures"])) for item in found] == [("size", 2)]  # parameters do not grow
-    assert "conv: 2.00 [2.00, 2.00]" in found[0]["figures"][0]
+    found = [title for _, title, _ in costs_section.scaled(tables.load(run, store=store))]
+    of = "against size, copy, stack"
+    assert found == [f"flops {of}", f"latency_forward_seconds {of}"]  # parameters do not grow
     text = " ".join(read(write_report(store, run, tmp_path)).text)
+    assert text.count("conv: 2.00 [2.00, 2.00]") == 2
     assert "How costs grow" in text
 
 

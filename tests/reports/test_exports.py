@@ -24,4 +24,4 @@ def test_every_table_and_figure_is_a_file(store: Store, fill: Any, tmp_path: Pat
     assert r"\textbackslash" not in written["failures.tex"].read_text()
     assert "▲" in written["summary.md"].read_text()
     assert written["performance-profile.png"].read_bytes().startswith(b"\x89PNG")
-    assert sum(path.suffix == ".svg" for path in written.values()) == 3
+    assert sum(path.suffix == ".svg" for path in written.values()) == 5

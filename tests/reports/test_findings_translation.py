@@ -42,8 +42,8 @@ def test_layers_are_told_apart_by_where_they_fail() -> None:
             ("equivariance", "trained=true", "stack", "conv", seed, {"error": 0.9, "error@interior": 0.9}),
         ]
     assert findings(*tables(rows)) == [
-        "As layers before training (0 = equivariant, 1 = unrelated; 2 seeds): conv[padding=circular] move with their "
-        "input to rounding; conv 0.15 fail at the border alone; coordconv 0.60 fail in the interior too."
+        "How layers follow a shift before training (0 = exactly, 1 = not at all; 2 seeds): exact to rounding "
+        "conv[padding=circular]; wrong at the border alone conv 0.15; wrong in the interior too coordconv 0.60."
     ]
 
 
