@@ -31,8 +31,7 @@ def read_layers(store: Store, path: Path) -> str:
     jobs = [_job(row) for row in rows]
     identities = [_identity(job, path) for job in jobs]
     positions = store.add_items(run, [(job, known, {}) for job, known in zip(jobs, identities, strict=True)])
-    for known, position, row in zip(identities, positions, rows, strict=True):
-        store.add(run, position, known, _record(row))
+    store.add_many(run, list(zip(positions, identities, map(_record, rows), strict=True)))
     store.finish_run(run)
     return run
 

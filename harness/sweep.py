@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from harness import environment, identity, isolate, registry
@@ -19,6 +21,9 @@ from harness.tuning import Choice, choose, extend
 from harness.worker import Limits, work
 
 Job = Trial | CostJob
+
+_BATCH = 500
+"""Records in one transaction at most, so that a crowd of them is told of in time and need not be kept."""
 
 
 @dataclass
@@ -115,33 +120,42 @@ class Driver:
         """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
         listed = [(job, _identify(job), notes.get(job, {})) for job in jobs]
         positions = self.store.add_items(result.run, listed)
+        planned = {place: (job, known) for place, (job, known, _) in zip(positions, listed, strict=True)}
+        answers = {} if self.fresh else self._reuse(planned, result)
+        self.listener.expect(len(planned), len(answers))
+        arrived: SimpleQueue[Future[Any]] = SimpleQueue()
+        waiting: dict[Future[Any], tuple[int, Identity, Job]] = {}
+        for place, (job, known) in planned.items():
+            future = executor.submit(work, job, tuple(self.plugins), self._limits(job, known, limits))
+            waiting[future] = place, known, job
+            future.add_done_callback(arrived.put)
+        while waiting:
+            ready = _take(arrived)
+            answers |= self._commit([(*waiting.pop(future), future) for future in ready], result)
+        return answers
+
+    def _reuse(self, planned: dict[int, tuple[Job, Identity]], result: Result) -> dict[Job, int]:
+        """Answer what earlier records can, take it from the plan, and return the number of each one's record."""
         answers: dict[Job, int] = {}
-        pending: list[tuple[Job, Identity, int]] = []
-        for (job, identified, _), position in zip(listed, positions, strict=True):
-            earlier = None if self.fresh else self.store.find(identified)
-            if earlier is None:
-                pending.append((job, identified, position))
-                continue
-            self.store.reuse(result.run, position, earlier)
-            answers[job] = earlier
+        found = self.store.reuse(result.run, [(place, known) for place, (_, known) in planned.items()])
+        for place, (record, status) in found.items():
+            answers[planned.pop(place)[0]] = record
             result.reused += 1
-            _count(result, self.store.status(earlier))
-        self.listener.expect(len(pending), len(answers))
-        waiting: dict[Future[Any], tuple[Job, Identity, int]] = {
-            executor.submit(work, job, tuple(self.plugins), self._limits(job, identified, limits)): (
-                job,
-                identified,
-                position,
-            )
-            for job, identified, position in pending
-        }
-        for future in as_completed(waiting):
-            job, identified, position = waiting.pop(future)
-            record = _record(future, job)
-            answers[job] = self.store.add(result.run, position, identified, record)
+            _count(result, status)
+        return answers
+
+    def _commit(self, ready: list[tuple[int, Identity, Job, Future[Any]]], result: Result) -> dict[Job, int]:
+        """Store what has arrived in one transaction, then say that it is done."""
+        kept = [
+            (place, known, job, _record(future, job)) for place, known, job, future in ready if not future.cancelled()
+        ]
+        numbers = self.store.add_many(result.run, [(place, known, record) for place, known, _, record in kept])
+        for _, _, job, record in kept:
             _count(result, record.status)
             self.listener.done(job, record)
-        return answers
+        if len(kept) < len(ready):  # nobody here cancels, so the scheduler did, or is gone
+            raise UsageError("the cluster was lost; finished records are kept, the same command goes on from them")
+        return {job: number for (_, _, job, _), number in zip(kept, numbers, strict=True)}
 
     def _limits(self, job: Job, identified: Identity, limits: Limits) -> Limits:
         """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
@@ -172,6 +186,15 @@ class Driver:
         return more
 
 
+def _take(arrived: SimpleQueue[Future[Any]]) -> list[Future[Any]]:
+    """Wait for one future, and take all that have arrived by then."""
+    ready = [arrived.get()]
+    with suppress(Empty):
+        while len(ready) < _BATCH:
+            ready.append(arrived.get_nowait())
+    return ready
+
+
 def _by_seed(job: Job) -> int:
     """All cells with one seed before any with the next, so that an interrupted run has seen every cell."""
     return job.seed if isinstance(job, Trial) else 0
@@ -188,12 +211,7 @@ def _primary(trial: Trial) -> Metric:
 
 def _record(future: Future[Any], job: Job) -> Record | CostRecord:
     """The record of a finished job; what went wrong outside its own process is a record too."""
-    try:
-        error = future.exception()
-    except CancelledError as lost:  # nobody here cancels, so the scheduler did, or is gone
-        raise UsageError(
-            "the cluster was lost; finished records are kept, the same command goes on from them"
-        ) from lost
+    error = future.exception()
     if error is None:
         record: Record | CostRecord = future.result()
         return record

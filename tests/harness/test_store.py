@@ -146,9 +146,8 @@ def test_deleting_a_run_keeps_what_another_run_uses(url: str) -> None:
         first = _fill(store, [(_trial(0), _record(1.0)), (_trial(1), _record(2.0))])
         second = store.start_run("p", "", {}, FACTS)
         [position] = store.add_items(second, [(_trial(0), _identity(_trial(0)), {})])
-        record = store.find(_identity(_trial(0)))
-        assert record is not None
-        store.reuse(second, position, record)
+        answered = store.reuse(second, [(position, _identity(_trial(0))), (position, _identity(_trial(9)))])
+        assert [status for _, status in answered.values()] == ["ok"]
         assert store.delete_run(first) == 1
         assert summarize.tables(store, second).trials["score"].tolist() == [1.0]
         assert store.resolve_run(None) == second
@@ -160,9 +159,9 @@ def test_the_latest_run_is_the_last_one_started_also_when_the_clock_goes_backwar
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Store(url) as store:
-        monkeypatch.setattr("harness.store._now", lambda: "2030-01-01T00:00:00.000+00:00")
+        monkeypatch.setattr("harness.rows.now", lambda: "2030-01-01T00:00:00.000+00:00")
         store.start_run("p", "", {}, FACTS)
-        monkeypatch.setattr("harness.store._now", lambda: "2020-01-01T00:00:00.000+00:00")
+        monkeypatch.setattr("harness.rows.now", lambda: "2020-01-01T00:00:00.000+00:00")
         last = store.start_run("p", "", {}, FACTS)
         assert store.latest_run() == last
         assert summarize.runs(store)["run"].iloc[-1] == last
@@ -180,11 +179,43 @@ def test_a_store_that_may_only_be_read_says_so(tmp_path: Path) -> None:
 
 def test_text_of_any_kind_survives(url: str) -> None:
     nasty = "'; DROP TABLE records; -- \u2603 <script>\n\x01"
+    failed = _record(1.0, status="error", error=nasty + "\0", notes={"log": nasty + "\0\ud800"})
     with Store(url) as store:
-        run = _fill(store, [(_trial(0, label=nasty), _record(1.0, status="error", error=nasty + "\0"))])
-        trials = summarize.tables(store, run).trials
+        trials = summarize.tables(store, _fill(store, [(_trial(0, label=nasty), failed)])).trials
     assert trials["label"].tolist() == [nasty]
     assert trials["error"].tolist() == [nasty]
+
+
+def test_what_a_database_cannot_hold_is_replaced(url: str) -> None:
+    scores = {"test": {"mse": float("nan"), "m\0x": 1.0}}
+    details = {"ratio": float("nan"), "list": [float("inf"), 1.0], "path": Path("a")}
+    job = CostJob("toy", "net", "conv")
+    with Store(url) as store:
+        run = _fill(store, [(_trial(0), _record(1.0, scores=scores, error="half \ud800"))])
+        [position] = store.add_items(run, [(job, _identity(job), {})])
+        store.add(run, position, _identity(job), CostRecord("ok", details=details, environment={"python": "3"}))
+        tables = summarize.tables(store, run)
+    assert tables.trials["error"].tolist() == ["half ?"]
+    assert set(tables.scores["metric"]) == {"mse", "mx"}
+    assert tables.costs["details"].tolist() == [{"ratio": None, "list": [None, 1.0], "path": "a"}]
+
+
+def test_many_records_are_committed_together_or_not_at_all(url: str) -> None:
+    jobs = [_trial(seed) for seed in range(5)]
+    with Store(url) as store:
+        run = store.start_run("p", "coordbench run", {"python": "3"}, FACTS)
+        places = store.add_items(run, [(job, _identity(job), {}) for job in jobs])
+        answers = [(place, _identity(job), _record(float(job.seed))) for place, job in zip(places, jobs, strict=True)]
+        broken = _record(9.0, scores={"test": {"mse": object()}})
+        with pytest.raises(StoreError):
+            store.add_many(run, [*answers[:3], (places[3], _identity(jobs[3]), broken)])
+        assert summarize.tables(store, run).trials["status"].eq("skipped").all()
+        numbers = store.add_many(run, answers[::-1])
+        tables = summarize.tables(store, run)
+        assert store.add_many(run, []) == []
+        assert [store.score(number, "test", "mse") for number in numbers] == [4.0, 3.0, 2.0, 1.0, 0.0]
+    assert tables.trials["score"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert tables.curves.groupby("trial").size().tolist() == [3] * 5
 
 
 def _append(url: str, count: int) -> None:
