@@ -90,7 +90,7 @@ def _convert(text: str, kind: Any) -> Value | Path | None:
                 return typing.cast(Value, choice)
         raise ValueError(text)
     value = kind(text)
-    if kind is float and not math.isfinite(value):
+    if (kind is float and not math.isfinite(value)) or (kind is Path and not value.exists()):
         raise ValueError(text)
     return typing.cast(Value, value)
 
@@ -98,5 +98,5 @@ def _convert(text: str, kind: Any) -> Value | Path | None:
 def _describe(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
         return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
-    names = {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path"}
+    names = {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path that exists"}
     return "none" if kind is type(None) else names.get(kind, str(kind))

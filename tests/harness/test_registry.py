@@ -45,6 +45,12 @@ def test_any_text_is_a_layer_or_a_usage_error(text: str) -> None:
         assert registry.layer(text).label
 
 
+def test_a_folder_that_is_not_there_is_told_before_anything_runs(tmp_path: Path) -> None:
+    assert registry.select("task", f"photo_deblurring[folder={tmp_path}]").options == {"folder": tmp_path}
+    with pytest.raises(UsageError, match=r"folder='/nowhere' is not valid; expected a path that exists or none"):
+        registry.select("task", "photo_deblurring[folder=/nowhere]")
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
