@@ -90,7 +90,7 @@ def _title(run: Run, contest: int) -> str:
 
 def _curves(run: Run, contest: int, bands: pd.DataFrame) -> Markup | None:
     own = bands[bands["contest"] == contest]
-    if own.empty:
+    if own["step"].nunique() < 2:  # nothing was trained, or looked at once
         return None
     title = f"Learning curves of {_title(run, contest)}"
     return Markup(drawing.inline(figures.curves(run, contest, own), title))

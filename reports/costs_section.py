@@ -65,6 +65,7 @@ def groups(run: Run) -> list[dict[str, Any]]:
                 "about": ", ".join(about),
                 "rows": rows.assign(uncounted=[_names(own - shared) for own in left_out]),
                 "uncounted": _names(shared),
+                "notes": any(own - shared for own in left_out) or bool(rows["error"].astype(bool).any()),
                 "joules": not silent,
                 "no_joules": "; ".join(reasons),
                 "figure": _ratios(run, rows) if room >= 0 else None,

@@ -74,7 +74,7 @@ def canvas(
     height: float,
     columns: int = 1,
     rows: int = 1,
-    left: float = 0.66,
+    left: float = 0.74,
     right: float = 0.12,
     top: float = 0.1,
 ) -> tuple[Figure, Any]:
@@ -127,8 +127,15 @@ def cost_axis(axes: Axes, costs: np.ndarray[Any, Any], cost: str) -> None:
         return
     if len(costs):
         axes.set_xlim(*reach(pd.Series(costs)))
-    axes.xaxis.set_major_locator(MaxNLocator(3))
+    unit = 2.0 ** (10 * int(np.log2(max(costs.max(), 1.0)) // 10)) if len(costs) and cost.endswith("_bytes") else 1.0
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(FixedLocator(_round(low / unit, high / unit, unit)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: reader(cost)(value)))
+
+
+def _round(low: float, high: float, unit: float) -> list[float]:
+    """A few round multiples of a unit between two ends given in it."""
+    return [float(tick) * unit for tick in MaxNLocator(3).tick_values(low, high) if low <= tick <= high]
 
 
 def ratio_axis(axes: Axes, values: np.ndarray[Any, Any]) -> None:

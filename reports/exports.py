@@ -56,7 +56,7 @@ def drawn(store: Store, run: Run) -> Iterator[tuple[str, Figure]]:
         facts = run.contests.loc[contest]
         title = _plain_name(f"{contest}-{facts['full_task']}-{facts['full_backbone']}")
         own = board[board["contest"] == contest]
-        if (points["contest"] == contest).any():
+        if points.loc[points["contest"] == contest, "step"].nunique() > 1:
             yield f"curves-{title}", figures.curves(run, contest, bands[bands["contest"] == contest])
         if own["score"].notna().any() and own[list(figures.COSTS)].notna().any(axis=None):
             cells = {v: (str(facts["full_task"]), str(facts["full_backbone"]), v) for v in own["variant"]}

@@ -70,7 +70,7 @@ def tradeoffs(run: Run, contest: int, board: pd.DataFrame, latencies: Mapping[st
         line = known[front].sort_values(cost)
         style: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (3, 2)), "zorder": 0}
         axes.add_line(Line2D(line[cost].to_numpy(float), line["score"].to_numpy(float), **style))
-        _focus(axes, known["score"].to_numpy(float), facts, named=False)
+        _focus(axes, known[["score", "low", "high"]].to_numpy(float).ravel(), facts, named=False)
         cost_axis(axes, known[cost].to_numpy(float), cost)
         axes.set_xlabel(COSTS[cost])
     np.atleast_1d(panels)[0].set_ylabel(_with_unit(facts["metric"], facts["unit"]))

@@ -133,7 +133,7 @@ def _improvements(run: Run, aggregate: pd.DataFrame) -> dict[str, dict[str, list
 
 def _board(board: pd.DataFrame) -> dict[str, dict[str, list[float | None]]]:
     """Contest -> variant -> what is told when a mark is pointed at."""
-    told = ["score", "low", "high", "seeds", "failed", *tables.COSTS]
+    told = ["score", "low", "high", "seeds", "failed", *tables.COSTS, "converged"]
     found: dict[str, dict[str, list[float | None]]] = {}
     row: Any
     for row in board[["contest", "variant", *told]].astype(object).itertuples(index=False):

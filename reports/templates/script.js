@@ -247,7 +247,7 @@ function showChoice() {
     const line = body.insertRow();
     line.dataset.variant = variant;
     if (!fits) line.className = "over";
-    for (const text of [variant, number(row[0]), interval(row[1], row[2]), row[3] + (row[4] ? `, ${row[4]} failed` : ""), standing ?? "over the limit"]) line.insertCell().textContent = text;
+    for (const text of [variant, number(row[0]), interval(row[1], row[2]), row[3] + (row[4] ? `, ${row[4]} failed` : "") + (row[10] !== null && row[10] < 1 ? ", still falling" : ""), standing ?? "over the limit"]) line.insertCell().textContent = text;
     for (const [name, [, , factor, place]] of Object.entries(LIMITS)) {
       const cell = line.insertCell();
       cell.textContent = row[place] === null ? "–" : number(row[place] * factor);
