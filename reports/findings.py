@@ -36,7 +36,7 @@ def _claims(ledger: Sequence[Finding]) -> str:
     counts = Counter(finding.verdict for finding in ledger)
     if not counts["holds"] + counts["fails"]:
         return f"None of the {len(ledger)} claims of the papers is decided by this run."
-    return f"Of {len(ledger)} claims of the papers {counts['holds']} hold here and {counts['fails']} fail."
+    return f"Of {len(ledger)} claims of the papers this run upholds {counts['holds']} and refutes {counts['fails']}."
 
 
 def _leader(aggregate: pd.DataFrame) -> str:
