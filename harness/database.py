@@ -6,8 +6,9 @@ PostgreSQL by URL.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from harness.spec import UsageError
 
 _LOCK = 0x636F6F7264  # any number that is the same for all of us
 _WAIT_SECONDS = 60  # for another run's turn to write
+_CACHE_KIB = 1 << 16  # SQLite's own 2 MiB hold no index of 100,000 records
 
 
 class StoreError(UsageError):
@@ -74,6 +76,17 @@ class Database:
             raise StoreError(f"store {self.url} is damaged: a row holds no JSON; {_left(self.engine)}") from error
 
 
+def insert_all(connection: Connection, table: sql.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of equal columns, their JSON as text; SQLAlchemy's care for each value costs more than that."""
+    if rows:
+        connection.exec_driver_sql(_insertion(connection.dialect, table, tuple(rows[0])), list(rows))
+
+
+@functools.lru_cache(maxsize=64)
+def _insertion(dialect: sql.Dialect, table: sql.Table, names: tuple[str, ...]) -> str:
+    return str(table.insert().compile(dialect=dialect, column_keys=names))
+
+
 def _left(engine: sql.Engine) -> str:
     """What a damaged store still holds."""
     counts = {table.name: _readable(engine, table) for table in metadata.sorted_tables}
@@ -94,9 +107,11 @@ def _readable(engine: sql.Engine, table: sql.Table) -> int:
 
 
 def _engine(url: str) -> sql.Engine:
-    options = {"timeout": _WAIT_SECONDS} if url.startswith("sqlite") else {}
+    options: dict[str, Any] = {"json_serializer": to_json}
+    if url.startswith("sqlite"):
+        options |= {"paramstyle": "named", "connect_args": {"timeout": _WAIT_SECONDS}}
     try:
-        engine = sql.create_engine(url, connect_args=options, json_serializer=to_json)
+        engine = sql.create_engine(url, **options)
     except (sql.exc.ArgumentError, sql.exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise StoreError(
             f"store {url!r} cannot be opened: {error}; write sqlite:///FILE or postgresql+psycopg://.."
@@ -110,7 +125,7 @@ def _engine(url: str) -> sql.Engine:
 def _configure(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver would otherwise begin late, and never for CREATE TABLE
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{_CACHE_KIB}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
-from harness import schema
+from harness import rows, schema
 
 
 def _number_runs(connection: Connection) -> None:
@@ -18,7 +18,23 @@ def _number_runs(connection: Connection) -> None:
         connection.execute(schema.runs.update().where(schema.runs.c.id == row.id).values(number=number))
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _number_runs}
+def _share_sources(connection: Connection) -> None:
+    """2 -> 3: records share their sources; indices that only cost time are gone."""
+    schema.sources.create(connection, checkfirst=True)
+    connection.execute(sql.text("ALTER TABLE records ADD COLUMN sources VARCHAR"))
+    old = sql.table("records", sql.column("id"), sql.column("parts", sql.JSON), sql.column("sources"))
+    listed = connection.execute(sql.select(old.c.id, old.c.parts)).all()
+    keys, found = rows.keys_of_sources([row.parts or {} for row in listed])
+    for row, key in zip(listed, keys, strict=True):
+        connection.execute(old.update().where(old.c.id == row.id).values(sources=key))
+    for key, parts in found.items():
+        connection.execute(schema.sources.insert().values(id=key, parts=parts))
+    for index in ("ix_records_identity", "ix_items_key"):
+        connection.execute(sql.text(f"DROP INDEX IF EXISTS {index}"))
+    connection.execute(sql.text("ALTER TABLE records DROP COLUMN parts"))
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _number_runs, 2: _share_sources}
 """Version -> the step to the next one."""
 
 

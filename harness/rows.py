@@ -6,7 +6,7 @@ import datetime
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sql
@@ -19,23 +19,33 @@ from harness.spec import CostJob, CostRecord, CurvePoint, Record, Sample, Trial
 Answer = tuple[int, Identity, Record | CostRecord]
 """The position of an item in its run, what its record depends on, and the record."""
 
+_ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 _ONLY_TRIALS = ("converged", "seconds", "steps")
 _ONLY_COSTS = ("parameters", "flops", "latency_forward_seconds", "latency_step_seconds")
 
 
-def record_row(identity: Identity, record: Record | CostRecord, environment: str, created: str) -> dict[str, Any]:
-    """The row of a record that was made on the environment of this key."""
+def item_row(run: str, position: int, job: Trial | CostJob, key: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of an item that has no record yet."""
+    own = dict(vars(job))  # dataclasses.asdict copies deeply, which takes longer than all the rest
+    if isinstance(job, Trial):
+        own["budget"] = vars(job.budget)
+    kind = "trial" if isinstance(job, Trial) else "cost"
+    described = {"kind": kind, "key": key, "job": to_json(own), "facts": to_json(facts)}
+    return {"run": run, "position": position, **described, "reused": False}
+
+
+def record_row(number: int, identity: Identity, record: Record | CostRecord, created: str) -> dict[str, Any]:
+    """The row of a record, but for its environment and sources, which it shares with others."""
     return {
+        "id": number,
         "kind": "trial" if isinstance(record, Record) else "cost",
         "key": identity.key,
         "identity": identity.digest,
-        "parts": dict(identity.parts),
         "created": created,
-        "environment": environment,
         "status": record.status,
         "error": text(record.error),
         "peak_memory_bytes": record.peak_memory_bytes,
-        "facts": record.notes if isinstance(record, Record) else record.details,
+        "facts": to_json(record.notes if isinstance(record, Record) else record.details),
         **{name: getattr(record, name, None) for name in (*_ONLY_TRIALS, *_ONLY_COSTS)},
     }
 
@@ -53,22 +63,32 @@ def child_rows(numbered: Iterable[tuple[int, Record | CostRecord]]) -> list[tupl
     return [(table, listed) for table, listed in rows.items() if listed]
 
 
-def environment_rows(described: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
-    """The key of each environment, and one row for each that differs; most are equal to the one before."""
+def keys_of_environments(described: Sequence[Mapping[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+    """The key of each environment, and what the keys stand for; most are equal to the one before."""
     keys: list[str] = []
-    rows: dict[str, dict[str, Any]] = {}
+    found: dict[str, Any] = {}
     for i, facts in enumerate(described):
         if i and facts == described[i - 1]:  # far cheaper than a digest
             keys.append(keys[-1])
             continue
         keys.append(digest(facts)[:16])
-        rows[keys[-1]] = {"id": keys[-1], "facts": facts}
-    return keys, list(rows.values())
+        found[keys[-1]] = facts
+    return keys, found
 
 
-def kind_of(job: Trial | CostJob) -> Literal["trial", "cost"]:
-    """The kind of an item."""
-    return "trial" if isinstance(job, Trial) else "cost"
+def keys_of_sources(described: Iterable[Mapping[str, str]]) -> tuple[list[str], dict[str, Any]]:
+    """The key of the parts of each identity that its seed and budget have no part in, and what the keys stand for."""
+    seen: dict[tuple[str, ...], str] = {}
+    keys: list[str] = []
+    found: dict[str, Any] = {}
+    for parts in described:
+        shared = tuple(value for name, value in parts.items() if name != "job")
+        if shared not in seen:
+            own = {name: value for name, value in parts.items() if name != "job"}
+            seen[shared] = digest(own)[:32]
+            found[seen[shared]] = own
+        keys.append(seen[shared])
+    return keys, found
 
 
 def text(value: str) -> str:
@@ -79,7 +99,7 @@ def text(value: str) -> str:
 def to_json(value: Any) -> str:
     """JSON as every database takes it: what is no number is null, what JSON does not know is its text."""
     try:
-        return json.dumps(value, default=str, allow_nan=False)
+        return _ENCODER.encode(value) if value else json.dumps(value)
     except ValueError:
         return json.dumps(_without_nan(json.loads(json.dumps(value, default=str))))
 
@@ -101,7 +121,7 @@ def unpack_sample(row: Any) -> np.ndarray[Any, Any]:
 
 def _score_rows(number: int, record: Record) -> list[dict[str, Any]]:
     return [
-        {"record": number, "split": text(split), "metric": text(metric), "value": value}
+        {"record": number, "split": text(split), "metric": text(metric), "value": float(value)}
         for split, values in record.scores.items()
         for metric, value in values.items()
     ]
@@ -131,7 +151,7 @@ def _sample_row(number: int, sample: Sample) -> dict[str, Any]:
     if array.dtype == np.float64:
         array = array.astype(np.float32)  # drawn, never computed with
     row = {"record": number, "group": text(sample.group), "role": text(sample.role), "kind": sample.kind}
-    return row | {"shape": list(array.shape), "dtype": array.dtype.str, "data": array.tobytes()}
+    return row | {"shape": to_json(list(array.shape)), "dtype": array.dtype.str, "data": array.tobytes()}
 
 
 def _pack(values: Sequence[float]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = sql.MetaData()
 
@@ -38,19 +38,24 @@ items = _table(
     sql.Column("run", sql.String, primary_key=True),
     sql.Column("position", sql.Integer, primary_key=True),
     sql.Column("kind", sql.String),
-    sql.Column("key", sql.String, index=True),
+    sql.Column("key", sql.String),
     sql.Column("job", sql.JSON),
     sql.Column("facts", sql.JSON),
     sql.Column("record", sql.Integer),
     sql.Column("reused", sql.Boolean, default=False),
+)
+sources = _table(  # what the records of a cell depend on beside their trial: the same for all its seeds
+    "sources",
+    sql.Column("id", sql.String, primary_key=True),
+    sql.Column("parts", sql.JSON),
 )
 records = _table(
     "records",
     sql.Column("id", sql.Integer, primary_key=True),
     sql.Column("kind", sql.String),
     sql.Column("key", sql.String, index=True),
-    sql.Column("identity", sql.String, index=True),
-    sql.Column("parts", sql.JSON),
+    sql.Column("identity", sql.String),  # found by its key: few records share one
+    sql.Column("sources", sql.String),
     sql.Column("created", sql.String),
     sql.Column("status", sql.String),
     sql.Column("error", sql.String),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from harness import rows
-from harness.database import Database
+from harness.database import Database, insert_all
 from harness.database import StoreError as StoreError
 from harness.identity import Identity
 from harness.rows import Answer
 from harness.rows import unpack as unpack
 from harness.rows import unpack_sample as unpack_sample
-from harness.schema import environments, items, records, runs, samples, scores, series
+from harness.schema import environments, items, records, runs, samples, scores, series, sources
 from harness.spec import CostJob, CostRecord, Record, Trial, UsageError
 
 REUSED = ("ok", "diverged")
@@ -41,7 +40,7 @@ class Store(Database):
         now = rows.now()
         name = f"{now[:19].replace(':', '').replace('-', '')}-{profile}-{uuid.uuid4().hex[:4]}"
         with self._begin() as connection:
-            [key] = _environments(connection, [environment])
+            [key] = _share(connection, environments, rows.keys_of_environments([environment]))
             commit = (environment.get("revision") or {}).get("commit")
             number = (connection.scalar(sql.select(sql.func.max(runs.c.number))) or 0) + 1
             row = {
@@ -64,33 +63,25 @@ class Store(Database):
         """List jobs as items of a run, each with facts for its row; return their positions."""
         with self._begin() as connection:
             count = connection.scalar(sql.select(sql.func.count()).select_from(items).where(items.c.run == run)) or 0
-            listed = [
-                {
-                    "run": run,
-                    "position": count + i,
-                    "kind": rows.kind_of(job),
-                    "key": identity.key,
-                    "job": asdict(job),
-                    "facts": facts,
-                }
-                for i, (job, identity, facts) in enumerate(jobs)
-            ]
-            if listed:
-                connection.execute(items.insert(), listed)
+            numbered = enumerate(jobs, start=count)
+            listed = [rows.item_row(run, place, job, known.key, facts) for place, (job, known, facts) in numbered]
+            insert_all(connection, items, listed)
         return list(range(count, count + len(jobs)))
 
     def find(self, identity: Identity) -> int | None:
         """The newest record of this identity that may be used again."""
-        wanted = (records.c.identity == identity.digest) & records.c.status.in_(REUSED)
         with self._reading() as connection:
-            found: int | None = connection.scalar(sql.select(sql.func.max(records.c.id)).where(wanted))
-        return found
+            found = _newest(connection, [identity])
+        return found[identity.digest][0] if found else None
 
     def earlier_parts(self, identity: Identity) -> dict[str, str] | None:
         """What the newest record of the same trial, whatever its sources, depended on."""
-        query = sql.select(records.c.parts).where(records.c.key == identity.key).order_by(records.c.id.desc()).limit(1)
+        query = sql.select(sources.c.parts).join(records, records.c.sources == sources.c.id)
+        query = query.where(records.c.key == identity.key).order_by(records.c.id.desc()).limit(1)
         with self._reading() as connection:
-            return connection.scalar(query)
+            parts: dict[str, str] | None = connection.scalar(query)
+        same = {name: value for name, value in identity.parts.items() if name == "job"}  # as their keys are equal
+        return None if parts is None else same | parts
 
     def reuse(self, run: str, wanted: Sequence[tuple[int, Identity]]) -> dict[int, tuple[int, str]]:
         """Answer items of a run by the newest records of their identities; return position -> (record, status).
@@ -98,7 +89,7 @@ class Store(Database):
         Found and noted in one transaction, so that nobody deletes a record in between.
         """
         with self._begin() as connection:
-            found = _newest(connection, [identity.digest for _, identity in wanted])
+            found = _newest(connection, [identity for _, identity in wanted])
             answers = {place: found[identity.digest] for place, identity in wanted if identity.digest in found}
             _answer(connection, run, [(place, record) for place, (record, _) in answers.items()], reused=True)
         return answers
@@ -112,18 +103,13 @@ class Store(Database):
         if not answers:
             return []
         with self._begin() as connection:
-            keys = _environments(connection, [record.environment for _, _, record in answers])
-            now = rows.now()
-            listed = [
-                rows.record_row(identity, record, key, now)
-                for (_, identity, record), key in zip(answers, keys, strict=True)
-            ]
-            insert = records.insert().returning(records.c.id, sort_by_parameter_order=True)
-            numbers = list(connection.scalars(insert, listed))
-            pairs = list(zip(numbers, answers, strict=True))
-            for table, own in rows.child_rows((number, record) for number, (_, _, record) in pairs):
-                connection.execute(table.insert(), own)
-            _answer(connection, run, [(place, number) for number, (place, _, _) in pairs], reused=False)
+            numbers = _numbers(connection, len(answers))
+            listed = _record_rows(connection, numbers, answers)
+            insert_all(connection, records, listed)
+            for table, own in rows.child_rows(zip(numbers, (record for _, _, record in answers), strict=True)):
+                insert_all(connection, table, own)
+            places = (position for position, _, _ in answers)
+            _answer(connection, run, list(zip(places, numbers, strict=True)), reused=False)
         return numbers
 
     def score(self, record: int, split: str, metric: str) -> float | None:
@@ -178,21 +164,49 @@ def open_store(url: str | None, out: Path) -> Store:
     return Store(url)
 
 
-def _environments(connection: Connection, described: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Note what records were made on, once each; return one key for each."""
-    keys, own = rows.environment_rows(described)
+def _record_rows(connection: Connection, numbers: Sequence[int], answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """The rows of records, after what they share was noted once."""
+    places = _share(
+        connection, environments, rows.keys_of_environments([record.environment for _, _, record in answers])
+    )
+    origins = _share(connection, sources, rows.keys_of_sources(identity.parts for _, identity, _ in answers))
+    now = rows.now()
+    return [
+        rows.record_row(number, identity, record, now) | {"environment": place, "sources": origin}
+        for number, (_, identity, record), place, origin in zip(numbers, answers, places, origins, strict=True)
+    ]
+
+
+def _share(connection: Connection, table: sql.Table, keyed: tuple[list[str], dict[str, Any]]) -> list[str]:
+    """Note what keys stand for, unless it is known; return the keys."""
+    keys, found = keyed
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(environments).on_conflict_do_nothing(), own)
+    column = next(name for name in table.c.keys() if name != "id")  # noqa: SIM118
+    for key in sorted(found):  # in order, so that two runs never wait for each other
+        insert = dialect.insert(table).values({"id": key, column: found[key]})
+        connection.execute(insert.on_conflict_do_nothing())
     return keys
 
 
-def _newest(connection: Connection, wanted: Sequence[str]) -> dict[str, tuple[int, str]]:
+def _numbers(connection: Connection, count: int) -> list[int]:
+    """Numbers for new records: PostgreSQL counts for all of us, and SQLite lets one write at a time."""
+    if connection.dialect.name == "postgresql":
+        drawn = sql.func.nextval("records_id_seq").label("number")
+        return list(connection.scalars(sql.select(drawn).select_from(sql.func.generate_series(1, count))))
+    last = connection.scalar(sql.select(sql.func.max(records.c.id))) or 0
+    return list(range(last + 1, last + 1 + count))
+
+
+def _newest(connection: Connection, wanted: Sequence[Identity]) -> dict[str, tuple[int, str]]:
     """Identity -> number and status of its newest record that may be used again."""
     found: dict[str, tuple[int, str]] = {}
+    digests = {identity.digest for identity in wanted}
+    query = sql.select(records.c.identity, records.c.id, records.c.status).order_by(records.c.id)
     for i in range(0, len(wanted), _BATCH):
-        query = sql.select(records.c.identity, records.c.id, records.c.status).order_by(records.c.id)
-        query = query.where(records.c.identity.in_(wanted[i : i + _BATCH]) & records.c.status.in_(REUSED))
-        found |= {row.identity: (row.id, row.status) for row in connection.execute(query)}
+        known = records.c.key.in_([identity.key for identity in wanted[i : i + _BATCH]])
+        for row in connection.execute(query.where(known & records.c.status.in_(REUSED))):
+            if row.identity in digests:
+                found[row.identity] = row.id, row.status
     return found
 
 

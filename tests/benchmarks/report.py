@@ -50,7 +50,7 @@ def _insert(store: Store, run: str, cells: list[Any], costs: list[Any], loss_cur
     """Write rows in bulk: record by record a store of this size takes minutes."""
     generator = np.random.default_rng(0)
     rows: dict[str, list[dict[str, Any]]] = {"items": [], "records": [], "scores": [], "series": []}
-    common = {"identity": "x", "parts": {}, "created": "", "environment": "large", "error": ""}
+    common = {"identity": "x", "sources": "", "created": "", "environment": "large", "error": ""}
     for i, (task, label, reference, seed) in enumerate(cells):
         level = {"low": 0.0, "high": 1.0}.get(reference, 0.3 + 0.4 * (hash((task, label)) % 97) / 97)
         job = {

@@ -206,7 +206,7 @@ def test_many_records_are_committed_together_or_not_at_all(url: str) -> None:
         run = store.start_run("p", "coordbench run", {"python": "3"}, FACTS)
         places = store.add_items(run, [(job, _identity(job), {}) for job in jobs])
         answers = [(place, _identity(job), _record(float(job.seed))) for place, job in zip(places, jobs, strict=True)]
-        broken = _record(9.0, scores={"test": {"mse": object()}})
+        broken = _record(9.0, steps=object())
         with pytest.raises(StoreError):
             store.add_many(run, [*answers[:3], (places[3], _identity(jobs[3]), broken)])
         assert summarize.tables(store, run).trials["status"].eq("skipped").all()
@@ -243,16 +243,30 @@ def test_a_newer_store_is_refused_in_one_line(url: str) -> None:
         Store(url)
 
 
+BACK_TO_THE_FIRST = [
+    "ALTER TABLE runs DROP COLUMN number",
+    "ALTER TABLE records ADD COLUMN parts JSON",
+    "UPDATE records SET parts = (SELECT parts FROM sources WHERE sources.id = records.sources)",
+    "ALTER TABLE records DROP COLUMN sources",
+    "DROP TABLE sources",
+    "CREATE INDEX ix_items_key ON items (key)",
+]
+
+
 def test_an_older_store_is_brought_up_to_date(url: str) -> None:
     with Store(url) as store:
         older, newer = _fill(store, [(_trial(0), _record(1.0))]), _fill(store, [(_trial(1), _record(2.0))])
         with store.engine.begin() as connection:
-            connection.execute(sql.text("ALTER TABLE runs DROP COLUMN number"))
+            for statement in BACK_TO_THE_FIRST:
+                connection.execute(sql.text(statement))
             connection.execute(schema.runs.update().where(schema.runs.c.id == newer).values(started="2999"))
             connection.execute(schema.meta.update().values(value="1"))
     with Store(url) as store:
         assert list(summarize.runs(store)["run"]) == [older, newer]
         assert summarize.tables(store, store.resolve_run(None)).trials["score"].tolist() == [2.0]
+        assert store.find(_identity(_trial(0))) == 1
+        assert store.earlier_parts(_identity(_trial(0))) == _identity(_trial(0)).parts
+        assert _fill(store, [(_trial(2), _record(3.0))])
 
 
 def test_a_broken_or_foreign_file_is_named(tmp_path: Path) -> None:
