@@ -17,6 +17,8 @@ from harness.store import Store
 
 Verdict = Literal["better", "tied", "worse", "inconclusive", "none"]
 LEVEL = 0.05
+FEWEST_PAIRS = 5
+"""Fewer paired seeds decide nothing."""
 MOST_SEEDS = 200
 """More seeds than this nobody will run: `more_seeds` is None beyond it."""
 
@@ -25,8 +27,8 @@ MOST_SEEDS = 200
 class Comparison:
     """A paired difference and what it proves: positive is better. `low` and `high` bound its 95 % interval.
 
-    `verdict` is none below two pairs. `detectable` is the smallest effect that so many pairs would have shown,
-    `more_seeds` how many further pairs would decide if they went on like these.
+    `verdict` is none below two pairs and inconclusive below FEWEST_PAIRS. `detectable` is the smallest effect that so
+    many pairs would have shown, `more_seeds` how many further pairs would decide if they went on like these.
     """
 
     verdict: Verdict
@@ -72,12 +74,15 @@ def _comparison(
     low, high = statistics.mean_interval(differences)
     deviation = max(float(differences.std(ddof=1)), margin / 4)
     verdict: Verdict = "inconclusive"
-    if p_alike < level:
+    if pairs >= FEWEST_PAIRS and p_alike < level:
         verdict = "tied"
-    elif p < level:
+    elif pairs >= FEWEST_PAIRS and p < level:
         verdict = "better" if mean > 0 else "worse"
     detectable = statistics.smallest_detectable_effect(deviation, pairs, own_level)
-    more = _more_seeds(mean, deviation, pairs, margin, own_level) if verdict == "inconclusive" else 0
+    more: int | None = 0
+    if verdict == "inconclusive" and min(p, p_alike) >= level:
+        more = _more_seeds(mean, deviation, pairs, margin, own_level)
+    more = None if more is None else max(more, FEWEST_PAIRS - pairs, 0)
     return Comparison(verdict, pairs, mean, low, high, float(p), detectable, more)
 
 
@@ -183,24 +188,32 @@ def _score_rows(
     cells = [tuple(row) for row in shared.itertuples(index=False)]
     scores = [frame.set_index([*shared.columns, "seed"])["score"].sort_index() for frame in (a, b)]
     pairs = [pd.concat([s.loc[cell] for s in scores], axis=1, keys=["a", "b"], join="inner") for cell in cells]
-    kept = [pair.dropna() for pair in pairs]
     signs = [margins[cell[0]][0] for cell in cells]
+    kept = [_with_failed(pair, sign) for pair, sign in zip(pairs, signs, strict=True)]
     family = [((pair["b"] - pair["a"]) * sign).to_numpy() for pair, sign in zip(kept, signs, strict=True)]
     judged = judge(family, [margins[cell[0]][1] for cell in cells])
     rows = []
     for cell, pair, whole, sign, found in zip(cells, kept, pairs, signs, judged, strict=True):
         low, high = sorted((sign * found.low, sign * found.high))
         failed = int(whole.isna().any(axis=1).sum())
-        note = f"{failed} seeds failed on a side" if failed else ""
+        note = f"{failed} seeds failed on a side and count as the worst" if failed else ""
         if found.verdict == "inconclusive":
             more = f"{found.more_seeds}" if found.more_seeds else f"more than {MOST_SEEDS}"
-            note = "; ".join(filter(None, [note, f"{more} more seeds needed, {found.detectable:.3g} was detectable"]))
+            few = f"fewer than {FEWEST_PAIRS} pairs decide nothing" if found.pairs < FEWEST_PAIRS else ""
+            wanted = f"{more} more seeds needed, {found.detectable:.3g} was detectable"
+            note = "; ".join(filter(None, [note, few, wanted]))
         rows.append(
             dict(zip(shared.columns, cell, strict=True))
             | {"quantity": "score", "a": pair["a"].mean(), "b": pair["b"].mean(), "change": sign * found.mean}
             | {"low": low, "high": high, "pairs": found.pairs, "verdict": found.verdict, "note": note}
         )
     return rows
+
+
+def _with_failed(pair: pd.DataFrame, sign: float) -> pd.DataFrame:
+    """Failed seeds as the worst score that either side saw; a seed that failed on both sides tells nothing."""
+    worst = (pair * sign).min().min() * sign
+    return pair.dropna(how="all").fillna(worst)
 
 
 def _cost_rows(shared: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, *, refused: bool) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def curves(costs: pd.DataFrame) -> pd.DataFrame:
     rows: list[tuple[Any, ...]] = []
     cell = ["variant", "device", "dtype", "memory_format"]
     known = costs.assign(
-        task=costs["task"].str.partition("[")[0], backbone=costs["backbone"].str.partition("[")[0]
+        task=costs["task"].str.split("[").str[0], backbone=costs["backbone"].str.split("[").str[0]
     ).dropna(subset=["options"])
     for key, group in known.groupby(["task", "backbone", *cell]):
         for axis, others, points in _axes(group):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.ranking import judge, leaderboard, merits_by_cell
+from harness.compare import judge
+from reports.ranking import leaderboard, merits_by_cell
 from reports.runs import COSTS, Run, given
 
 LIMITS = {

@@ -12,7 +12,6 @@ from harness.compare import RunComparison, compare_runs
 from harness.spec import UsageError
 from harness.store import Store
 from reports import rendering
-from reports.ranking import FEWEST_PAIRS
 
 ORDER = ["worse", "better", "inconclusive", "tied", "none"]
 UNITS = {"latency_forward_seconds": "seconds", "latency_step_seconds": "seconds", "peak_memory_bytes": "size"}
@@ -45,16 +44,10 @@ def newest_pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def scores(found: RunComparison) -> pd.DataFrame:
-    """Rows about scores, what got worse first; verdicts of fewer than FEWEST_PAIRS pairs are withheld."""
+    """Rows about scores, what got worse first."""
     rows = found.rows[found.rows["quantity"] == "score"]
-    few = (rows["pairs"] < FEWEST_PAIRS) & ~rows["verdict"].isin(["none", "inconclusive"])
-    notes = rows["note"].where(~few, rows["note"].map(lambda note: "; ".join(filter(None, [note, _FEW]))))
-    rows = rows.assign(verdict=rows["verdict"].mask(few, "inconclusive"), note=notes)
     place = rows["verdict"].map({verdict: i for i, verdict in enumerate(ORDER)})
     return rows.assign(place=place).sort_values(["place", *_CELL], kind="stable").drop(columns="place")
-
-
-_FEW = f"fewer than {FEWEST_PAIRS} pairs decide nothing"
 
 
 def _told(found: RunComparison) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import pandas as pd
 from scipy import special
 
 from harness import statistics
+from harness.compare import FEWEST_PAIRS
 from reports.claims import Claim, Finding, Measure
-from reports.ranking import FEWEST_PAIRS
 from reports.runs import COSTS, Run
 
 EXACT = ("parameters", "flops")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from harness.compare import FEWEST_PAIRS
 from harness.spec import FAILED
 from reports.claims import Finding
-from reports.ranking import FEWEST_PAIRS
 from reports.runs import Run
 from reports.text import interval, number, plural, signed
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +10,6 @@ from scipy import special
 
 from harness import compare
 from reports.runs import COSTS, Run, given
-
-FEWEST_PAIRS = 5
-"""Fewer paired seeds decide nothing, however clearly they agree."""
 
 
 def leaderboard(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
@@ -29,7 +24,7 @@ def leaderboard(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
 def verdicts(run: Run | str | None = None, baseline: str | None = None, **where: Any) -> pd.DataFrame:
     """Judge every variant of every contest against a baseline, paired by seed, Holm over all of them.
 
-    Fewer than FEWEST_PAIRS pairs are inconclusive.
+    Fewer than `compare.FEWEST_PAIRS` pairs are inconclusive.
     """
     run = given(run, where)
     baseline = baseline or run.baseline
@@ -38,23 +33,10 @@ def verdicts(run: Run | str | None = None, baseline: str | None = None, **where:
     differences = [merits[cell] - merits[cell[0], str(baseline)] for cell in cells]
     family = [d[np.isfinite(d)] for d in differences]
     margins = run.contests["margin"].to_dict()
-    judged = judge(family, [float(margins[contest]) for contest, _ in cells])
+    judged = compare.judge(family, [float(margins[contest]) for contest, _ in cells])
     frame = pd.DataFrame([vars(found) for found in judged], columns=list(compare.Comparison.__dataclass_fields__))
     named = pd.DataFrame(cells, columns=["contest", "variant"]).assign(baseline=baseline)
     return pd.concat([named, frame], axis=1)
-
-
-def judge(family: Sequence[Any], margins: Sequence[float]) -> list[compare.Comparison]:
-    """Judge differences (pairs,) that are looked at together; verdicts of fewer than FEWEST_PAIRS are withheld."""
-    return [_withheld(found) for found in compare.judge(family, margins)]
-
-
-def _withheld(found: compare.Comparison) -> compare.Comparison:
-    if found.verdict == "none" or found.pairs >= FEWEST_PAIRS:
-        return found
-    missing = FEWEST_PAIRS - found.pairs
-    more = found.more_seeds if found.verdict == "inconclusive" else missing
-    return replace(found, verdict="inconclusive", more_seeds=None if more is None else max(more, missing))
 
 
 def merits_by_cell(run: Run) -> dict[tuple[int, str], np.ndarray[Any, Any]]:

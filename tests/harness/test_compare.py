@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.cli import run
-from harness.compare import compare_runs, judge
+from harness.compare import _with_failed, compare_runs, judge
 from harness.environment import describe
 from harness.identity import Identity
 from harness.spec import Budget, CostJob, CostRecord, Record, Trial
@@ -24,6 +25,7 @@ from harness.store import Store
         ([0.001, -0.001, 0.0, 0.002, -0.002], "tied"),
         ([0.011, 0.012, 0.011, 0.012, 0.011], "tied"),  # surely not zero, and surely not worth having
         ([0.5, -0.5, 0.4, -0.3, 0.1], "inconclusive"),
+        ([0.5, 0.52, 0.48, 0.51], "inconclusive"),  # as clear as can be, but four pairs decide nothing
         ([1.0], "none"),
         ([], "none"),
     ],
@@ -48,6 +50,16 @@ def test_an_inconclusive_comparison_says_what_would_decide_it() -> None:
     assert judge([again], [0.02])[0].p < 0.2  # nearly the same deviation, as many seeds: near the level
     assert found.low < found.mean < found.high
     assert found.detectable > found.high - found.mean
+
+
+def test_four_clear_pairs_lack_one() -> None:
+    assert judge([[0.5, 0.52, 0.48, 0.51]], [0.02])[0].more_seeds == 1
+
+
+def test_a_failed_seed_counts_as_the_worst_that_either_side_saw() -> None:
+    pair = pd.DataFrame({"a": [1.0, 2.0, 3.0, np.nan], "b": [np.nan, 2.5, 3.5, np.nan]})
+    assert _with_failed(pair, 1.0).to_numpy().tolist() == [[1.0, 1.0], [2.0, 2.5], [3.0, 3.5]]
+    assert _with_failed(pair, -1.0).to_numpy().tolist() == [[1.0, 3.5], [2.0, 2.5], [3.0, 3.5]]
 
 
 def test_a_renamed_duplicate_does_not_win() -> None:
