@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,7 +21,22 @@ TRIAL_COLUMNS = [
     *("latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"),
 ]
 _COSTS = ("parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes")
+_WHOLE = ("steps", "parameters", "flops", "peak_memory_bytes")
 _CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match", "width"]
+_OF_TRIALS = [
+    *("seed", "reference", "budget", "purpose", "notes"),
+    *("record", "status", "error", "converged", "seconds", "steps"),
+]
+_STORED = {column.name: column for column in schema.records.c} | {
+    "record": schema.items.c.record,
+    # as text: decoding them all at once is several times faster
+    "job": sql.cast(schema.items.c.job, sql.Text),
+    "notes": sql.cast(schema.items.c.facts, sql.Text),
+    "details": sql.cast(schema.records.c.facts, sql.Text),
+}
+"""What a column of an item is in the store; those that are not here are part of its job."""
+_TEXT = ("task", "backbone", "variant", "device", "dtype", "memory_format", "status", "error")
+_JSON = ("job", "notes", "details")
 
 
 @dataclass(frozen=True)
@@ -43,9 +60,8 @@ class Tables:
 def tables(store: Store, run: str, *, series: bool = True) -> Tables:
     """Read all tables of a run; without `series` those of many rows a trial (curves, latencies, samples) are empty."""
     facts = run_facts(store, run)
-    joined = _items(store, run)
-    costs = _costs(joined[joined["kind"] == "cost"])
-    own = joined[joined["kind"] == "trial"].reset_index(drop=True)
+    costs = _items(store, run, "cost", [*_CELL, "status", "error", *_COSTS, "details", "record"])
+    own = _items(store, run, "trial", [*_CELL, *_OF_TRIALS])
     tuned = own[own["purpose"] == "tune"].reset_index(drop=True)
     tested = own[own["purpose"] == "test"].reset_index(drop=True)
     scores = _scores(store, run)
@@ -87,25 +103,33 @@ def runs(store: Store) -> pd.DataFrame:
     return listed.merge(counts.reset_index(), on="run", how="left")
 
 
-def _items(store: Store, run: str) -> pd.DataFrame:
-    """The items of a run with their records, one row each; an item without a record is skipped."""
-    hidden = ("id", "kind", "key", "identity", "parts")
-    wanted = [column.name for column in schema.records.c if column.name not in hidden]
-    columns = [schema.items.c[name] for name in ("position", "kind", "job", "record", "reused")]
+def _items(store: Store, run: str, kind: str, columns: list[str]) -> pd.DataFrame:
+    """Columns of a run's items of one kind, of their jobs and records; an item without a record is skipped."""
+    stored = ["job", *(name for name in columns if name in _STORED)]
     query = (
-        sql.select(*columns, schema.items.c.facts.label("notes"), *(schema.records.c[name] for name in wanted))
+        sql.select(*(_STORED[name].label(name) for name in stored))
         .select_from(schema.items.outerjoin(schema.records, schema.items.c.record == schema.records.c.id))
-        .where(schema.items.c.run == run)
+        .where((schema.items.c.run == run) & (schema.items.c.kind == kind))
         .order_by(schema.items.c.position)
     )
-    frame = _frame(store, query, ["position", "kind", "job", "record", "reused", "notes", *wanted])
-    jobs = pd.DataFrame(list(frame["job"]), index=frame.index)
-    jobs = jobs.reindex(columns=[*_CELL, "seed", "reference", "budget", "purpose"])
+    rows = dict(zip(stored, _columns(store, query, len(stored)), strict=True))
+    rows |= {name: _decode(rows[name]) for name in stored if name in _JSON}
+    jobs = rows.pop("job")
+    rows |= {name: [job.get(name, np.nan) for job in jobs] for name in columns if name not in _STORED}
+    frame = pd.DataFrame(rows, columns=columns)
+    if frame.empty:  # there is nothing to tell what a column holds
+        frame = frame.astype(object).astype(dict.fromkeys(_TEXT, "str"))
     frame["record"] = frame["record"].astype("Int64")
     missing = frame["record"].isna()
     frame.loc[missing, "status"] = "skipped"
     frame.loc[missing, "error"] = "not run: the run ended before it"
-    return pd.concat([frame.drop(columns="job"), jobs], axis=1)
+    return frame.astype(dict.fromkeys((name for name in _WHOLE if name in columns), "Int64"))
+
+
+def _decode(texts: Iterable[Any]) -> list[Any]:
+    """The values of JSON texts, in one pass over all of them."""
+    values: list[Any] = json.loads(f"[{','.join(text or 'null' for text in texts)}]")
+    return values
 
 
 def _trials(
@@ -113,35 +137,39 @@ def _trials(
 ) -> pd.DataFrame:
     if own.empty:
         return pd.DataFrame(columns=TRIAL_COLUMNS)
-    frame = own.drop(columns=[*_COSTS, "kind"]).merge(costs[[*_CELL, *_COSTS]], on=_CELL, how="left")
+    frame = own.merge(costs[[*_CELL, *_COSTS]], on=_CELL, how="left")
     frame["run"] = run
     frame["label"] = frame["variant"].fillna(frame["reference"])
     frame["full_task"] = frame["task"]
     tasks = facts["tasks"]
-    frame["suite"] = frame["task"].map(lambda task: tasks[task]["suite"])
-    frame["metric"] = frame["task"].map(lambda task: tasks[task]["metrics"][0]["name"])
-    frame["unit"] = frame["task"].map(lambda task: tasks[task]["metrics"][0]["unit"])
+    frame["suite"] = frame["task"].map({task: own["suite"] for task, own in tasks.items()})
+    for fact, column in (("name", "metric"), ("unit", "unit")):
+        frame[column] = frame["task"].map({task: own["metrics"][0][fact] for task, own in tasks.items()})
     primary = scores[scores["split"] == "test"][["record", "metric", "value"]].rename(columns={"value": "score"})
     frame = frame.merge(primary, on=["record", "metric"], how="left")
     frame.loc[frame["status"] != "ok", "score"] = np.nan
     frame["normalized"] = _normalized(frame, tasks)
     for column in ("task", "backbone", "variant"):
-        # a run of references alone has no name here, and nothing has no parts
-        parts = frame[column].astype("str").str.partition("[").reindex(columns=range(3)).astype("str")
-        frame[f"{column}_options"] = parts[2].str.removesuffix("]")
-        frame[column] = parts[0]
-    frame["steps"] = frame["steps"].astype("Int64")
+        frame[column], frame[f"{column}_options"] = _base_and_options(frame[column])
     frame["converged"] = frame["converged"].astype("boolean")
-    for column in ("parameters", "flops", "peak_memory_bytes"):
-        frame[column] = frame[column].astype("Int64")
     return frame[TRIAL_COLUMNS]
+
+
+def _base_and_options(selectors: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Split selectors such as conv[padding=circular], each that occurs once."""
+    codes, names = pd.factorize(selectors.astype("str"))
+    # a run of references alone has no name here, and nothing has no parts
+    parts = pd.Series(names, dtype="str").str.partition("[").reindex(columns=range(3)).astype("str")
+    base, options = (parts[place].reindex(codes).set_axis(selectors.index) for place in (0, 2))
+    return base, options.str.removesuffix("]")
 
 
 def _normalized(frame: pd.DataFrame, tasks: dict[str, Any]) -> pd.Series:
     """0 at the strongest floor, 1 at the strongest ceiling of the same task and seed; null where either is missing."""
     pairs = zip(frame["full_task"], frame["reference"], strict=True)
     kinds = pd.Series([tasks[task]["references"].get(name) for task, name in pairs], index=frame.index, dtype=object)
-    sign = frame["full_task"].map(lambda task: 1.0 if tasks[task]["metrics"][0]["better"] == "higher" else -1.0)
+    better = {task: own["metrics"][0]["better"] for task, own in tasks.items()}
+    sign = frame["full_task"].map({task: 1.0 if wanted == "higher" else -1.0 for task, wanted in better.items()})
     merit = frame["score"].astype(float) * sign
     bounds = {}
     for kind in ("floor", "ceiling"):
@@ -149,12 +177,6 @@ def _normalized(frame: pd.DataFrame, tasks: dict[str, Any]) -> pd.Series:
         bounds[kind] = best
     span = bounds["ceiling"] - bounds["floor"]
     return (merit - bounds["floor"]) / span.where(span > 0)
-
-
-def _costs(own: pd.DataFrame) -> pd.DataFrame:
-    columns = [*_CELL, "status", "error", *_COSTS, "facts", "record"]
-    frame = own[columns].rename(columns={"facts": "details"}).reset_index(drop=True)
-    return frame.astype(dict.fromkeys(("parameters", "flops", "peak_memory_bytes"), "Int64"))
 
 
 def _scores(store: Store, run: str) -> pd.DataFrame:
@@ -241,4 +263,10 @@ def _by_trial(frame: pd.DataFrame, tested: pd.DataFrame, columns: list[str]) -> 
 
 
 def _frame(store: Store, query: sql.Select[Any], columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame([tuple(row) for row in store.read(query)], columns=columns)
+    return pd.DataFrame(dict(zip(columns, _columns(store, query, len(columns)), strict=True)))
+
+
+def _columns(store: Store, query: sql.Select[Any], count: int) -> list[Any]:
+    """The columns of a query; pandas takes them faster than rows."""
+    columns: list[Any] = [list(column) for column in zip(*store.read(query), strict=True)]
+    return columns or [np.empty(0, object) for _ in range(count)]
