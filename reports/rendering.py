@@ -10,7 +10,7 @@ from markupsafe import Markup
 from reports import text
 
 TEMPLATES = Path(__file__).parent / "templates"
-_FILTERS = ("number", "rounded", "signed", "interval", "big", "seconds", "size", "plural")
+_FILTERS = ("breakable", "number", "rounded", "signed", "interval", "big", "seconds", "size", "plural")
 
 
 def environment() -> jinja2.Environment:

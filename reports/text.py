@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
+from markupsafe import Markup, escape
+
 MISSING = "–"
+
+
+def breakable(name: str) -> Markup:
+    """Let a long selector break where its parts meet, and nowhere else."""
+    return Markup(re.sub(r"([\[=_]|, )", r"\1<wbr>", str(escape(name))))
 
 
 def number(value: Any, digits: int = 3) -> str:
