@@ -70,6 +70,23 @@ def test_a_killed_trial_goes_on_and_ends_as_an_undisturbed_one(tmp_path: Path, s
     assert list(tmp_path.glob("*.p*t*")) == []
 
 
+def test_a_killed_gan_goes_on_with_both_of_its_optimizers_and_keeps_its_sheets(tmp_path: Path) -> None:
+    trial = Trial(
+        "hand_gan[batch=8, canvas=16, latent=8]", 3, "dcgan[width=4]", "geoconv", budget=Budget(24, evaluations=4)
+    )
+    whole = train.run(trial)
+    path = tmp_path / "trial.pt"
+    with pytest.raises(_Killed):
+        train.run(trial, _Dying(path, 0.0))
+    resumed = train.run(trial, Checkpoint(path))
+    assert resumed.notes["resumed_at_step"] == 17
+    assert resumed.scores == whole.scores
+    assert _values(resumed) == _values(whole)
+    sheets = [{(s.group, s.role): s.array.tobytes() for s in record.samples} for record in (whole, resumed)]
+    assert sheets[0] == sheets[1]
+    assert len({sample.group for sample in whole.samples}) > 1
+
+
 def test_a_damaged_checkpoint_starts_over(tmp_path: Path) -> None:
     path = tmp_path / "trial.pt"
     path.write_bytes(b"half a file")
