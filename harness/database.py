@@ -23,6 +23,7 @@ from harness.spec import UsageError
 _LOCK = 0x636F6F7264  # any number that is the same for all of us
 _WAIT_SECONDS = 60  # for another run's turn to write
 _CACHE_KIB = 1 << 16  # SQLite's own 2 MiB hold no index of 100,000 records
+_LOG_PAGES = 8192  # of 4 KiB: by default each commit of many records would copy its pages twice
 
 
 class StoreError(UsageError):
@@ -125,7 +126,8 @@ def _engine(url: str) -> sql.Engine:
 def _configure(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver would otherwise begin late, and never for CREATE TABLE
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{_CACHE_KIB}"):
+    settings = ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{_CACHE_KIB}", f"wal_autocheckpoint={_LOG_PAGES}")
+    for pragma in settings:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

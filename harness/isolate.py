@@ -67,7 +67,8 @@ def call(
     try:
         with _starting, _allowed_to_start():
             os.environ.update(environment.WORKER)
-            process.start()
+            with _without_main(function):
+                process.start()
             _live.add(process)
     except (OSError, EOFError) as error:  # the server was killed just now; the next start makes another
         return Outcome("crashed", error=f"the fork server died: {type(error).__name__}")
@@ -98,6 +99,19 @@ def _allowed_to_start() -> Iterator[None]:
     finally:
         if daemon is not None:
             facts["daemon"] = daemon
+
+
+@contextlib.contextmanager
+def _without_main(function: Callable[..., Any]) -> Iterator[None]:
+    """Spare the process the import of the driver's program, a second on a cluster's worker, unless it is needed."""
+    main = sys.modules["__main__"]
+    known = {name: getattr(main, name, None) for name in ("__spec__", "__file__")}
+    hidden = dict.fromkeys(known) if function.__module__ != "__main__" else known
+    try:
+        vars(main).update(hidden)
+        yield
+    finally:
+        vars(main).update(known)
 
 
 def _wait(process: Any, results: Connection, log: Connection, deadline: float) -> tuple[Status, Any, str]:

@@ -99,7 +99,7 @@ def text(value: str) -> str:
 def to_json(value: Any) -> str:
     """JSON as every database takes it: what is no number is null, what JSON does not know is its text."""
     try:
-        return _ENCODER.encode(value) if value else json.dumps(value)
+        return _ENCODER.encode(value) if value != {} else "{}"
     except ValueError:
         return json.dumps(_without_nan(json.loads(json.dumps(value, default=str))))
 

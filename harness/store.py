@@ -182,9 +182,9 @@ def _share(connection: Connection, table: sql.Table, keyed: tuple[list[str], dic
     keys, found = keyed
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     column = next(name for name in table.c.keys() if name != "id")  # noqa: SIM118
-    for key in sorted(found):  # in order, so that two runs never wait for each other
-        insert = dialect.insert(table).values({"id": key, column: found[key]})
-        connection.execute(insert.on_conflict_do_nothing())
+    if found:  # in order, so that two runs never wait for each other
+        listed = [{"id": key, column: found[key]} for key in sorted(found)]
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), listed)
     return keys
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,8 +31,14 @@ def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record
     """Do a job under its limits; one whose process died is tried once more, since who killed it cannot be told."""
     os.environ.update(environment.WORKER)
     record = _trial(job, plugins, limits) if isinstance(job, Trial) else measure(job, plugins, limits)
-    record.environment = environment.describe(job.device)
+    record.environment = _described(job.device)
     return record
+
+
+@functools.cache
+def _described(device: str) -> dict[str, Any]:
+    """What this process works on, asked once: its code stays what it was when it began, and git takes long."""
+    return environment.describe(device)
 
 
 def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:

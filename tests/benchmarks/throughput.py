@@ -1,0 +1,270 @@
+"""Time the harness itself: `python -m tests.benchmarks.throughput [trials|overhead|dask|records|memory]`, else all.
+
+trials    1,000 trials of 10 ms through the real driver with two workers [s]; limit 60.
+overhead  what the harness adds to a trial of nothing in a process of its own [ms]; limit 25.
+dask      two Dask workers against one, 200 trials of 50 ms, scheduler and workers as processes; limit 1.8 times.
+          The trials sleep: what is measured is the harness, not how many cores are free.
+records   100,000 records of a curve and a score appended and read back as a table [s]; limit 5, on one core.
+memory    resident memory of the driver at 2,000 and at 10,000 records [MB]; flat.
+Each prints one line per figure, with the load of the machine, since others' work slows every one of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import environment, plan, registry, summarize
+from harness.cluster import connect
+from harness.identity import Identity
+from harness.spec import Budget, CostJob, CostRecord, CurvePoint, Record, Sample, Trial
+from harness.store import Store, open_store
+from harness.sweep import Driver
+from harness.worker import Limits, work
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = """
+import time
+import torch
+from torch import nn
+from harness.registry import backbone, task, variant
+from harness.spec import Metric, Phase, Problem
+
+@variant("plain", source="none")
+class Plain(nn.Conv1d):
+    def __init__(self, i, o, k, *, size, stride=1, bias=True):
+        super().__init__(i, o, k, stride, (k - 1) // 2, bias=bias)
+
+@backbone("one_layer")
+def one_layer(layer, input_shape, output_shape):
+    return layer(1, 1, 3, size=(8,))
+
+@task("nap", suite="naps", metrics=(Metric("mse", "", "lower"),), backbones=("one_layer",))
+def nap(network, seed, *, milliseconds: float = 0.0):
+    x = torch.zeros(1, 1, 8)
+    model = network((1, 8), (1, 8))
+    loss = lambda models, batch: models["main"](batch).square().mean()
+    def evaluate(models, split):
+        if split == "test":
+            time.sleep(milliseconds / 1000)
+        return {"mse": 0.0}
+    return Problem({"main": model}, (Phase(("main",), loss),), lambda step: x, evaluate)
+"""
+
+
+class Told:
+    """A listener that notes the resident memory [MB] after some records."""
+
+    def __init__(self, *counts: int) -> None:
+        self.counts = dict.fromkeys(counts, 0.0)
+        self.told = 0
+        self.room = threading.Semaphore(50)  # records that may wait for the driver
+
+    def expect(self, pending: int, reused: int) -> None:
+        """Nothing to tell."""
+
+    def done(self, job: Trial | CostJob, record: Record | CostRecord) -> None:
+        """Count, and look at the memory where it is asked for."""
+        self.told += 1
+        self.room.release()
+        if self.told in self.counts:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self.counts[self.told] = pages * resource.getpagesize() / 1e6
+
+
+def trials(home: Path) -> None:
+    """Time a run of many short trials, as a user starts it."""
+    path = _profile(home, 1000, 10)
+    command = [sys.executable, "-m", "harness", "run", str(path), "--workers", "2", "--no-report", "--out", str(home)]
+    began = time.perf_counter()
+    subprocess.run([*command, "--plugin", str(home / "nap.py")], cwd=ROOT, check=True, capture_output=True)
+    _tell("1,000 trials of 10 ms on two workers", time.perf_counter() - began, "s", "at most 60")
+
+
+def overhead(home: Path) -> None:
+    """Time a trial of nothing in a process of its own, as a worker does it."""
+    job = plan.make_plan(plan.read_profile(str(_profile(home, 1, 0))), "cpu").trials[0]
+    times = []
+    for _ in range(60):
+        began = time.perf_counter()
+        record = work(job, (str(home / "nap.py"),), Limits())
+        times.append(1000 * (time.perf_counter() - began))
+        assert record.status == "ok", record.error
+    own = statistics.median(times[10:])  # the first waits for the fork server
+    _tell("overhead of an isolated trial, median", own, "ms", "at most 25")
+
+
+def dask(home: Path) -> None:
+    """Time the same trials on one worker, then on two."""
+    path = _profile(home, 200, 50)
+    with contextlib.ExitStack() as stack:
+        start = lambda *command: stack.enter_context(_process(home, *command))  # noqa: E731
+        log = start("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        while not (found := re.search(r"tcp://127\.0\.0\.1:\d+", log.read_text())):
+            time.sleep(0.1)
+        seconds = []
+        for count in (1, 2):
+            start("-m", "distributed.cli.dask_worker", found[0], "--nthreads", "1", "--no-dashboard")
+            seconds.append(_on_cluster(home, found[0], path, count))
+    _tell("two Dask workers against one", seconds[0] / seconds[1], "times", "at least 1.8")
+
+
+def _on_cluster(home: Path, address: str, path: Path, count: int) -> float:
+    """Seconds that a run takes on a cluster whose workers have started their fork servers."""
+    made = plan.make_plan(plan.read_profile(str(path)), "cpu")
+    seconds = 0.0
+    for _ in range(2):
+        with connect(address) as executor, open_store(None, home / "dask") as store:
+            executor.client.wait_for_workers(count)
+            began = time.perf_counter()
+            result = Driver(store, Told(), 1, executor, (str(home / "nap.py"),), fresh=True).run(made)
+            seconds = time.perf_counter() - began
+            assert result.statuses == {"ok": 200}, result.statuses
+    return seconds
+
+
+def records(home: Path) -> None:
+    """Append records in portions, as they would arrive, and read their table; only the store is timed."""
+    spent = dict.fromkeys(("listed", "appended", "read"), np.zeros(2))
+    described = environment.describe()
+    with Store(f"sqlite:///{home / 'records.sqlite'}") as store:
+        facts = {"profile": {}, "tasks": {f"nap[milliseconds={i}]": _facts() for i in range(10)}, "variants": {}}
+        run = store.start_run("records", "", described, facts)
+        for first in range(0, 100_000, 1000):
+            made = [_answer(number) for number in range(first, first + 1000)]
+            listed = [(job, known, {}) for job, known, _ in made]
+            places, taken = _timed(lambda listed=listed: store.add_items(run, listed))
+            spent["listed"] = spent["listed"] + taken
+            answers = [(place, known, record) for place, (_, known, record) in zip(places, made, strict=True)]
+            spent["appended"] = spent["appended"] + _timed(lambda answers=answers: store.add_many(run, answers))[1]
+        found, spent["read"] = _timed(lambda: summarize.tables(store, run, series=False))
+    assert found.trials["score"].tolist() == [float(i) for i in range(100_000)]
+    for name, (wall, own) in spent.items():
+        _tell(f"100,000 records {name}", own, f"s of one core ({wall:.1f} s by the clock)", "")
+    whole = spent["appended"] + spent["read"]
+    _tell("100,000 records appended and read", whole[1], f"s of one core ({whole[0]:.1f} s by the clock)", "at most 5")
+
+
+def memory(home: Path) -> None:
+    """Drive a run whose records are ready at once, and look at the memory of this process on the way."""
+    made = plan.make_plan(plan.read_profile(str(_profile(home, 10_000, 0))), "cpu")
+    told = Told(2_000, 10_000)
+    with open_store(None, home / "memory") as store:
+        Driver(store, told, 1, _Ready(told), fresh=True).run(made)
+    before, after = told.counts.values()
+    _tell("memory of the driver from 2,000 to 10,000 records", after - before, f"MB more than {before:.0f}", "flat")
+
+
+class _Ready(ThreadPoolExecutor):
+    """An executor that trains nothing and gives records of 100 kB, as fast as the driver takes them."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__(1)
+        self.told = told
+
+    def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        """Answer a job."""
+        return super().submit(self._answer, arguments[0].seed)
+
+    def _answer(self, seed: int) -> Record:
+        self.told.room.acquire()
+        return _record(seed, 25_000)
+
+
+def _record(seed: int, pixels: int = 0) -> Record:
+    curve = [CurvePoint(step, step / 10, "validation/mse", 1 / step) for step in range(30, 301, 30)]
+    shown = [Sample("a", "output", "line", np.full(pixels, seed, np.float32))] if pixels else []
+    scores = {"test": {"mse": float(seed)}}
+    return Record("ok", "", scores, curve, shown, True, 1.0, 300, environment=environment.machine())
+
+
+def _answer(number: int) -> tuple[Trial, Identity, Record]:
+    """A job with the identity and the record of a real one."""
+    task, layer = number % 10, number // 10 % 20
+    job = Trial(f"nap[milliseconds={task}]", number // 200, "one_layer", f"plain[width={layer}]", None, Budget(300))
+    key = environment.digest([task, layer, job.seed])
+    known = Identity(key, _PARTS | {"task": str(task), "layer": str(layer), "job": key})
+    assert known.digest  # a sweep has it from looking for an earlier record
+    return job, known, _record(number)
+
+
+_PARTS = {f"source tasks/some/file{i}.py": f"{i:064x}" for i in range(15)}
+
+
+def _facts() -> dict[str, Any]:
+    metric = {"name": "mse", "unit": "", "better": "lower"}
+    return {"suite": "naps", "metrics": [metric], "references": {}}
+
+
+def _profile(home: Path, seeds: int, milliseconds: float) -> Path:
+    """Write the plug-in and a profile over it, and register the plug-in."""
+    (home / "nap.py").write_text(PLUGIN)
+    path = home / "naps.toml"
+    path.write_text(
+        f'[run]\nseeds = {seeds}\n[[sweep]]\ntasks = ["nap[milliseconds={milliseconds}]"]\n'
+        'backbones = ["one_layer"]\nvariants = ["plain"]\nsteps = 1\ncosts = false\n'
+    )
+    registry.load_plugin(home / "nap.py")
+    return path
+
+
+@contextlib.contextmanager
+def _process(home: Path, *command: str) -> Iterator[Path]:
+    """A process that ends with the block; gives the file of what it says."""
+    log = home / f"log{time.monotonic_ns()}"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=home, stdout=file, stderr=file, start_new_session=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    try:
+        yield log
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _timed(function: Callable[[], Any]) -> tuple[Any, np.ndarray[Any, Any]]:
+    """A value, and the seconds it took by the clock and of the processor."""
+    began = np.array([time.perf_counter(), time.process_time()])
+    value = function()
+    return value, np.array([time.perf_counter(), time.process_time()]) - began
+
+
+def _tell(name: str, value: float, unit: str, limit: str) -> None:
+    print(f"{name}: {value:.2f} {unit}" + (f"; limit {limit}" if limit else "") + f"; load {os.getloadavg()[0]:.1f}")
+
+
+FIGURES = {"trials": trials, "overhead": overhead, "dask": dask, "records": records, "memory": memory}
+
+
+def main(wanted: list[str]) -> None:
+    """Measure what is asked for, each in a process of its own, so that none finds the memory of another."""
+    if unknown := [name for name in wanted if name not in FIGURES]:
+        sys.exit(f"unknown figure {unknown[0]!r}; valid: {', '.join(FIGURES)}")
+    registry.load()
+    if len(wanted) == 1:
+        with tempfile.TemporaryDirectory() as folder:
+            FIGURES[wanted[0]](Path(folder))
+        return
+    for name in wanted or FIGURES:
+        subprocess.run([sys.executable, "-m", "tests.benchmarks.throughput", name], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
