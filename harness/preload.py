@@ -5,6 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import socket
+import sys
+from pathlib import Path
 
 import torch._dynamo  # the first optimizer step imports it otherwise, a second in every process
 
@@ -30,4 +33,24 @@ def _warm() -> None:
 with contextlib.suppress(Exception):
     _warm()
 
-atexit.register(os._exit, 0)  # when the driver is gone: taking all these modules down in order would take seconds
+
+def _listener() -> Path | None:
+    """The socket at which this server is asked for processes."""
+    for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as found:
+            path = str(found.getsockname()) if found.family == socket.AF_UNIX else ""
+            if Path(path).parent.name.startswith("pymp-"):
+                return Path(path)
+    return None
+
+
+def _leave(listener: Path | None) -> None:
+    """End when the driver is gone: remove the socket and its folder, as a killed driver could not, and be quick."""
+    with contextlib.suppress(OSError):
+        if listener is not None:
+            listener.unlink()
+            listener.parent.rmdir()
+    os._exit(0)  # taking all these modules down in order would take seconds
+
+
+atexit.register(_leave, _listener())

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sql
 
-from harness import schema, summarize
+from harness import cli, schema, summarize
 from harness.identity import Identity
 from harness.spec import Budget, CostJob, CostRecord, CurvePoint, Record, Sample, Trial, UsageError
 from harness.store import Store, StoreError, open_store
@@ -297,3 +298,62 @@ def test_a_full_disk_is_told_and_loses_nothing_committed(tmp_path: Path) -> None
             store.add(run, position, _identity(_trial(1)), _record(2.0, samples=big))
     with Store(url) as store:
         assert summarize.tables(store, run).trials["status"].tolist() == ["ok", "skipped"]
+
+
+def test_a_store_that_another_run_holds_for_long_is_waited_for(url: str) -> None:
+    with Store(url) as store, Store(url) as other:
+        run = _fill(store, [(_trial(0), _record(1.0))])
+        with other.writer.connect() as holder:
+            transaction = holder.begin()
+            holder.execute(schema.items.update().values(reused=False))
+            with ThreadPoolExecutor(1) as thread:
+                job = (_trial(1), _identity(_trial(1)), {})
+                waiting = thread.submit(store.add_items, run, [job])
+                waiting2 = thread.submit(store.add, run, 0, _identity(_trial(0)), _record(2.0))
+                time.sleep(1)
+                assert not waiting2.done()
+                transaction.commit()
+                assert waiting.result() == [1]
+                assert waiting2.result() > 1
+        assert summarize.tables(store, run).trials["score"].tolist()[0] == 2.0
+
+
+def test_a_store_that_stays_locked_is_told_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.database._WAIT_SECONDS", 0.2)
+    url = f"sqlite:///{tmp_path / 'results.sqlite'}"
+    with Store(url) as store:
+        run = _fill(store, [(_trial(0), _record(1.0))])
+        with sqlite3.connect(tmp_path / "results.sqlite", isolation_level=None) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match="database is locked"):
+                store.add(run, 0, _identity(_trial(0)), _record(2.0))
+            assert summarize.tables(store, run).trials["score"].tolist() == [1.0]  # readers are not in the way
+            holder.execute("ROLLBACK")
+        assert store.add(run, 0, _identity(_trial(0)), _record(2.0)) == 2
+
+
+def test_a_damaged_store_is_told_with_what_can_still_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with Store(f"sqlite:///{path}") as store:
+        run = _fill(store, [(_trial(seed), _record(1.0)) for seed in range(60)])
+        [page] = store.read(sql.text("SELECT rootpage FROM sqlite_master WHERE name = 'scores'"))
+    with path.open("r+b") as file:  # its write-ahead log went when the last connection closed
+        file.seek(4096 * (page.rootpage - 1))
+        file.write(b"\xff" * 4096)
+    with Store(f"sqlite:///{path}") as store, pytest.raises(StoreError) as told:
+        summarize.tables(store, run)
+    assert "malformed; still readable: 1 environments, 60 items, 1 meta, 60 records, 1 runs" in str(told.value)
+    assert "60 series" in str(told.value)
+    assert "scores" not in str(told.value)
+
+
+def test_runs_are_deleted_by_name_and_pruned_by_age(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(url) as store:
+        names = [_fill(store, [(_trial(seed), _record(1.0))]) for seed in range(3)]
+    assert cli.run(["runs", "delete", names[1], "--store", url]) == cli.OK
+    assert capsys.readouterr().out == f"deleted {names[1]} and 1 records\n"
+    assert cli.run(["runs", "prune", "--keep", "1", "--store", url]) == cli.OK
+    assert capsys.readouterr().out == f"deleted {names[0]} and 1 records\n"
+    with Store(url) as store:
+        assert list(summarize.runs(store)["run"]) == names[2:]
+        assert summarize.tables(store, names[2]).trials["score"].tolist() == [1.0]
