@@ -24,6 +24,10 @@ EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+FALLING = 0.2
+"""A side has not converged where more than this share of its trials still fell at their end: of converged ones a few
+seem to, by chance."""
+
 
 def measure(run: Run, claim: Claim) -> Finding:
     """Draft a finding: measured and tested, not yet adjusted nor decided; inconclusive with a reason, or not run."""
@@ -49,10 +53,10 @@ def measure(run: Run, claim: Claim) -> Finding:
 
 def _doubt(pair: Sequence[pd.DataFrame | None], seeds: int) -> str:
     """Why a difference decides nothing, whatever it is."""
-    both = pd.concat([side for side in pair if side is not None])
-    falling = int((both["converged"] == False).sum())  # noqa: E712  # nullable
-    if falling:
-        return f"{falling} of {len(both)} trials had not converged"
+    for side in pair:
+        falling = 0 if side is None else int((side["converged"] == False).sum())  # noqa: E712  # nullable
+        if side is not None and falling > FALLING * len(side):
+            return f"{falling} of {len(side)} trials of {side.iloc[0]['label']} had not converged"
     if seeds < FEWEST_PAIRS:
         return f"{seeds} paired seeds; {FEWEST_PAIRS} are needed"
     return ""
