@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import socket
 import sys
@@ -54,3 +55,4 @@ def _leave(listener: Path | None) -> None:
 
 
 atexit.register(_leave, _listener())
+gc.freeze()  # a collection in a trial's process would otherwise touch, and so copy, most of the memory it shares
