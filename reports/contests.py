@@ -16,8 +16,8 @@ from reports import drawing, figures, series, tables
 from reports.gallery import gallery
 from reports.runs import Run
 
-GALLERY_BYTES = 2_000_000
-"""Pictures of a page; beyond it a contest shows fewer examples, then none."""
+GALLERY_BYTES = 1_700_000
+"""Pictures of a page; beyond it contests show fewer examples, and none only where one each is too much."""
 MOST_DRAWN = 16
 _CONDITION = re.compile(r"^(?P<metric>[^@/]+)[@/](?P<name>[A-Za-z_ ]+)[=/](?P<x>-?[\d.]+)$")
 
@@ -133,18 +133,17 @@ def _condition_figures(run: Run, contest: int, swept: pd.DataFrame, drawn: list[
 
 
 def _galleries(store: Store, run: Run) -> dict[int, list[dict[str, Any]]]:
-    """Galleries of one seed for each contest, within the page's budget of bytes."""
-    share = GALLERY_BYTES // max(1, len(run.contests))
+    """Galleries of one seed for each contest, within the page's budget of bytes: the largest lose examples first."""
     found = {}
     for contest in run.contests.index:
         chosen = _shown_trials(run, contest)
         samples = series.samples(store, chosen.values())
-        models = {name: samples[record] for name, record in chosen.items() if record in samples}
-        rows = gallery(models)
-        while rows and _bytes(rows) > share:
-            rows = rows[:-1]
-        found[contest] = rows
-    return found
+        found[contest] = gallery({name: samples[record] for name, record in chosen.items() if record in samples})
+    sizes = {contest: [_bytes(row) for row in rows] for contest, rows in found.items()}
+    while sum(map(sum, sizes.values())) > GALLERY_BYTES:
+        largest = max(sizes, key=lambda contest: (len(sizes[contest]) > 1, sum(sizes[contest])))
+        sizes[largest].pop()
+    return {contest: rows[: len(sizes[contest])] for contest, rows in found.items()}
 
 
 def _shown_trials(run: Run, contest: int) -> dict[str, int]:
@@ -162,5 +161,5 @@ def _shown_trials(run: Run, contest: int) -> dict[str, int]:
     return {str(label): int(record) for label, record in zip(both["label"], both["record"], strict=True)}
 
 
-def _bytes(rows: list[dict[str, Any]]) -> int:
-    return sum(len(picture["drawn"]) for row in rows for cell in row["cells"] for picture in cell["pictures"])
+def _bytes(row: dict[str, Any]) -> int:
+    return sum(len(picture["drawn"]) for cell in row["cells"] for picture in cell["pictures"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,12 +19,18 @@ Found = tuple[str, str, str, Array]
 
 SHARED = ("input", "truth")
 MOST_GROUPS = 4
+MOST_SHEETS = 4
+"""Pictures of one role over time that a gallery shows, of all that were taken while a model was trained."""
+SMALL, LARGE = 96, 180
+"""Widths of a picture on a page [px]; one of more pixels than a small one has is drawn large."""
+_AT_STEP = re.compile(r"(?P<role>.*) at step (?P<step>\d+)")
 
 
 def gallery(samples: Mapping[str, Iterable[Found]], most_groups: int = MOST_GROUPS) -> list[dict[str, Any]]:
     """Arrange the samples of named models: one row per group, one column per input, truth and model.
 
-    A row is `{"group", "cells": [{"name", "role", "pictures"}]}`; the pictures of a model stand under one another.
+    A row is `{"group", "large", "cells": [{"name", "variant", "pictures"}]}`. The pictures of a model stand under one
+    another; in a large row beside one another, after those that come alone, at most `MOST_SHEETS` of each role.
     """
     by_group: dict[str, dict[str, list[Found]]] = {}
     for name, found in samples.items():
@@ -39,15 +46,41 @@ def _row(group: str, models: dict[str, list[Found]]) -> dict[str, Any]:
     truth = shared["truth"][3] if "truth" in shared and shared["truth"][2] == "points" else None
     scales = _scales(everything)
     cells = [
-        {"name": role, "variant": "", "pictures": [_cell(shared[role], scales, backdrop, None)]}
+        {"name": role, "variant": "", "pictures": [_cell(shared[role], scales, backdrop, None) | {"label": ""}]}
         for role in SHARED
         if role in shared
     ]
     for name, found in models.items():
-        own = [_cell(sample, scales, backdrop, truth) for sample in found if sample[1] not in SHARED]
+        told = thinned([sample for sample in found if sample[1] not in SHARED])
+        own = [_cell(sample, scales, backdrop, truth) | {"label": label} for label, sample in told]
         if own:
             cells.append({"name": name, "variant": name, "pictures": own})
-    return {"group": group, "cells": cells}
+    large = any(kind == "image" and array.shape[1] > SMALL for _, _, kind, array in everything if array.ndim > 1)
+    cells.sort(key=lambda cell: large and len(cell["pictures"]) > 1)
+    return {"group": group, "large": large, "cells": cells}
+
+
+def thinned(found: Iterable[Found], most: int = MOST_SHEETS) -> list[tuple[str, Found]]:
+    """Keep at most so many snapshots of a role, evenly from the first to the last, each under its label.
+
+    A role without a step is what a model ended with, so it comes last; of a role without snapshots all are kept.
+    """
+    courses: dict[str, list[tuple[float, Found]]] = {}
+    for sample in found:
+        at = _AT_STEP.fullmatch(sample[1])
+        courses.setdefault(at["role"] if at else sample[1], []).append((float(at["step"]) if at else np.inf, sample))
+    kept: list[tuple[str, Found]] = []
+    for course in courses.values():
+        taken = any(np.isfinite(step) for step, _ in course)
+        ordered = sorted(course, key=lambda pair: pair[0])
+        shown = np.linspace(0, len(ordered) - 1, min(len(ordered), most)).round().astype(int) if taken else None
+        chosen = ordered if shown is None else [ordered[i] for i in shown]
+        kept += [(_label(step) if taken else "", sample) for step, sample in chosen]
+    return kept
+
+
+def _label(step: float) -> str:
+    return f"step {step:,.0f}" if np.isfinite(step) else "end"
 
 
 def _scales(found: Iterable[Found]) -> dict[str, tuple[float, float]]:
@@ -94,7 +127,8 @@ def _colors(array: Array, scale: tuple[float, float]) -> Array:
 
 
 def _picture(pixels: Array, name: str) -> Markup:
-    return Markup('<img src="{}" alt="{}" width="96">').format(data_uri(pixels), name)
+    width = SMALL if pixels.shape[1] <= SMALL else LARGE
+    return Markup('<img src="{}" alt="{}" width="{}">').format(data_uri(pixels), name, width)
 
 
 def data_uri(pixels: Array) -> str:

@@ -9,13 +9,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.spec import Record, Trial
 from harness.store import Store
+from reports import gallery
 from reports.page import write_report
 
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
 
 
 class Checker(HTMLParser):
@@ -101,3 +103,18 @@ def test_reports_import_no_torch() -> None:
     code = "import reports.page, reports.exports, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_gallery_keeps_four_sheets_from_first_to_last() -> None:
+    """Of steps 10, 20, .. 90 and the end, places 0, 3, 6, 9 are kept; what was taken once is kept without a label."""
+    roles = ["sheet", "strip", *(f"sheet at step {10 * i}" for i in (9, 1, 2, 3, 4, 5, 6, 7, 8))]
+    found = [("latents", role, "image", np.zeros((64, 128))) for role in roles]
+    kept = gallery.thinned(found)
+    assert [label for label, _ in kept] == ["step 10", "step 40", "step 70", "end", ""]
+    assert [sample[1] for _, sample in kept] == [
+        "sheet at step 10", "sheet at step 40", "sheet at step 70", "sheet", "strip",
+    ]  # fmt: skip
+    (row,) = gallery.gallery({"conv": found, "real": found[:1]})
+    assert row["large"]
+    assert [cell["name"] for cell in row["cells"]] == ["real", "conv"]  # what comes alone first
+    assert 'width="180"' in row["cells"][0]["pictures"][0]["drawn"]
