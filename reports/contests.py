@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from harness.statistics import mean_interval
 from harness.store import Store
-from reports import drawing, figures, series, tables
+from reports import drawing, figures, series, survival, tables
 from reports.gallery import gallery
 from reports.runs import Run
 
@@ -32,6 +32,7 @@ def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]
     targets = time_to_target(run, points)
     swept = _conditions(run)
     pictures = _galleries(store, run)
+    lives, measured_over_time = survival.lives(run), figures.bands(series.measures(store, run))
     made = []
     for contest, facts in _each(run):
         own = board[board["contest"] == contest]
@@ -49,6 +50,9 @@ def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]
                 "curves": _curves(run, contest, bands[bands["variant"].isin(drawn["variant"])]),
                 "tradeoffs": _tradeoffs(run, contest, drawn, timed),
                 "conditions": _condition_figures(run, contest, swept, drawn["variant"].tolist()),
+                "stability": survival.section(run, lives[lives["contest"] == contest]),
+                "measures": _measures(run, contest, measured_over_time, drawn["variant"].tolist()),
+                "plane": _plane(run, contest, drawn["variant"].tolist()),
                 "gallery": pictures.get(contest, []),
             }
         )
@@ -130,6 +134,60 @@ def _condition_figures(run: Run, contest: int, swept: pd.DataFrame, drawn: list[
         figure = figures.conditions(run, values, metric, condition)
         made.append(Markup(drawing.inline(figure, f"{metric} by {condition}, contest {contest}")))
     return made
+
+
+def _measures(run: Run, contest: int, bands: pd.DataFrame, drawn: list[str]) -> Markup | None:
+    """The measures of generated images over time, beside what real images reach on the same validation data."""
+    own = bands[(bands["contest"] == contest) & bands["variant"].isin(drawn)]
+    if own["step"].nunique() < 2:
+        return None
+    own = own.sort_values("metric", key=lambda names: names.map(series.MEASURES.index), kind="stable")
+    ceilings = _of_references(run, contest, "validation", ["ceiling"])
+    return Markup(drawing.inline(figures.measures(run, own, ceilings), f"Measures over time, {_title(run, contest)}"))
+
+
+def _plane(run: Run, contest: int, drawn: list[str]) -> Markup | None:
+    """Density against coverage on test data: means and 95 % intervals over seeds, floor and ceiling beside them."""
+    values = plane_values(run, contest, "coverage", "density")
+    values = values[values["variant"].isin(drawn)]
+    if values.empty:
+        return None
+    found = _of_references(run, contest, "test", ["ceiling", "floor"])
+    marks = {name: (v["coverage"], v["density"]) for name, v in found.items() if {"coverage", "density"} <= set(v)}
+    figure = figures.plane(run, values, marks, "coverage", "density")
+    return Markup(drawing.inline(figure, f"Density against coverage, {_title(run, contest)}"))
+
+
+def plane_values(run: Run, contest: int, x: str, y: str) -> pd.DataFrame:
+    """Variant, then mean and interval over seeds of two test metrics: x, x_low, x_high, y, y_low, y_high."""
+    own = run.trials[run.trials["contest"] == contest]
+    scores = run.tables.scores
+    scores = scores[(scores["split"] == "test") & scores["metric"].isin([x, y])].join(
+        own["label"], on="trial", how="inner"
+    )
+    rows = []
+    for variant, found in scores.groupby("label", sort=False):
+        told: dict[str, Any] = {"variant": variant}
+        for side, metric in (("x", x), ("y", y)):
+            values = found.loc[found["metric"] == metric, "value"].dropna().to_numpy(float)
+            if len(values):
+                told |= {side: values.mean()} | dict(
+                    zip((f"{side}_low", f"{side}_high"), mean_interval(values), strict=True)
+                )
+        rows.append(told)
+    columns = ["variant", "x", "x_low", "x_high", "y", "y_low", "y_high"]
+    return pd.DataFrame(rows, columns=columns).dropna(subset=["x", "y"])
+
+
+def _of_references(run: Run, contest: int, split: str, kinds: list[str]) -> dict[str, dict[str, float]]:
+    """Reference -> metric -> mean score, of the contest's references of these kinds."""
+    task = run.contests.loc[contest, "full_task"]
+    named = [name for name, kind in run.facts["tasks"][task]["references"].items() if kind in kinds]
+    own = run.trials[(run.trials["full_task"] == task) & run.trials["reference"].isin(named)]
+    scores = run.tables.scores
+    found = scores[scores["split"] == split].join(own["reference"], on="trial", how="inner")
+    means = found.groupby(["reference", "metric"])["value"].mean().unstack("metric")
+    return {str(name): {str(m): float(v) for m, v in row.dropna().items()} for name, row in means.iterrows()}
 
 
 def _galleries(store: Store, run: Run) -> dict[int, list[dict[str, Any]]]:

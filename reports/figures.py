@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy import special
 
-from harness.statistics import performance_profile
+from harness.statistics import kaplan_meier, performance_profile
 from reports import tables, text
 from reports.drawing import INK, MUTED, banded, canvas, cost_axis, dash, dot, log_ticks, look, ratio_axis, reach, reader
 from reports.runs import Run
@@ -171,6 +171,70 @@ def profiles(run: Run) -> Figure:
         style: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 1.8, "linestyle": dash(run, variant)}
         axes.add_line(Line2D(thresholds, share, **style, **look(run, variant)))
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="normalized score t (0 floor, 1 ceiling)", ylabel="runs above t")
+    return figure
+
+
+def survival(run: Run, started: pd.DataFrame) -> Figure:
+    """Kaplan-Meier curves of `survival.lives` that started; a tick marks where a seed was censored (state 2)."""
+    figure, axes = canvas(5.4, 2.6)
+    for variant, own in started.groupby("variant", sort=False):
+        times, state = own["images"].to_numpy(float), own["state"].to_numpy(float)
+        curve = kaplan_meier(times, state == 1)
+        moments = np.append(0.0, np.unique(times))
+        shares = np.append(1.0, curve.shares)[np.searchsorted(curve.times, moments, side="right")]
+        ticks = np.flatnonzero(np.isin(moments, times[state == 2])).tolist()
+        style: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 1.8, "linestyle": dash(run, str(variant))}
+        marks: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.4, "markevery": ticks}
+        axes.add_line(Line2D(moments, shares, **style, **marks, **look(run, str(variant))))
+    axes.set(xlim=reach(pd.Series([0.0, float(started["images"].max())])), ylim=(-0.03, 1.06))
+    axes.set(xlabel="images seen since the start", ylabel="share not collapsed")
+    return figure
+
+
+def measures(run: Run, band: pd.DataFrame, ceilings: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Small multiples of `bands`, one per metric; `ceilings`, reference -> metric -> value, are dotted lines.
+
+    The common axis frames the later half: densities of the first steps can be many times those that matter.
+    """
+    names = list(band["metric"].unique())
+    late = band.loc[band["step"] >= band["step"].median(), ["mean", "low", "high"]].to_numpy(float)
+    most = max(
+        [1.0, float(np.nanmax(late)), *(own[name] for own in ceilings.values() for name in names if name in own)]
+    )
+    figure, panels = canvas(2.5 * len(names) + 0.4, 2.6, columns=len(names), top=0.28)
+    for axes, name in zip(np.atleast_1d(panels), names, strict=True):
+        rows = band[band["metric"] == name]
+        for variant, own in rows.groupby("variant", sort=False):
+            banded(axes, run, str(variant), own["step"], own["mean"], own["low"], own["high"])
+        for reference, values in ceilings.items():
+            if name in values:
+                axes.axhline(values[name], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
+                axes.annotate(reference, (1, values[name]), xycoords=("axes fraction", "data"), ha="right",
+                              va="bottom", color=MUTED, fontsize=7)  # fmt: skip
+        axes.set(xlim=reach(rows["step"]), ylim=(-0.03, 1.08 * most))
+        axes.set_xlabel("training step")
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.set_title(name, fontsize=8, loc="left", pad=3, color=INK)
+    np.atleast_1d(panels)[0].set_ylabel("validation")
+    return figure
+
+
+def plane(run: Run, values: pd.DataFrame, references: Mapping[str, tuple[float, float]], x: str, y: str) -> Figure:
+    """One metric against another: a mark per variant with both intervals, and hollow ones for named references.
+
+    `values` has variant, then mean, low and high of either metric as x, x_low, x_high, y, y_low, y_high.
+    """
+    figure, axes = canvas(5.4, 3.1)
+    columns = [values[name].to_numpy(float).tolist() for name in ("x", "y", "y_low", "y_high", "x_low", "x_high")]
+    for variant, a, b, low, high, left, right in zip(values["variant"], *columns, strict=True):
+        dot(axes, run, variant, a, b, (low, high), (left, right))
+    hollow: dict[str, Any] = {"marker": "D", "markersize": 5, "color": MUTED, "markerfacecolor": "none"}
+    for name, (a, b) in references.items():
+        axes.add_line(Line2D([a], [b], linestyle="none", **hollow))
+        axes.annotate(name, (a, b), (0, 6), textcoords="offset points", ha="center", color=MUTED, fontsize=8)
+    axes.margins(0.1, 0.14)
+    axes.autoscale_view()
+    axes.set(xlabel=x, ylabel=y)
     return figure
 
 

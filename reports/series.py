@@ -18,6 +18,8 @@ MOST_POINTS = 40
 """Points of a curve that a figure shows; more cannot be told apart."""
 MOST_CURVES = 12_000
 """Curves that a page reads; beyond it each variant shows as many of its seeds as fit."""
+MEASURES = ("precision", "recall", "density", "coverage")
+"""What is looked at over time beside the primary metric, in tasks that have at least two of them."""
 _BATCH = 500
 
 
@@ -26,13 +28,21 @@ def curves(store: Store, run: Run) -> pd.DataFrame:
 
     Columns: contest, variant, seed, metric, step, seconds, value.
     """
-    own = run.trials.dropna(subset=["contest", "record"])
-    seeds = max(3, MOST_CURVES // max(1, own.groupby(["contest", "label"]).ngroups))
-    own = own[own.groupby(["contest", "label"]).cumcount() < seeds]
-    wanted = {f"validation/{metric}" for metric in run.contests["metric"]}
-    found = _read_curves(store, own, wanted)
+    own = _few(run)
+    found = _read_curves(store, own, {f"validation/{metric}" for metric in run.contests["metric"]})
+    found = found[found["metric"] == "validation/" + found["contest"].map(run.contests["metric"]).astype(str)]
     bare = own[~own["contest"].isin(found["contest"])] if len(found) else own
     return pd.concat([found, _read_curves(store, bare, {"train/loss"})], ignore_index=True)
+
+
+def measures(store: Store, run: Run) -> pd.DataFrame:
+    """Points of the validation curves of `MEASURES`, in their order and under their bare names; columns as `curves`."""
+    tasks = run.facts["tasks"].items()
+    having = [task for task, facts in tasks if len({m["name"] for m in facts["metrics"]} & set(MEASURES)) > 1]
+    own = _few(run)
+    found = _read_curves(store, own[own["full_task"].isin(having)], {f"validation/{name}" for name in MEASURES})
+    found = found.assign(metric=found["metric"].str.removeprefix("validation/"))
+    return found.sort_values("metric", key=lambda names: names.map(MEASURES.index), kind="stable")
 
 
 def latencies(store: Store, run: Run) -> dict[tuple[str, str, str], tuple[float, float]]:
@@ -56,6 +66,13 @@ def samples(store: Store, records: Iterable[int]) -> dict[int, list[tuple[str, s
     return found
 
 
+def _few(run: Run) -> pd.DataFrame:
+    """The trials of which curves are drawn: as many seeds of each variant as `MOST_CURVES` allow."""
+    own = run.trials.dropna(subset=["contest", "record"])
+    seeds = max(3, MOST_CURVES // max(1, own.groupby(["contest", "label"]).ngroups))
+    return own[own.groupby(["contest", "label"]).cumcount() < seeds]
+
+
 def _read_curves(store: Store, trials: pd.DataFrame, metrics: set[str]) -> pd.DataFrame:
     series = schema.series.c
     rows: list[Any] = []
@@ -68,12 +85,8 @@ def _read_curves(store: Store, trials: pd.DataFrame, metrics: set[str]) -> pd.Da
     points = pd.DataFrame(flat, columns=["step", "seconds", "value"])
     points["record"] = np.repeat(np.array([row.record for row in rows], dtype=int), lengths)
     points["metric"] = np.repeat(np.array([row.metric for row in rows], dtype=object), lengths)
-    named = trials[["record", "contest", "label", "seed", "metric"]].rename(
-        columns={"label": "variant", "metric": "own"}
-    )
-    merged = named.merge(points, on="record")
-    kept = merged["metric"].isin(["train/loss"]) | (merged["metric"] == "validation/" + merged["own"].astype(str))
-    return merged[kept].drop(columns="own").astype({"step": float, "seconds": float, "value": float})
+    named = trials[["record", "contest", "label", "seed"]].rename(columns={"label": "variant"})
+    return named.merge(points, on="record").astype({"step": float, "seconds": float, "value": float})
 
 
 def _thinned(row: Any) -> np.ndarray[Any, Any]:
