@@ -36,9 +36,8 @@ def _alone(cells: pd.DataFrame) -> str:
     """Single layers as they were drawn: exact, wrong at the border, wrong everywhere."""
     own = _of(cells, "equivariance", ("error", "error@interior"), backbone="stack")
     own = own[~own["task_options"].str.contains("trained=true")]
-    exact, inside = own[own["error"] < EXACT], own[own["error@interior"] < EXACT]
-    border = inside.drop(exact.index)
-    away = own.drop(inside.index)
+    everywhere, inside = own["error"] < EXACT, own["error@interior"] < EXACT
+    exact, border, away = own[everywhere], own[inside & ~everywhere], own[~inside & ~everywhere]
     parts = [
         f"exact to rounding {_names(exact)}" if len(exact) else "",
         f"wrong at the border alone {_listed(border, 'error')}" if len(border) else "",

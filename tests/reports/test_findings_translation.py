@@ -39,11 +39,20 @@ def test_layers_are_told_apart_by_where_they_fail() -> None:
             ("equivariance", "", "stack", "conv[padding=circular]", seed, {"error": 1e-16, "error@interior": 0.0}),
             ("equivariance", "", "stack", "conv", seed, {"error": 0.1 + 0.1 * seed, "error@interior": 1e-17}),
             ("equivariance", "", "stack", "coordconv", seed, {"error": 0.7, "error@interior": 0.6}),
+            # attention that goes around follows a shift, but not a window of a wider scene
+            (
+                "equivariance",
+                "",
+                "stack",
+                "relative_attention[circular=true]",
+                seed,
+                {"error": 0.0, "error@interior": 0.5},
+            ),
             ("equivariance", "trained=true", "stack", "conv", seed, {"error": 0.9, "error@interior": 0.9}),
         ]
     assert findings(*tables(rows)) == [
         "How layers follow a shift before training (0 = exactly, 1 = not at all; 2 seeds): exact to rounding "
-        "conv[padding=circular]; wrong at the border alone conv 0.15; wrong in the interior too coordconv 0.60."
+        "conv[padding=circular], relative_attention[circular=true]; wrong at the border alone conv 0.15; wrong in the interior too coordconv 0.60."
     ]
 
 
