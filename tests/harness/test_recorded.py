@@ -50,7 +50,7 @@ def test_a_sweep_does_not_take_it_for_its_own(tmp_path: Path) -> None:
 def test_another_file_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.json"
     path.write_text(text)
-    with open_store(None, tmp_path) as store, pytest.raises(UsageError, match="other.json' holds no layers"):
+    with open_store(None, tmp_path) as store, pytest.raises(UsageError, match=r"other\.json' holds no layers"):
         read_layers(store, path)
 
 

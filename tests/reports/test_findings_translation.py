@@ -52,7 +52,8 @@ def test_layers_are_told_apart_by_where_they_fail() -> None:
         ]
     assert findings(*tables(rows)) == [
         "How layers follow a shift before training (0 = exactly, 1 = not at all; 2 seeds): exact to rounding "
-        "conv[padding=circular], relative_attention[circular=true]; wrong at the border alone conv 0.15; wrong in the interior too coordconv 0.60."
+        "conv[padding=circular], relative_attention[circular=true]; wrong at the border alone conv 0.15; "
+        "wrong in the interior too coordconv 0.60."
     ]
 
 
