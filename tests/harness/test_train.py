@@ -12,7 +12,7 @@ import torch
 from harness import registry, train
 from harness.checkpoint import Checkpoint
 from harness.convergence import still_falling
-from harness.spec import Budget, Trial
+from harness.spec import Budget, Record, Trial
 
 TRIAL = Trial("toy", 3, "toy_net", "conv", budget=Budget(40, evaluations=4))
 
@@ -56,35 +56,31 @@ class _Dying(Checkpoint):
             raise _Killed
 
 
-@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
-def test_a_killed_trial_goes_on_and_ends_as_an_undisturbed_one(tmp_path: Path, schedule: str) -> None:
-    trial = replace(TRIAL, variant="geoconv[shift=0.5]", budget=Budget(40, schedule=schedule, evaluations=4))
+def _whole_and_resumed(trial: Trial, path: Path) -> tuple[Record, Record]:
+    """The record of an undisturbed trial, and that of one whose process died after step 17."""
     whole = train.run(trial)
-    path = tmp_path / "trial.pt"
     with pytest.raises(_Killed):
         train.run(trial, _Dying(path, 0.0))
     resumed = train.run(trial, Checkpoint(path))
     assert resumed.notes["resumed_at_step"] == 17
     assert resumed.scores == whole.scores
     assert _values(resumed) == _values(whole)
+    return whole, resumed
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_a_killed_trial_goes_on_and_ends_as_an_undisturbed_one(tmp_path: Path, schedule: str) -> None:
+    budget = Budget(40, schedule=schedule, evaluations=4)
+    _whole_and_resumed(replace(TRIAL, variant="geoconv[shift=0.5]", budget=budget), tmp_path / "trial.pt")
     assert list(tmp_path.glob("*.p*t*")) == []
 
 
 def test_a_killed_gan_goes_on_with_both_of_its_optimizers_and_keeps_its_sheets(tmp_path: Path) -> None:
-    trial = Trial(
-        "hand_gan[batch=8, canvas=16, latent=8]", 3, "dcgan[width=4]", "geoconv", budget=Budget(24, evaluations=4)
-    )
-    whole = train.run(trial)
-    path = tmp_path / "trial.pt"
-    with pytest.raises(_Killed):
-        train.run(trial, _Dying(path, 0.0))
-    resumed = train.run(trial, Checkpoint(path))
-    assert resumed.notes["resumed_at_step"] == 17
-    assert resumed.scores == whole.scores
-    assert _values(resumed) == _values(whole)
-    sheets = [{(s.group, s.role): s.array.tobytes() for s in record.samples} for record in (whole, resumed)]
+    task, budget = "hand_gan[batch=8, canvas=16, latent=8]", Budget(24, evaluations=4)
+    records = _whole_and_resumed(Trial(task, 3, "dcgan[width=4]", "geoconv", budget=budget), tmp_path / "trial.pt")
+    sheets = [{(s.group, s.role): s.array.tobytes() for s in record.samples} for record in records]
     assert sheets[0] == sheets[1]
-    assert len({sample.group for sample in whole.samples}) > 1
+    assert len({sample.group for sample in records[0].samples}) > 1
 
 
 def test_a_damaged_checkpoint_starts_over(tmp_path: Path) -> None:
