@@ -243,16 +243,15 @@ def compare(
     """Compare two runs: scores by equal seeds, parameters and FLOPs exactly, times only from equal machines."""
     from harness.compare import compare_runs
     from harness.store import open_store
-    from reports.comparison import write_comparison
+    from reports.comparison import save
 
     with open_store(store, out) as opened:
         found = compare_runs(opened, opened.resolve_run(run_a), opened.resolve_run(run_b))
-        page = write_comparison(opened, found.a, found.b, out)
-    if json:
-        print_json(found.plain())
-    else:
-        print(found.text())
-    print(f"report: {page}", file=sys.stderr)
+        if json:
+            print_json(found.plain())
+        else:
+            print(found.text())
+        print(f"report: {save(opened, found, out)}", file=sys.stderr)
     codes = {
         "not comparable": cli.NOT_COMPARABLE, "worse": cli.REGRESSED, "nothing shared": cli.NOTHING_MEASURED,
         "inconclusive": cli.INCONCLUSIVE, "not worse": cli.OK,

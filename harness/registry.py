@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.entries import Entry, Kind, Layer, Selected
 from harness.options import options_of_function, valid
-from harness.spec import LayerFactory, Metric, Models, Network, Problem, ReferenceKind, UsageError
+from harness.spec import LayerFactory, Metric, Models, Network, Problem, ReferenceKind, UsageError, told
 
 if TYPE_CHECKING:
     from torch import nn
@@ -141,7 +141,7 @@ def load_plugin(path: str | Path) -> None:
         raise
     except Exception as error:
         del sys.modules[name]
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = told(error)
         raise UsageError(f"plug-in {str(path)!r} cannot be loaded: {reason}") from error
     _loaded.add(str(file))
 

@@ -27,6 +27,11 @@ class UsageError(ValueError):
     """A user's mistake: one line that names the bad value and the valid ones; exit code 2."""
 
 
+def told(error: BaseException) -> str:
+    """An error in one line: its type and what it says."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def seed_of(*key: object) -> int:
     """A seed for a random generator, made of any printable values: equal keys, equal seeds, on every machine."""
     return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:6], "big")

@@ -15,7 +15,7 @@ from harness import environment, identity, isolate, registry
 from harness.identity import Identity
 from harness.plan import Plan, tuning_trials
 from harness.progress import Listener
-from harness.spec import FAILED, CostJob, CostRecord, Metric, Record, Trial, UsageError
+from harness.spec import FAILED, CostJob, CostRecord, Metric, Record, Trial, UsageError, told
 from harness.store import Store
 from harness.tuning import Choice, choose, extend
 from harness.worker import Limits, work
@@ -63,11 +63,7 @@ class Driver:
         memory = int(plan.profile.memory_gib * 2**30)
         chosen = plan.profile
         limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds)
-        facts = {
-            "profile": asdict(plan.profile),
-            "tasks": _task_facts(plan),
-            "variants": _facts_of_variants(plan),
-        }
+        facts = {"profile": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
         device = plan.trials[0].device if plan.trials else "cpu"
         run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)
         result = Result(run)
@@ -215,9 +211,8 @@ def _record(future: Future[Any], job: Job) -> Record | CostRecord:
     if error is None:
         record: Record | CostRecord = future.result()
         return record
-    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
     kind = Record if isinstance(job, Trial) else CostRecord
-    return kind("crashed", reason, environment=environment.describe(job.device))
+    return kind("crashed", told(error), environment=environment.describe(job.device))
 
 
 def _count(result: Result, status: str) -> None:

@@ -19,10 +19,14 @@ _CELL = ["task", "backbone", "variant", "steps"]
 
 
 def write_comparison(store: Store, run_a: str, run_b: str, out: Path) -> Path:
-    """Write `out/compare-A-B.html`, run b against run a, and return its path. Raise UsageError if that fails."""
-    path = out / page_name(run_a, run_b)
-    found = compare_runs(store, run_a, run_b)
-    about = [summarize.run_facts(store, run) for run in (run_a, run_b)]
+    """Compare run b with run a, write `out/compare-A-B.html` and return its path. Raise UsageError if that fails."""
+    return save(store, compare_runs(store, run_a, run_b), out)
+
+
+def save(store: Store, found: RunComparison, out: Path) -> Path:
+    """Write the page of a comparison that was made already."""
+    path = out / page_name(found.a, found.b)
+    about = [summarize.run_facts(store, run) for run in (found.a, found.b)]
     html = rendering.environment().get_template("compare.html.j2").render(**_told(found), about=about)
     try:
         out.mkdir(parents=True, exist_ok=True)

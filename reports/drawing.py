@@ -17,6 +17,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -186,7 +187,7 @@ def inline(figure: Figure, title: str) -> str:
     head = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     assert head is not None, "matplotlib writes a viewBox"
     width = float(head[1])
-    opening = f'<svg viewBox="{head[0][9:-1]}" style="width:{width:.0f}pt" role="img" aria-label="{_escape(title)}">'
+    opening = f'<svg viewBox="{head[0][9:-1]}" style="width:{width:.0f}pt" role="img" aria-label="{escape(title)}">'
     return opening + svg[svg.index(">") + 1 :].strip()
 
 
@@ -206,14 +207,8 @@ def _svg(figure: Figure) -> str:
 
 def _attribute(identifier: str, used: set[str], key: str) -> str:
     if identifier.startswith("variant:"):
-        return f' data-variant="{_escape(identifier.removeprefix("variant:"))}"'
+        return f' data-variant="{escape(identifier.removeprefix("variant:"))}"'
     return f' id="{key}-{identifier}"' if identifier in used else ""
-
-
-def _escape(text: str) -> str:
-    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
-        text = text.replace(sign, entity)
-    return text
 
 
 def _tick(value: float, _: int | None) -> str:

@@ -17,6 +17,7 @@ from scipy import special
 
 from harness import statistics
 from harness.compare import FEWEST_PAIRS
+from reports import survival
 from reports.claims import Claim, Finding, Measure
 from reports.runs import COSTS, Run
 
@@ -96,23 +97,18 @@ def _spread(draft: Finding, left: Floats, right: Floats) -> Finding:
 
 def _survival(run: Run, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:
     """Compare times to collapse; measured is the z of the log-rank test, positive where the left lives longer."""
-    sides = [_lives(run, side) for side in (left, right) if side is not None]
+    sides = [survival.ends(run, side).dropna() for side in (left, right) if side is not None]  # nan: never started
     seeds = min(map(len, sides))
     draft = Finding(claim, "inconclusive", seeds=seeds, here=here)
     if seeds < FEWEST_PAIRS:
         return replace(draft, reason=f"{seeds} seeds started on a side; {FEWEST_PAIRS} are needed")
-    events = [argument for side in sides for argument in (side["collapse_images"], side["collapse_state"] == 1)]
+    events = [
+        argument
+        for side in sides
+        for argument in (side["collapse_images"], side["collapse_state"] == survival.COLLAPSED)
+    ]
     z, p = statistics.log_rank(*events)
     return replace(draft, measured=-z, p=p)
-
-
-def _lives(run: Run, side: pd.DataFrame) -> pd.DataFrame:
-    """Time to collapse and how it ended, of the seeds that started; a trial that failed otherwise died at once."""
-    scores = {name: _metric(run, side, name).reindex(side["seed"]) for name in ("collapse_images", "collapse_state")}
-    lives = pd.DataFrame(scores)
-    failed = side.set_index("seed")["failed"].astype(bool) & lives["collapse_state"].isna()
-    lives.loc[failed, ["collapse_images", "collapse_state"]] = 0.0, 1.0
-    return lives.dropna()
 
 
 def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:

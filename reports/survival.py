@@ -29,17 +29,27 @@ def lives(run: Run) -> pd.DataFrame:
 
     A trial that failed otherwise collapsed at once, as in the claims.
     """
-    scores = run.tables.scores
-    scores = scores[(scores["split"] == "test") & scores["metric"].isin(_SCORES)]
-    told = scores.pivot_table(index="trial", columns="metric", values="value", aggfunc="first")
+    told = _told(run)["trial"]
     trials = run.trials[run.trials["contest"].notna() & (run.trials["status"] != "skipped")]
-    trials = trials[trials["contest"].isin(trials.loc[trials.index.isin(told.index), "contest"])]
-    known = told.reindex(index=trials.index, columns=_SCORES).astype(float)
-    died = trials["failed"].astype(bool) & known["collapse_state"].isna()
-    known.loc[died, _SCORES] = COLLAPSED, 0.0
+    trials = trials[trials["contest"].isin(trials.loc[trials.index.isin(told), "contest"])]
+    known = ends(run, trials)
     named = trials[["contest", "label", "seed"]].rename(columns={"label": "variant"})
     found = named.assign(state=known["collapse_state"], images=known["collapse_images"])
     return found.dropna(subset="state").reset_index(drop=True)
+
+
+def ends(run: Run, trials: pd.DataFrame) -> pd.DataFrame:
+    """The scores collapse_state and collapse_images of trials, as `lives` says of those that failed; nan if unknown."""
+    told = _told(run).pivot_table(index="trial", columns="metric", values="value", aggfunc="first")
+    known = told.reindex(index=trials.index, columns=_SCORES).astype(float)
+    died = trials["failed"].astype(bool) & known["collapse_state"].isna()
+    known.loc[died, _SCORES] = COLLAPSED, 0.0
+    return known
+
+
+def _told(run: Run) -> pd.DataFrame:
+    scores = run.tables.scores
+    return scores[(scores["split"] == "test") & scores["metric"].isin(_SCORES)]
 
 
 def fates(own: pd.DataFrame, baseline: str | None) -> pd.DataFrame:

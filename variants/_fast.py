@@ -165,8 +165,10 @@ class Memory:
 
     def recall(self, module: nn.Module, key: tuple[Any, ...], compute: Callable[[], Tensor]) -> Tensor:
         """The value of `compute()`, which is a function of the module's state and of `key`."""
+        if torch.is_grad_enabled() or not eager():
+            return compute()
         state = [*module.parameters(), *module.buffers()]
-        if torch.is_grad_enabled() or not eager() or any(t.device.type != "cpu" for t in state):
+        if any(t.device.type != "cpu" for t in state):
             return compute()
         if self.key != key or not _equal(self.state, state):
             self.key, self.state, self.value = key, [t.detach().clone() for t in state], compute()

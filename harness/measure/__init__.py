@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.spec import CostJob, CostRecord
+from harness.spec import CostJob, CostRecord, told
 
 Part = dict[str, Any]
 """Fields of a CostRecord and `details`; or, of a quantity that failed, `status` and `reason`."""
@@ -39,7 +39,7 @@ def measure(job: CostJob, seconds: float = SECONDS) -> CostRecord:
         try:
             parts[name] = quantity(job, seconds)
         except Exception as error:  # a layer may raise anything
-            parts[name] = {"status": "error", "reason": " ".join(f"{type(error).__name__}: {error}".split())}
+            parts[name] = {"status": "error", "reason": told(error)}
     return combine(parts)
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from harness import probes
-from harness.spec import CostJob
+from harness.spec import CostJob, told
 
 
 def measure_probes(job: CostJob, seconds: float) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def measure_probes(job: CostJob, seconds: float) -> dict[str, Any]:
     try:
         found = probes.probe(job.variant)
     except Exception as error:  # such as a layer that knows no float64
-        return {"details": {"reason": " ".join(f"{type(error).__name__}: {error}".split())}}
+        return {"details": {"reason": told(error)}}
     return {"details": {name: _plain(value) for name, value in found.items()}}
 
 
