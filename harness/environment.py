@@ -34,7 +34,7 @@ def configure() -> None:
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # 4096-way softmax otherwise trains 2.5 times slower on denormals
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # as use_deterministic_algorithms, which takes a second to import
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it would write every new tensor twice
     torch.backends.cudnn.benchmark = False
 

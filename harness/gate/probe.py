@@ -176,7 +176,7 @@ def prepare_torch() -> Any:
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # as use_deterministic_algorithms, which takes a second to import
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch
 
@@ -324,7 +324,8 @@ def clock(step: Callable[[], object], calls: int) -> float:
 
 
 def pin(core: int) -> None:
-    """Stay on one core from now on, where the system can do that."""
+    """Import torch where there is room, then stay on one core, where the system can do that."""
+    prepare_torch()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
 
