@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Row
+from sqlalchemy.sql.elements import ClauseElement
 
 from harness.migrations import migrate
 from harness.rows import to_json
@@ -78,14 +80,27 @@ class Database:
 
 
 def insert_all(connection: Connection, table: sql.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows of equal columns, their JSON as text; SQLAlchemy's care for each value costs more than that."""
+    """Insert rows of equal columns."""
     if rows:
-        connection.exec_driver_sql(_insertion(connection.dialect, table, tuple(rows[0])), list(rows))
+        execute_all(connection, _insertion(table, tuple(rows[0])), rows)
+
+
+def execute_all(connection: Connection, statement: ClauseElement, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute a statement with the values of each row, JSON as text; SQLAlchemy's own care costs more than that."""
+    text, arguments = _compiled(connection.dialect, statement)
+    connection.exec_driver_sql(text, list(map(arguments, rows)))
 
 
 @functools.lru_cache(maxsize=64)
-def _insertion(dialect: sql.Dialect, table: sql.Table, names: tuple[str, ...]) -> str:
-    return str(table.insert().compile(dialect=dialect, column_keys=names))
+def _insertion(table: sql.Table, names: tuple[str, ...]) -> ClauseElement:
+    return table.insert().values({name: sql.bindparam(name) for name in names})
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(dialect: sql.Dialect, statement: ClauseElement) -> tuple[str, Callable[[Mapping[str, Any]], Any]]:
+    """A statement as the driver takes it, and what makes its arguments out of a row: names or places."""
+    compiled: Any = statement.compile(dialect=dialect)
+    return str(compiled), operator.itemgetter(*compiled.positiontup) if compiled.positional else dict
 
 
 def _left(engine: sql.Engine) -> str:
@@ -110,7 +125,7 @@ def _readable(engine: sql.Engine, table: sql.Table) -> int:
 def _engine(url: str) -> sql.Engine:
     options: dict[str, Any] = {"json_serializer": to_json}
     if url.startswith("sqlite"):
-        options |= {"paramstyle": "named", "connect_args": {"timeout": _WAIT_SECONDS}}
+        options["connect_args"] = {"timeout": _WAIT_SECONDS}
     try:
         engine = sql.create_engine(url, **options)
     except (sql.exc.ArgumentError, sql.exc.NoSuchModuleError, ModuleNotFoundError) as error:

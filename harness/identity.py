@@ -28,15 +28,15 @@ _ALWAYS = ("torch", "numpy")
 
 @dataclass(frozen=True)
 class Identity:
-    """Named parts and their hashes; `key` names the trial itself, whatever its sources."""
+    """`key` names a job, whatever its sources; `parts` are the hashes of all else that its record depends on."""
 
     key: str
     parts: Mapping[str, str]
 
     @functools.cached_property
     def digest(self) -> str:
-        """One hash over all parts."""
-        return digest(dict(self.parts))
+        """One hash over all."""
+        return digest({**self.parts, "job": self.key})
 
     def explain(self, before: Mapping[str, str]) -> str:
         """Say in one line how these parts differ from those of an earlier record."""
@@ -54,7 +54,7 @@ def of_trial(trial: Trial) -> Identity:
         ("variant", trial.variant),
         ("reference", trial.reference),
     ]
-    parts = _parts(trial, [(kind, name) for kind, name in chosen if name], _ROOT / "harness" / "train.py")
+    parts = _parts([(kind, name) for kind, name in chosen if name], _ROOT / "harness" / "train.py")
     return Identity(digest(asdict(trial)), parts)
 
 
@@ -63,13 +63,13 @@ def of_cost(job: CostJob) -> Identity:
     chosen = [("task", job.task), ("backbone", job.backbone), ("variant", job.variant)]
     measuring = sorted((_ROOT / "harness" / "measure").glob("*.py"))
     baseline = Path(registry.entry("variant", "conv").file)
-    parts = _parts(job, chosen, _ROOT / "harness" / "train.py", *measuring, baseline)
+    parts = _parts(chosen, _ROOT / "harness" / "train.py", *measuring, baseline)
     parts["machine"] = environment.fingerprint(job.device)
     return Identity(digest(asdict(job)), parts)
 
 
-def _parts(job: Trial | CostJob, chosen: list[tuple[Any, str]], *more: Path) -> dict[str, str]:
-    parts = {"job": digest(asdict(job)), "library python": ".".join(platform.python_version_tuple()[:2])}
+def _parts(chosen: list[tuple[Any, str]], *more: Path) -> dict[str, str]:
+    parts = {"library python": ".".join(platform.python_version_tuple()[:2])}
     roots, libraries = set(more), set(_ALWAYS)
     for kind, name in chosen:
         selected = registry.select(kind, name)

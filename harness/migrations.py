@@ -24,7 +24,8 @@ def _share_sources(connection: Connection) -> None:
     connection.execute(sql.text("ALTER TABLE records ADD COLUMN sources VARCHAR"))
     old = sql.table("records", sql.column("id"), sql.column("parts", sql.JSON), sql.column("sources"))
     listed = connection.execute(sql.select(old.c.id, old.c.parts)).all()
-    keys, found = rows.keys_of_sources([row.parts or {} for row in listed])
+    kept = [{name: part for name, part in (row.parts or {}).items() if name != "job"} for row in listed]
+    keys, found = rows.keys_of_sources(kept)
     for row, key in zip(listed, keys, strict=True):
         connection.execute(old.update().where(old.c.id == row.id).values(sources=key))
     for key, parts in found.items():

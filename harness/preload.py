@@ -14,7 +14,7 @@ import torch._dynamo  # the first optimizer step imports it otherwise, a second 
 
 import harness.isolate
 import harness.train
-from harness import registry
+from harness import hugepages, registry
 
 __all__ = ["harness", "torch"]
 
@@ -55,4 +55,5 @@ def _leave(listener: Path | None) -> None:
 
 
 atexit.register(_leave, _listener())
+hugepages.collapse()  # halves what a fork and its end take
 gc.freeze()  # a collection in a trial's process would otherwise touch, and so copy, most of the memory it shares

@@ -77,22 +77,23 @@ def keys_of_environments(described: Sequence[Mapping[str, Any]]) -> tuple[list[s
 
 
 def keys_of_sources(described: Iterable[Mapping[str, str]]) -> tuple[list[str], dict[str, Any]]:
-    """The key of the parts of each identity that its seed and budget have no part in, and what the keys stand for."""
-    seen: dict[tuple[str, ...], str] = {}
+    """The key of the parts of each identity, which all seeds of a cell share, and what the keys stand for."""
+    seen: dict[Any, str] = {}
     keys: list[str] = []
     found: dict[str, Any] = {}
     for parts in described:
-        shared = tuple(value for name, value in parts.items() if name != "job")
-        if shared not in seen:
-            own = {name: value for name, value in parts.items() if name != "job"}
-            seen[shared] = digest(own)[:32]
-            found[seen[shared]] = own
-        keys.append(seen[shared])
+        whole = tuple(parts), tuple(parts.values())
+        if whole not in seen:
+            seen[whole] = digest(dict(parts))[:32]
+            found[seen[whole]] = dict(parts)
+        keys.append(seen[whole])
     return keys, found
 
 
 def text(value: str) -> str:
     """Text as every database takes it: PostgreSQL knows no NUL, and neither knows half a surrogate pair."""
+    if value.isascii() and "\0" not in value:
+        return value
     return value.replace("\0", "").encode(errors="replace").decode()
 
 

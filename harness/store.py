@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from harness import rows
-from harness.database import Database, insert_all
+from harness.database import Database, execute_all, insert_all
 from harness.database import StoreError as StoreError
 from harness.identity import Identity
 from harness.rows import Answer
@@ -29,6 +29,11 @@ from harness.spec import CostJob, CostRecord, Record, Trial, UsageError
 REUSED = ("ok", "diverged")
 """Records of these states answer a later run of the same identity; the others are tried again."""
 
+_ANSWER = (
+    items.update()
+    .where((items.c.run == sql.bindparam("item_run")) & (items.c.position == sql.bindparam("place")))
+    .values(record=sql.bindparam("number"), reused=sql.bindparam("again"))
+)
 _BATCH = 500  # few enough at a time for a database's limit on parameters
 
 
@@ -80,8 +85,7 @@ class Store(Database):
         query = query.where(records.c.key == identity.key).order_by(records.c.id.desc()).limit(1)
         with self._reading() as connection:
             parts: dict[str, str] | None = connection.scalar(query)
-        same = {name: value for name, value in identity.parts.items() if name == "job"}  # as their keys are equal
-        return None if parts is None else same | parts
+        return parts
 
     def reuse(self, run: str, wanted: Sequence[tuple[int, Identity]]) -> dict[int, tuple[int, str]]:
         """Answer items of a run by the newest records of their identities; return position -> (record, status).
@@ -212,7 +216,6 @@ def _newest(connection: Connection, wanted: Sequence[Identity]) -> dict[str, tup
 
 def _answer(connection: Connection, run: str, pairs: Sequence[tuple[int, int]], *, reused: bool) -> None:
     """Point items of a run, by their positions, to the records that answer them."""
-    query = items.update().where((items.c.run == run) & (items.c.position == sql.bindparam("place")))
-    listed = [{"place": position, "number": record} for position, record in pairs]
-    if listed:
-        connection.execute(query.values(record=sql.bindparam("number"), reused=reused), listed)
+    if pairs:
+        shared = {"item_run": run, "again": reused}
+        execute_all(connection, _ANSWER, [{"place": place, "number": record, **shared} for place, record in pairs])

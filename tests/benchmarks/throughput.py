@@ -4,7 +4,7 @@ trials    1,000 trials of 10 ms through the real driver with two workers [s]; li
 overhead  what the harness adds to a trial of nothing in a process of its own [ms]; limit 25.
 dask      two Dask workers against one, 200 trials of 50 ms, scheduler and workers as processes; limit 1.8 times.
           The trials sleep: what is measured is the harness, not how many cores are free.
-records   100,000 records of a curve and a score appended and read back as a table [s]; limit 5, on one core.
+records   100,000 records of a score, without and with a curve, appended and read back as a table [s]; limit 5.
 memory    resident memory of the driver at 2,000 and at 10,000 records [MB]; flat.
 Each prints one line per figure, with the load of the machine, since others' work slows every one of them.
 """
@@ -38,6 +38,7 @@ from harness.sweep import Driver
 from harness.worker import Limits, work
 
 ROOT = Path(__file__).parents[2]
+Seconds = np.ndarray[Any, Any]
 PLUGIN = """
 import time
 import torch
@@ -140,24 +141,28 @@ def _on_cluster(home: Path, address: str, path: Path, count: int) -> float:
 
 def records(home: Path) -> None:
     """Append records in portions, as they would arrive, and read their table; only the store is timed."""
+    for points in (0, 10):
+        what = f"100,000 records, curves of {points} points"
+        for name, (wall, own) in _stored(home, points).items():
+            limit = "at most 5" if name == "appended and read" else ""
+            _tell(f"{what}, {name}", own, f"s of one core ({wall:.1f} s by the clock)", limit)
+
+
+def _stored(home: Path, points: int) -> dict[str, Seconds]:
+    """What listing, appending and reading 100,000 records takes."""
     spent = dict.fromkeys(("listed", "appended", "read"), np.zeros(2))
-    described = environment.describe()
-    with Store(f"sqlite:///{home / 'records.sqlite'}") as store:
+    with Store(f"sqlite:///{home / f'records{points}.sqlite'}") as store:
         facts = {"profile": {}, "tasks": {f"nap[milliseconds={i}]": _facts() for i in range(10)}, "variants": {}}
-        run = store.start_run("records", "", described, facts)
+        run = store.start_run("records", "", environment.describe(), facts)
         for first in range(0, 100_000, 1000):
-            made = [_answer(number) for number in range(first, first + 1000)]
-            listed = [(job, known, {}) for job, known, _ in made]
-            places, taken = _timed(lambda listed=listed: store.add_items(run, listed))
-            spent["listed"] = spent["listed"] + taken
+            made = [_answer(number, points) for number in range(first, first + 1000)]
+            places, listed = _timed(store.add_items, run, [(job, known, {}) for job, known, _ in made])
             answers = [(place, known, record) for place, (_, known, record) in zip(places, made, strict=True)]
-            spent["appended"] = spent["appended"] + _timed(lambda answers=answers: store.add_many(run, answers))[1]
-        found, spent["read"] = _timed(lambda: summarize.tables(store, run, series=False))
+            _, appended = _timed(store.add_many, run, answers)
+            spent |= {"listed": spent["listed"] + listed, "appended": spent["appended"] + appended}
+        found, spent["read"] = _timed(summarize.tables, store, run, series=False)
     assert found.trials["score"].tolist() == [float(i) for i in range(100_000)]
-    for name, (wall, own) in spent.items():
-        _tell(f"100,000 records {name}", own, f"s of one core ({wall:.1f} s by the clock)", "")
-    whole = spent["appended"] + spent["read"]
-    _tell("100,000 records appended and read", whole[1], f"s of one core ({whole[0]:.1f} s by the clock)", "at most 5")
+    return spent | {"appended and read": spent["appended"] + spent["read"]}
 
 
 def memory(home: Path) -> None:
@@ -186,21 +191,21 @@ class _Ready(ThreadPoolExecutor):
         return _record(seed, 25_000)
 
 
-def _record(seed: int, pixels: int = 0) -> Record:
-    curve = [CurvePoint(step, step / 10, "validation/mse", 1 / step) for step in range(30, 301, 30)]
+def _record(seed: int, pixels: int = 0, points: int = 10) -> Record:
+    curve = [CurvePoint(step, step / 10, "validation/mse", 1 / step) for step in range(1, points + 1)]
     shown = [Sample("a", "output", "line", np.full(pixels, seed, np.float32))] if pixels else []
     scores = {"test": {"mse": float(seed)}}
     return Record("ok", "", scores, curve, shown, True, 1.0, 300, environment=environment.machine())
 
 
-def _answer(number: int) -> tuple[Trial, Identity, Record]:
+def _answer(number: int, points: int) -> tuple[Trial, Identity, Record]:
     """A job with the identity and the record of a real one."""
     task, layer = number % 10, number // 10 % 20
     job = Trial(f"nap[milliseconds={task}]", number // 200, "one_layer", f"plain[width={layer}]", None, Budget(300))
     key = environment.digest([task, layer, job.seed])
-    known = Identity(key, _PARTS | {"task": str(task), "layer": str(layer), "job": key})
+    known = Identity(key, _PARTS | {"task": str(task), "layer": str(layer)})
     assert known.digest  # a sweep has it from looking for an earlier record
-    return job, known, _record(number)
+    return job, known, _record(number, points=points)
 
 
 _PARTS = {f"source tasks/some/file{i}.py": f"{i:064x}" for i in range(15)}
@@ -239,10 +244,10 @@ def _process(home: Path, *command: str) -> Iterator[Path]:
         process.wait()
 
 
-def _timed(function: Callable[[], Any]) -> tuple[Any, np.ndarray[Any, Any]]:
+def _timed(function: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, Seconds]:
     """A value, and the seconds it took by the clock and of the processor."""
     began = np.array([time.perf_counter(), time.process_time()])
-    value = function()
+    value = function(*arguments, **options)
     return value, np.array([time.perf_counter(), time.process_time()]) - began
 
 

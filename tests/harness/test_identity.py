@@ -76,10 +76,12 @@ def test_the_rest_of_a_backbone_counts_where_the_variant_does_not_stand_everywhe
     assert "source variants/conv.py" in identity.of_trial(trial).parts
 
 
-def test_device_dtype_and_budget_change_the_job(layer: Path) -> None:
-    before = _parts(layer)
+def test_device_dtype_and_budget_change_the_key_and_with_it_the_digest() -> None:
+    trial = Trial("coordinate_classification", 0, "pixelwise", "conv", budget=Budget(5))
+    before = identity.of_trial(trial)
     for change in ({"dtype": "bfloat16"}, {"device": "cuda"}, {"seed": 1}, {"budget": Budget(6)}):
-        assert _changed(before, _parts(layer, **change)) == {"job"}
+        after = identity.of_trial(replace(trial, **change))  # type: ignore[arg-type]
+        assert (after.parts, after.key == before.key, after.digest == before.digest) == (before.parts, False, False)
 
 
 def test_a_new_version_of_a_library_counts_only_where_it_is_imported(

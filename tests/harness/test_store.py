@@ -62,7 +62,7 @@ def _trial(seed: int, label: str | None = "conv", reference: str | None = None) 
 
 
 def _identity(job: object, source: str = "1") -> Identity:
-    return Identity(repr(job), {"job": repr(job), "source x.py": source})
+    return Identity(repr(job), {"source x.py": source})
 
 
 def _record(score: float, **changes: object) -> Record:
