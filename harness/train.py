@@ -205,8 +205,9 @@ def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> N
 
 
 def _splits(trial: Trial) -> tuple[str, ...]:
+    """What a trial is scored on; one that chooses a learning rate never sees the test data."""
     splits: tuple[str, ...] = registry.select("task", trial.task).entry.facts["splits"]
-    return splits
+    return splits if trial.purpose == "test" else ("validation",)
 
 
 def _evaluate(problem: Problem, models: Models, split: str) -> dict[str, float]:

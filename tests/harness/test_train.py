@@ -34,6 +34,13 @@ def test_the_same_trial_twice_gives_equal_scores_and_curves() -> None:
     assert train.run(replace(TRIAL, seed=4)).scores != first.scores
 
 
+def test_a_trial_that_chooses_a_rate_is_scored_on_validation_data_alone() -> None:
+    tested, tuned = train.run(TRIAL), train.run(replace(TRIAL, purpose="tune"))
+    assert set(tested.scores) == {"validation", "test"}
+    assert tuned.scores == {"validation": tested.scores["validation"]}
+    assert not tuned.samples
+
+
 def test_variants_see_the_same_data_whatever_they_draw() -> None:
     problems = [
         train.build(replace(TRIAL, task="toy[noise=1.0]", variant=variant)) for variant in ("conv", "coordconv")
