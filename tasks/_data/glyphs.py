@@ -24,12 +24,19 @@ CAPITAL = 0.73
 @functools.cache
 def glyph(letter: str, face: str, height: int) -> Tensor:
     """Draw a letter, cropped to its ink, (h, w) in 0..1; a capital of the same face would be `height` px high."""
-    font = FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf"))
-    font.set_size(height / CAPITAL, 72)  # at 72 dots per inch a point is a pixel
+    font = _font(face, height)
     font.set_text(letter)
     font.draw_glyphs_to_bitmap(antialiased=True)
     ink = np.array(font.get_image(), dtype=np.float32) / 255
     return torch.from_numpy(ink[np.ix_(ink.any(1), ink.any(0))])
+
+
+@functools.cache
+def _font(face: str, height: int) -> FT2Font:
+    """A face at one size, kept: to open it takes twenty times as long as to draw a letter."""
+    font = FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf"))
+    font.set_size(height / CAPITAL, 72)  # at 72 dots per inch a point is a pixel
+    return font
 
 
 def paint(image: Tensor, ink: Tensor, x: int, y: int) -> None:
