@@ -150,7 +150,7 @@ def cost_of(cell: Trial) -> CostJob:
 
 
 def tuning_trials(cell: Trial, rates: Iterable[float]) -> list[Trial]:
-    """The trials that try learning rates for one cell of a sweep: same effort for every variant, only its end scored."""
+    """The trials that try learning rates for one cell: same effort for every variant, and only their end is scored."""
     budgets = [replace(cell.budget, learning_rate=rate, evaluations=1) for rate in rates]
     return [replace(cell, seed=seed, budget=budget, purpose="tune") for budget in budgets for seed in TUNING_SEEDS]
 
