@@ -49,7 +49,7 @@ class Profile:
     deadline_seconds: float = 120.0
     memory_gib: float = 4.0
     checkpoint_seconds: float = 300.0
-    cost_seconds: float = 0.2
+    cost_seconds: float = 0.6
     baseline: str = "conv"
     description: str = ""
 

@@ -88,7 +88,7 @@ def summary(job: Trial | CostJob, record: Record | CostRecord) -> str:
         flops = "unknown" if record.flops is None else f"{record.flops:,}"
         return f"{record.parameters} parameters, {flops} FLOPs"
     metric = registry.select("task", job.task).entry.facts["metrics"][0]
-    split = "test" if job.purpose == "test" else "validation"
+    split = "validation" if isinstance(job, Trial) and job.purpose == "tune" else "test"
     value = record.scores.get(split, {}).get(metric.name, float("nan"))
     return f"{metric.name} {value:.4g} {metric.unit}".rstrip() + f" after {record.steps} steps, {record.seconds:.1f} s"
 

@@ -16,7 +16,7 @@ from harness.spec import CostJob, CostRecord, told
 Part = dict[str, Any]
 """Fields of a CostRecord and `details`; or, of a quantity that failed, `status` and `reason`."""
 
-SECONDS = 0.2
+SECONDS = 0.6
 """Time spent on each timed phase by default [s]; a longer window narrows the intervals."""
 
 

@@ -27,7 +27,7 @@ __all__ = ["BASELINE", "measure_latency", "paired_ratio"]
 BASELINE = "conv"
 
 
-def measure_latency(job: CostJob, seconds: float = 0.2, mode: Mode = "eager") -> dict[str, Any]:
+def measure_latency(job: CostJob, seconds: float = 0.6, mode: Mode = "eager") -> dict[str, Any]:
     """Time each phase of a job against the same job with the plain convolution, `seconds` per phase and clock.
 
     The plain convolution itself is timed against itself: its interval shows what this machine can tell apart now.

@@ -1,6 +1,6 @@
 """How well costs repeat and what measuring them costs: `python -m tests.benchmarks.costs`.
 
-Every measurement is made in a fresh process. One core is kept busy, unless --idle is given.
+Every measurement is made in fresh processes. One core is kept busy, unless --idle is given.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import isolate, registry
+from harness import worker
 from harness.measure import QUANTITIES, SECONDS
 from harness.spec import CostJob
+from harness.worker import Limits
 
 VARIANTS = ("conv", "coordconv", "geoconv", "coordgate")
 SHAPES = ("copy", "copy[batch=32, channels=32, size=64]")
@@ -45,18 +46,13 @@ def busy(cores: int) -> Iterator[None]:
             spinner.kill()
 
 
-def run(job: CostJob, quantity: str, seconds: float) -> tuple[dict[str, Any], float]:
-    """One quantity of a job, and the processor time of the process that measured it [s]."""
-    registry.load()
-    return QUANTITIES[quantity](job, seconds), time.process_time()
-
-
-def measured(job: CostJob, quantity: str, seconds: float = SECONDS) -> tuple[dict[str, Any], float, float]:
-    """One quantity of a job in a fresh process, with its processor time and its duration [s]."""
-    outcome = isolate.call(run, job, quantity, seconds, deadline=300.0)
-    if outcome.status != "ok":
-        raise SystemExit(f"{job}: {quantity}: {outcome.error}")
-    return *outcome.value, outcome.seconds
+def measured(job: CostJob, quantity: str, seconds: float = SECONDS) -> tuple[dict[str, Any], float]:
+    """One quantity of a job, measured as a sweep does it, and its duration [s]."""
+    began = time.perf_counter()
+    part = worker.measure_quantity(quantity, job, (), Limits(cost_seconds=seconds))
+    if "status" in part:
+        raise SystemExit(f"{job}: {quantity}: {part['reason']}")
+    return part, time.perf_counter() - began
 
 
 def repeatability(repeats: int, seconds: float) -> None:
@@ -76,13 +72,12 @@ def repeatability(repeats: int, seconds: float) -> None:
 
 
 def overhead() -> None:
-    """Print what each quantity takes per shape and variant, process included."""
+    """Print what each quantity takes per shape and variant, processes included."""
     for shape in SHAPES:
         for variant in VARIANTS:
-            took = {name: measured(CostJob(shape, "stack", variant), name)[1:] for name in QUANTITIES}
-            cpu, wall = (sum(times) for times in zip(*took.values(), strict=True))
-            parts = ", ".join(f"{name} {seconds[0]:.2f}" for name, seconds in took.items())
-            print(f"{shape} {variant}: {wall:.2f} s, of which {cpu:.2f} s on the processor ({parts})")
+            took = {name: measured(CostJob(shape, "stack", variant), name)[1] for name in QUANTITIES}
+            parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in took.items())
+            print(f"{shape} {variant}: {sum(took.values()):.2f} s ({parts})")
 
 
 def main() -> None:
