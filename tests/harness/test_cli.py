@@ -139,7 +139,10 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(
     slow.write_text(SLOW)
     command = [sys.executable, "-m", "harness", "run", profile(["sluggish"], seeds=4), "--plugin", str(toy), str(slow)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    driver = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    driver = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's `&` has it ignored
+    )  # fmt: skip
     assert driver.stderr is not None
     seen = [driver.stderr.readline() for _ in range(4)]
     driver.send_signal(end)

@@ -220,6 +220,7 @@ def test_an_interrupted_gate_removes_its_worktree_and_its_processes(
         driver = subprocess.Popen(
             [sys.executable, "-m", "harness", "gate", "--base", "HEAD"], cwd=project.folder, stderr=stream,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's `&` has it ignored
         )  # fmt: skip
     request.addfinalizer(driver.wait)
     request.addfinalizer(driver.kill)
