@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from harness import registry
+from harness.measure import SECONDS
 from harness.spec import Budget, CostJob, Trial, UsageError
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -49,7 +50,7 @@ class Profile:
     deadline_seconds: float = 120.0
     memory_gib: float = 4.0
     checkpoint_seconds: float = 300.0
-    cost_seconds: float = 0.6
+    cost_seconds: float = SECONDS
     baseline: str = "conv"
     description: str = ""
 

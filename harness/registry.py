@@ -141,8 +141,7 @@ def load_plugin(path: str | Path) -> None:
         raise
     except Exception as error:
         del sys.modules[name]
-        reason = told(error)
-        raise UsageError(f"plug-in {str(path)!r} cannot be loaded: {reason}") from error
+        raise UsageError(f"plug-in {str(path)!r} cannot be loaded: {told(error)}") from error
     _loaded.add(str(file))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import environment, isolate
 from harness.isolate import Outcome
-from harness.measure import repeats
+from harness.measure import QUANTITIES, SECONDS, combine, repeats
 from harness.spec import CostJob, CostRecord, Record, Trial
 
 
@@ -24,7 +24,7 @@ class Limits:
     checkpoint: Path | None = None
     """Where a long trial keeps its checkpoint; none is kept without it."""
     checkpoint_seconds: float = 300.0
-    cost_seconds: float = 0.6
+    cost_seconds: float = SECONDS
     """How long each phase is timed; energy needs 5 s or more."""
 
 
@@ -57,8 +57,6 @@ def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
 
 def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
     """Measure each quantity of a cost in a process of its own, and the latency in three."""
-    from harness.measure import QUANTITIES, combine
-
     return combine({name: measure_quantity(name, job, plugins, limits) for name in QUANTITIES})
 
 
@@ -110,8 +108,6 @@ def run_trial(trial: Trial, plugins: Sequence[str], limits: Limits) -> Record:
 
 def run_quantity(job: CostJob, plugins: Sequence[str], wanted: tuple[str, float]) -> dict[str, Any]:
     """Measure one quantity of a cost for some seconds; runs in its own process."""
-    from harness.measure import QUANTITIES
-
     _load(plugins)
     quantity, seconds = wanted
     return QUANTITIES[quantity](job, seconds)

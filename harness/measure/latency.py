@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.measure import noise
+from harness.measure import SECONDS, noise
 from harness.measure.backend import backends
 from harness.measure.clock import Clock, clocks_of
 from harness.measure.exclusive import alone_on
@@ -27,7 +27,7 @@ __all__ = ["BASELINE", "measure_latency", "paired_ratio"]
 BASELINE = "conv"
 
 
-def measure_latency(job: CostJob, seconds: float = 0.6, mode: Mode = "eager") -> dict[str, Any]:
+def measure_latency(job: CostJob, seconds: float = SECONDS, mode: Mode = "eager") -> dict[str, Any]:
     """Time each phase of a job against the same job with the plain convolution, `seconds` per phase and clock.
 
     The plain convolution itself is timed against itself: its interval shows what this machine can tell apart now.
