@@ -28,6 +28,20 @@ def median_interval(values: Any, confidence: float = 0.95) -> tuple[float, float
     return float(ordered[rank]), float(ordered[-1 - rank])
 
 
+def pseudomedian(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Return the median of the means of all pairs of values (n,), and its interval by Wilcoxon's signed ranks.
+
+    Hodges, Lehmann 1963: hardly moved by outliers, as a median; nearly as certain as a mean where values are normal.
+    Takes their distribution as symmetric. Below six values the interval is minimum to maximum, at a lower confidence.
+    """
+    array = _floats(values)
+    first, second = np.triu_indices(n := len(array))
+    means = np.sort((array[first] + array[second]) / 2)
+    spread = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(n * (n + 1) * (2 * n + 1) / 24)
+    rank = max(int(n * (n + 1) / 4 - spread - 0.5), 0)
+    return float(np.median(means)), float(means[rank]), float(means[-1 - rank])
+
+
 @dataclass(frozen=True)
 class PowerLaw:
     """y = factor * x ** exponent, the interval of the exponent, and the largest factor between a point and the line."""

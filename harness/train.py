@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections import defaultdict
@@ -144,7 +145,8 @@ def make_optimizer(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]:
     """Make the optimizer of a phase and the course of its learning rate over `budget.steps * repeats` updates."""
     rate = choice.learning_rate if budget.learning_rate is None else budget.learning_rate
-    optimizer: torch.optim.Optimizer = getattr(torch.optim, choice.name)(parameters, lr=rate, **choice.options)
+    kind = getattr(torch.optim, choice.name)
+    optimizer: torch.optim.Optimizer = kind(parameters, lr=rate, **{**_fused(kind, parameters), **choice.options})
     total = max(1, budget.steps * repeats)
     match budget.schedule or choice.schedule:
         case "one_cycle":
@@ -155,6 +157,12 @@ def make_optimizer(
             return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, max(1, total // 5), 0.1)
         case _:
             return optimizer, None
+
+
+def _fused(kind: type[torch.optim.Optimizer], parameters: list[nn.Parameter]) -> dict[str, Any]:
+    """Let one kernel update all weights where the optimizer has one; complex weights are known to none."""
+    known = "fused" in inspect.signature(kind).parameters and all(p.is_floating_point() for p in parameters)
+    return {"fused": True} if known else {}
 
 
 class _Curves:

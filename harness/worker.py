@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import environment, isolate
 from harness.isolate import Outcome
-from harness.measure import QUANTITIES, SECONDS, combine, repeats
+from harness.measure import QUANTITIES, SECONDS, combine
 from harness.spec import CostJob, CostRecord, Record, Trial
 
 
@@ -56,32 +56,15 @@ def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
 
 
 def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
-    """Measure each quantity of a cost in a process of its own, and the latency in three."""
+    """Measure each quantity of a cost in a process of its own."""
     return combine({name: measure_quantity(name, job, plugins, limits) for name in QUANTITIES})
 
 
-def measure_quantity(name: str, job: CostJob, plugins: Sequence[str], limits: Limits) -> dict[str, Any]:
+def measure_quantity(quantity: str, job: CostJob, plugins: Sequence[str], limits: Limits) -> dict[str, Any]:
     """One quantity of a cost, as `combine` takes it."""
-    if name == "latency":
-        return measure_latency(job, plugins, limits)
-    return measure_once(name, job, plugins, limits)[0]
-
-
-def measure_latency(job: CostJob, plugins: Sequence[str], limits: Limits) -> dict[str, Any]:
-    """Measure the latency in a process of its own, and where that is quick in two more, and take the middle."""
-    share = replace(limits, cost_seconds=limits.cost_seconds / repeats.PROCESSES)
-    first, seconds = measure_once("latency", job, plugins, share)
-    if "status" in first or seconds > repeats.PATIENCE:
-        return first
-    others = [measure_once("latency", job, plugins, share)[0] for _ in range(repeats.PROCESSES - 1)]
-    return repeats.middle([first, *(part for part in others if "status" not in part)])
-
-
-def measure_once(quantity: str, job: CostJob, plugins: Sequence[str], limits: Limits) -> tuple[dict[str, Any], float]:
-    """Measure one quantity in a process of its own; what `combine` takes, and how long it took [s]."""
     outcome, _ = _call(run_quantity, job, plugins, limits, (quantity, limits.cost_seconds))
     failed = {"status": outcome.status, "reason": outcome.error}
-    return outcome.value if outcome.status == "ok" else failed, outcome.seconds
+    return outcome.value if outcome.status == "ok" else failed
 
 
 def _call(

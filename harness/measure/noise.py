@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,17 @@ def snapshot() -> Snapshot:
     return Snapshot(usage.ru_minflt, usage.ru_nivcsw, stolen, jiffies)
 
 
-def involuntary_switches() -> int:
-    """How often the scheduler has taken the processor away from this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+def add(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """Add the counters of several snapshots."""
+    return Snapshot(*map(sum, zip(*map(astuple, snapshots), strict=True)))
+
+
+def waited(schedstat: Path = Path("/proc/thread-self/schedstat")) -> float:
+    """How long this thread has waited for a processor that others were using [s]; 0 where the kernel does not tell."""
+    try:
+        return int(schedstat.read_bytes().split()[1]) * 1e-9
+    except OSError:
+        return 0.0
 
 
 def between(before: Snapshot, after: Snapshot) -> Disturbance:

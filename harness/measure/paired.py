@@ -1,19 +1,20 @@
 """The duration of one function as a multiple of that of another, measured in turns in one process.
 
-Both sides take turns in random order, so what slows the machine slows both, and the median of the pair ratios forgets
-the turns that it hit. Raw samples are kept.
+Both sides take turns in random order, so what slows the machine slows both, and the pseudomedian of the pair ratios
+forgets the turns that it hit. Raw samples are kept.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from harness import statistics
-from harness.measure import noise
+from harness.measure import noise, placement
 from harness.measure.clock import Clock, CpuClock
 from harness.measure.subject import Step
 
@@ -22,11 +23,15 @@ WARM_UP = 1.0
 """Longest warm-up [s] where the number of turns is given."""
 
 MIN_TURNS = 6
-"""Below six pairs no interval of 95 % exists for a median."""
+"""Below six pairs there is no interval of 95 %."""
+
+_PLACE_SECONDS, _PLACE_TURNS = 0.01, 2
+"""How long compiled kernels are timed from one place in memory, and in at least how many turns (see `placement`)."""
 
 _MAX_TURNS = 400
 _PATIENCE, _FEWEST_TURNS = 3.0, 3  # after so many seconds, so many turns have to do, at a lower confidence
 _SAMPLE_SECONDS = 5e-4  # one sample lasts at least so long, so that reading the clocks is a hundredth of it
+_WAITED = 0.01  # of a turn; a switch to a thread of the kernel and back takes a tenth of that
 _STABLE = 0.10
 _MIN_WARM_UP = 2  # the first call compiles, tunes and allocates, however long that takes
 
@@ -35,8 +40,9 @@ _MIN_WARM_UP = 2  # the first call compiles, tunes and allocates, however long t
 class Ratio:
     """How much longer a candidate takes than a baseline, from pairs measured in turns.
 
-    `ratio` is the median of the pair ratios with its 95 % interval `low`..`high`, `difference` the median of the pair
-    differences [s]; `candidate` and `baseline` are the raw samples [s per call]; `noisy` says why not to trust them.
+    `ratio` is the pseudomedian of the pair ratios with its 95 % interval `low`..`high`, `difference` the median of the
+    pair differences [s]; `candidate` and `baseline` are the raw samples [s per call]; `noisy` says why not to trust
+    them.
     """
 
     ratio: float
@@ -61,19 +67,57 @@ def paired_ratio(
     """Time two functions in turns, in random order within each pair, and return the ratio of their durations.
 
     Takes `turns` pairs, or as many as fit into `seconds` by the clock (at least six, or three slow ones) where that is
-    given. A turn during which the scheduler took the processor away is taken again, unless most are. `clock` is that
+    given. A turn during which others held the processor is taken again, unless most are. `clock` is that
     of the processor by default.
     """
-    clock = clock or CpuClock()
-    warm_up = _warm_up((candidate, baseline), clock, WARM_UP if seconds is None else seconds)
-    calls = [math.ceil(_SAMPLE_SECONDS / max(fastest, 1e-9)) for fastest in warm_up.fastest]
-    taken, before = _Turns(calls), noise.snapshot()
-    while not taken.enough(turns, seconds):
-        pair, switches = [0.0, 0.0], noise.involuntary_switches()
-        for side in generator.permutation(2):
-            pair[side] = clock((candidate, baseline)[side], calls[side])
-        taken.add((pair[0], pair[1]), interrupted=noise.involuntary_switches() > switches)
-    return _summarize(taken, noise.between(before, noise.snapshot()), warm_up)
+    pairs = Pairs(candidate, baseline, generator, clock)
+    pairs.take(turns, seconds)
+    return pairs.ratio()
+
+
+class Pairs:
+    """Two functions to be timed in turns as `paired_ratio` does, on one occasion or on several."""
+
+    def __init__(
+        self, candidate: Step, baseline: Step, generator: np.random.Generator, clock: Clock | None = None
+    ) -> None:
+        self.sides, self.generator, self.clock = (candidate, baseline), generator, clock or CpuClock()
+        self.warm_up: _WarmUp | None = None
+        self.taken = _Turns()
+        self.code: list[placement.Span] = []
+        self.snapshots: list[tuple[noise.Snapshot, noise.Snapshot]] = []
+
+    def take(self, turns: int = TURNS, seconds: float | None = None, *, share: float = 1.0) -> None:
+        """Take turns until there is this share of those wanted, or of the seconds."""
+        if self.warm_up is None:
+            self.warm_up = _warm_up(self.sides, self.clock, WARM_UP if seconds is None else seconds)
+            self.taken.prepare(self.warm_up.fastest)
+        before = noise.snapshot()
+        self.code = placement.compiled() if isinstance(self.clock, CpuClock) else []
+        self._move()
+        while not self.taken.enough(turns, seconds, share):
+            if self.taken.moves():
+                self._move()
+            self._turn()
+        self.snapshots.append((before, noise.snapshot()))
+
+    def ratio(self) -> Ratio:
+        """What the turns tell."""
+        assert self.warm_up is not None, "nothing was timed"
+        before, after = (noise.add(snapshots) for snapshots in zip(*self.snapshots, strict=True))
+        return _summarize(self.taken, noise.between(before, after), self.warm_up)
+
+    def _turn(self) -> None:
+        pair, waited = [0.0, 0.0], noise.waited()
+        for side in self.generator.permutation(2):
+            pair[side] = self.clock(self.sides[side], self.taken.calls[side])
+        self.taken.add((pair[0], pair[1]), noise.waited() - waited)
+
+    def _move(self) -> None:
+        """Let compiled code run from another place; the first call from there waits for it."""
+        if sum(placement.relocate(span) for span in self.code):
+            for side in self.sides:
+                side()
 
 
 @dataclass
@@ -106,22 +150,36 @@ def _settled(history: np.ndarray[Any, Any]) -> bool:
 class _Turns:
     """Pairs of durations [s per call], `calls` of each side: clean ones, and those that the scheduler interrupted."""
 
-    calls: list[int]
+    calls: list[int] = field(default_factory=list)
     clean: list[tuple[float, float]] = field(default_factory=list)
     interrupted: list[tuple[float, float]] = field(default_factory=list)
     seconds: float = 0.0
+    stay: int = 1
+    """Turns until compiled kernels move."""
 
-    def add(self, pair: tuple[float, float], *, interrupted: bool) -> None:
-        (self.interrupted if interrupted else self.clean).append(pair)
-        self.seconds += pair[0] * self.calls[0] + pair[1] * self.calls[1]
+    def prepare(self, fastest: Sequence[float]) -> None:
+        """Choose how much a turn holds, by the fastest call of each side [s]."""
+        self.calls = [math.ceil(_SAMPLE_SECONDS / max(seconds, 1e-9)) for seconds in fastest]
+        turn = sum(count * seconds for count, seconds in zip(self.calls, fastest, strict=True))
+        self.stay = max(_PLACE_TURNS, math.ceil(_PLACE_SECONDS / max(turn, 1e-9)))
 
-    def enough(self, turns: int, seconds: float | None) -> bool:
+    def add(self, pair: tuple[float, float], waited: float) -> None:
+        """Add a turn, during which others held the processor for so long [s]."""
+        seconds = pair[0] * self.calls[0] + pair[1] * self.calls[1]
+        (self.interrupted if waited > _WAITED * seconds else self.clean).append(pair)
+        self.seconds += seconds
+
+    def enough(self, turns: int, seconds: float | None, share: float) -> bool:
         """Whether to stop; interrupted turns count where as many were taken as there should be clean ones."""
         taken = max(len(self.clean), len(self.interrupted))
         if seconds is None:
-            return taken >= turns
+            return taken >= share * turns
         few = _FEWEST_TURNS if self.seconds > _PATIENCE else MIN_TURNS
-        return taken >= _MAX_TURNS or (taken >= few and self.seconds >= seconds)
+        return taken >= share * _MAX_TURNS or (taken >= share * few and self.seconds >= share * seconds)
+
+    def moves(self) -> bool:
+        """Whether it is time for compiled kernels to move."""
+        return (len(self.clean) + len(self.interrupted)) % self.stay == self.stay - 1
 
     @property
     def kept(self) -> np.ndarray[Any, Any]:
@@ -133,10 +191,10 @@ class _Turns:
 def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp) -> Ratio:
     candidate, baseline = turns.kept.T
     ratios = candidate / baseline
-    low, high = statistics.median_interval(ratios)
+    ratio, low, high = np.exp(statistics.pseudomedian(np.log(ratios))).tolist()
     share = noise.faults_share(disturbance, turns.seconds)
     return Ratio(
-        float(np.median(ratios)),
+        ratio,
         low,
         high,
         float(np.median(candidate - baseline)),

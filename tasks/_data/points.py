@@ -60,17 +60,19 @@ def scatter(field: Field, pixels: Indices, counts: Indices, *key: object, marked
 
     If `marked`, a second channel holds one more pixel, drawn alike, and the label is the offset from it.
     """
-    random = np.random.default_rng(seed_of(*key))
-    images, labels = (
-        torch.zeros(len(counts), 1 + marked, field.canvas**field.dims),
-        torch.empty(len(counts), field.dims),
-    )
-    for image, label, count in zip(images, labels, counts, strict=True):
-        drawn = torch.from_numpy(pixels[random.choice(len(pixels), count, replace=False, shuffle=False)])
-        image[0, drawn] = 1
-        label[:] = field.coordinates[drawn].mean(0)
-        if marked:
-            mark = random.choice(pixels)
-            image[1, mark] = 1
-            label -= field.coordinates[mark]
+    random, coordinates = np.random.default_rng(seed_of(*key)), field.coordinates
+    drawn, marks = [], []
+    for count in counts:
+        drawn.append(random.choice(len(pixels), count, replace=False, shuffle=False))
+        marks.append(int(random.integers(len(pixels))) if marked else 0)
+    rows = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))
+    points = torch.from_numpy(pixels[np.concatenate(drawn)])
+    images = torch.zeros(len(counts), 1 + marked, field.canvas**field.dims)
+    images[rows, 0, points] = 1
+    sums = torch.zeros(len(counts), field.dims).index_add(0, rows, coordinates[points])
+    labels = sums / torch.from_numpy(counts)[:, None]
+    if marked:
+        mark = torch.from_numpy(pixels[marks])
+        images[torch.arange(len(counts)), 1, mark] = 1
+        labels -= coordinates[mark]
     return Scattered(images.unflatten(2, field.size), labels, torch.from_numpy(counts))

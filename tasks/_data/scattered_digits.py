@@ -21,8 +21,6 @@ SIDES = (15, 25)
 TOUCH = 0.1
 """Largest IoU of two digits on a canvas."""
 
-Box = tuple[int, int, int, int]
-
 
 @dataclass(frozen=True)
 class Scattered:
@@ -59,18 +57,17 @@ def _crop(image: Tensor) -> Tensor:
 def _boxes(random: np.random.Generator, canvas: int, digits: int) -> Tensor:
     """Draw boxes one by one, each anew until it hardly touches the others; all anew where that does not end."""
     while True:
-        boxes: list[Box] = []
-        for _ in range(100):
-            width, height = random.integers(SIDES[0], SIDES[1] + 1, 2).tolist()
-            x, y = random.integers(0, (canvas - width + 1, canvas - height + 1)).tolist()
-            box = (x, y, x + width, y + height)
+        sides = random.integers(SIDES[0], SIDES[1] + 1, (100, 2))
+        corners = random.integers(0, canvas - sides + 1)
+        boxes: list[list[int]] = []
+        for box in np.concatenate([corners, corners + sides], 1).tolist():
             if all(_overlap(box, other) <= TOUCH for other in boxes):
                 boxes.append(box)
             if len(boxes) == digits:
                 return torch.tensor(boxes)
 
 
-def _overlap(a: Box, b: Box) -> float:
+def _overlap(a: list[int], b: list[int]) -> float:
     """Intersection over union, of plain numbers: the tensors of `boxes.overlaps` cost too much for one pair."""
     width, height = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) for i in (0, 1))
     common = max(width, 0) * max(height, 0)

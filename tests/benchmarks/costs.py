@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import worker
+from harness import environment, worker
 from harness.measure import QUANTITIES, SECONDS
 from harness.spec import CostJob
 from harness.worker import Limits
@@ -35,7 +35,8 @@ def spin() -> None:
 
 @contextlib.contextmanager
 def busy(cores: int) -> Iterator[None]:
-    """Run as many spinning processes as cores are to be busy."""
+    """Run as many spinning processes as cores are to be busy, each of one thread."""
+    os.environ.update(environment.WORKER)
     spinners = [multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(cores)]
     for spinner in spinners:
         spinner.start()

@@ -21,6 +21,25 @@ def test_mean_interval_is_scipys(generator: np.random.Generator) -> None:
     assert np.isnan(statistics.mean_interval([1.0])).all()
 
 
+def test_pseudomedian_is_the_median_of_pair_means_with_the_interval_of_signed_ranks(
+    generator: np.random.Generator,
+) -> None:
+    assert statistics.pseudomedian([1.0, 2.0, 10.0]) == (pytest.approx((2 + 5.5) / 2), 1, 10)
+    values = generator.standard_t(3, 40)
+    middle, low, high = statistics.pseudomedian(values)
+    assert stats.wilcoxon(values - middle).statistic == pytest.approx(40 * 41 / 4, rel=0.02)
+    for bound, inside in ((low, middle), (high, middle)):
+        outward = bound + 0.02 * (bound - inside)
+        assert stats.wilcoxon(values - outward).pvalue < 0.05
+        assert stats.wilcoxon(values - (bound + 0.1 * (inside - bound))).pvalue > 0.05
+
+
+def test_the_interval_of_a_pseudomedian_covers_as_often_as_it_says(generator: np.random.Generator) -> None:
+    for count in (6, 12, 30):
+        bounds = [statistics.pseudomedian(row)[1:] for row in generator.standard_t(3, (400, count))]
+        assert 0.93 < np.mean([low <= 0 <= high for low, high in bounds]) < 0.995
+
+
 def test_iqm_leaves_out_the_outer_quarters() -> None:
     assert statistics.iqm([0, 1, 2, 3, 4, 5, 6, 100]) == 3.5
     rows = np.random.default_rng(0).normal(size=(3, 11))
