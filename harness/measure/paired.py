@@ -7,6 +7,7 @@ forgets the turns that it hit. Raw samples are kept.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -83,12 +84,14 @@ class Pairs:
     ) -> None:
         self.sides, self.generator, self.clock = (candidate, baseline), generator, clock or CpuClock()
         self.warm_up: _WarmUp | None = None
+        self.seconds = 0.0
         self.taken = _Turns()
         self.code: list[placement.Span] = []
         self.snapshots: list[tuple[noise.Snapshot, noise.Snapshot]] = []
 
     def take(self, turns: int = TURNS, seconds: float | None = None, *, share: float = 1.0) -> None:
         """Take turns until there is this share of those wanted, or of the seconds."""
+        start = time.perf_counter()
         if self.warm_up is None:
             self.warm_up = _warm_up(self.sides, self.clock, WARM_UP if seconds is None else seconds)
             self.taken.prepare(self.warm_up.fastest)
@@ -100,12 +103,13 @@ class Pairs:
                 self._move()
             self._turn()
         self.snapshots.append((before, noise.snapshot()))
+        self.seconds += time.perf_counter() - start
 
     def ratio(self) -> Ratio:
         """What the turns tell."""
         assert self.warm_up is not None, "nothing was timed"
         before, after = (noise.add(snapshots) for snapshots in zip(*self.snapshots, strict=True))
-        return _summarize(self.taken, noise.between(before, after), self.warm_up)
+        return _summarize(self.taken, noise.between(before, after), self.warm_up, self.seconds)
 
     def _turn(self) -> None:
         pair, waited = [0.0, 0.0], noise.waited()
@@ -188,7 +192,7 @@ class _Turns:
         return np.array(self.clean if mostly_clean or not self.interrupted else self.clean + self.interrupted)
 
 
-def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp) -> Ratio:
+def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp, seconds: float) -> Ratio:
     candidate, baseline = turns.kept.T
     ratios = candidate / baseline
     ratio, low, high = np.exp(statistics.pseudomedian(np.log(ratios))).tolist()
@@ -202,6 +206,7 @@ def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp) 
         tuple(baseline.tolist()),
         noise.reasons(ratios, disturbance, share, stable=warm_up.stable),
         {
+            "seconds": seconds,
             "turns": len(candidate),
             "interrupted": len(turns.interrupted),
             "calls": turns.calls,

@@ -76,9 +76,13 @@ def overhead() -> None:
     """Print what each quantity takes per shape and variant, processes included."""
     for shape in SHAPES:
         for variant in VARIANTS:
-            took = {name: measured(CostJob(shape, "stack", variant), name)[1] for name in QUANTITIES}
+            found = {name: measured(CostJob(shape, "stack", variant), name) for name in QUANTITIES}
+            took = {name: seconds for name, (_, seconds) in found.items()}
+            phases = found["latency"][0]["details"]["ratios"]
+            step = sum(phases[name]["details"]["seconds"] for name in ("optimizer", "step"))
             parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in took.items())
-            print(f"{shape} {variant}: {sum(took.values()):.2f} s ({parts})")
+            total = sum(took.values())
+            print(f"{shape} {variant}: forward and backward {total - step:.2f} s, with steps {total:.2f} s ({parts})")
 
 
 def main() -> None:
