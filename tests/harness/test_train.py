@@ -12,7 +12,7 @@ import torch
 from harness import registry, train
 from harness.checkpoint import Checkpoint
 from harness.convergence import still_falling
-from harness.spec import Budget, Record, Trial
+from harness.spec import Budget, Optimizer, Record, Trial
 
 TRIAL = Trial("toy", 3, "toy_net", "conv", budget=Budget(40, evaluations=4))
 
@@ -140,3 +140,30 @@ def test_bfloat16_and_channels_last_reach_the_layers() -> None:
     moved = train.to_device((torch.zeros(2, 3, 4, 5), torch.arange(2)), replace(TRIAL, memory_format="channels_last"))
     assert moved[0].is_contiguous(memory_format=torch.channels_last)
     assert moved[1].dtype == torch.int64
+
+
+def test_one_kernel_updates_all_weights_as_the_formula_of_adam_says() -> None:
+    weights = [torch.nn.Parameter(torch.randn(shape, dtype=torch.float64)) for shape in ((3, 2), (4,))]
+    expected = [weight.detach().clone() for weight in weights]
+    optimizer, _ = train.make_optimizer(weights, Optimizer("Adam", 0.1), Budget(3))
+    assert optimizer.defaults["fused"]
+    first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    for step in (1, 2, 3):
+        for weight, truth, m, v in zip(weights, expected, first, second, strict=True):
+            weight.grad = torch.randn_like(weight)
+            m.mul_(0.9).add_(0.1 * weight.grad)
+            v.mul_(0.999).add_(0.001 * weight.grad**2)
+            truth -= 0.1 * (m / (1 - 0.9**step)) / ((v / (1 - 0.999**step)).sqrt() + 1e-8)
+        optimizer.step()
+    for weight, truth in zip(weights, expected, strict=True):
+        torch.testing.assert_close(weight.detach(), truth)
+
+
+@pytest.mark.parametrize("name", ["Adam", "SGD", "RMSprop"])
+def test_complex_weights_and_optimizers_without_such_a_kernel_are_trained_too(name: str) -> None:
+    weight = torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))
+    optimizer, _ = train.make_optimizer([weight], Optimizer(name, 0.1), Budget(1))
+    weight.grad = torch.full_like(weight, 1 + 1j)
+    optimizer.step()
+    assert (weight.real < 1).all()
+    assert (weight.imag < 0).all()
