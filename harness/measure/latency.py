@@ -39,10 +39,10 @@ def measure_latency(job: CostJob, seconds: float = SECONDS, mode: Mode = "eager"
     if mode == "compiled":
         for side in sides:
             compile_models(side)
-    generator = np.random.default_rng(seed_of(job, "latency"))
+    generator, clocks = np.random.default_rng(seed_of(job, "latency")), clocks_of(job.device)
     found: dict[str, Pairs | str] = {}
     for phase in PHASES:
-        found |= _pairs(sides, phase, mode, generator, clocks_of(job.device))
+        found |= _pairs(sides, phase, mode, generator, clocks)
     with alone_on(job.device):
         for occasion in range(OCCASIONS):
             for name, pairs in found.items():

@@ -86,7 +86,6 @@ class Pairs:
         self.warm_up: _WarmUp | None = None
         self.seconds = 0.0
         self.taken = _Turns()
-        self.code: list[placement.Span] = []
         self.snapshots: list[tuple[noise.Snapshot, noise.Snapshot]] = []
 
     def take(self, turns: int = TURNS, seconds: float | None = None, *, share: float = 1.0) -> None:
@@ -95,14 +94,14 @@ class Pairs:
         if self.warm_up is None:
             self.warm_up = _warm_up(self.sides, self.clock, WARM_UP if seconds is None else seconds)
             self.taken.prepare(self.warm_up.fastest)
-        before = noise.snapshot()
-        self.code = placement.compiled() if isinstance(self.clock, CpuClock) else []
-        self._move()
+        code = placement.compiled() if isinstance(self.clock, CpuClock) else []
         while not self.taken.enough(turns, seconds, share):
-            if self.taken.moves():
-                self._move()
-            self._turn()
-        self.snapshots.append((before, noise.snapshot()))
+            self._move(code)
+            before = noise.snapshot()
+            for _ in range(self.taken.stay):
+                if not self.taken.enough(turns, seconds, share):
+                    self._turn()
+            self.snapshots.append((before, noise.snapshot()))
         self.seconds += time.perf_counter() - start
 
     def ratio(self) -> Ratio:
@@ -117,9 +116,9 @@ class Pairs:
             pair[side] = self.clock(self.sides[side], self.taken.calls[side])
         self.taken.add((pair[0], pair[1]), noise.waited() - waited)
 
-    def _move(self) -> None:
+    def _move(self, code: Sequence[placement.Span]) -> None:
         """Let compiled code run from another place; the first call from there waits for it."""
-        if sum(placement.relocate(span) for span in self.code):
+        if sum(placement.relocate(span) for span in code):
             for side in self.sides:
                 side()
 
@@ -159,7 +158,7 @@ class _Turns:
     interrupted: list[tuple[float, float]] = field(default_factory=list)
     seconds: float = 0.0
     stay: int = 1
-    """Turns until compiled kernels move."""
+    """Turns from one place in memory."""
 
     def prepare(self, fastest: Sequence[float]) -> None:
         """Choose how much a turn holds, by the fastest call of each side [s]."""
@@ -180,10 +179,6 @@ class _Turns:
             return taken >= share * turns
         few = _FEWEST_TURNS if self.seconds > _PATIENCE else MIN_TURNS
         return taken >= share * _MAX_TURNS or (taken >= share * few and self.seconds >= share * seconds)
-
-    def moves(self) -> bool:
-        """Whether it is time for compiled kernels to move."""
-        return (len(self.clean) + len(self.interrupted)) % self.stay == self.stay - 1
 
     @property
     def kept(self) -> np.ndarray[Any, Any]:
