@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from harness.compare import judge
+from harness.measure import BASELINE
+from reports.costs import details
 from reports.ranking import leaderboard, merits_by_cell
 from reports.runs import COSTS, Run, given
 
@@ -22,6 +24,8 @@ LIMITS = {
 """Names of limits -> the costs that they bound."""
 TIERS = (np.inf, 1.5, 1.1)
 """Multiples of the baseline's training step that the summary asks about."""
+_PLACE = {"full_task": "task", "full_backbone": "backbone"} | {n: n for n in ("device", "dtype", "memory_format")}
+"""Column of a contest -> column of its costs."""
 BEHIND = {"better": "behind", "tied": "tied", "worse": "ahead", "inconclusive": "not clear", "none": "one seed"}
 
 
@@ -59,15 +63,20 @@ def within(board: pd.DataFrame, limits: Mapping[str, float | None]) -> pd.Series
 
 
 def summary(run: Run, board: pd.DataFrame) -> list[dict[str, Any]]:
-    """The best of each contest at any cost, and within a few multiples of the baseline's training step."""
-    merits = merits_by_cell(run)
+    """The best of each contest at any cost, and within a few multiples of the baseline's training step.
+
+    Multiples are the ratios measured in turns in one process: times of two processes differ by the machine's mood.
+    """
+    merits, measured = merits_by_cell(run), details(run).drop_duplicates([*_PLACE.values(), "variant"])
+    ratios = measured.set_index([*_PLACE.values(), "variant"])["ratio_step"]
     rows = []
     for contest, own in board[board["seeds"] > 0].groupby("contest", sort=False):
-        plain = own.loc[own["variant"] == run.baseline, "latency_step_seconds"]
-        step = float(plain.iloc[0]) if len(plain) and plain.notna().all() else np.nan
-        limits = [None if np.isinf(tier) else step * tier for tier in TIERS]
-        cells = [_best(run, own[within(own, {"step": limit})], merits) for limit in limits]
-        rows.append({"contest": int(str(contest)), "facts": run.contests.loc[contest], "cells": cells})
+        facts = run.contests.loc[contest]
+        place = tuple(facts[name] for name in _PLACE)
+        steps = own["variant"].map(lambda variant, place=place: ratios.get((*place, variant), np.nan))
+        plain = 1.0 if run.baseline == BASELINE else steps[own["variant"] == run.baseline].max()
+        cells = [_best(run, own if np.isinf(tier) else own[steps <= tier * plain], merits) for tier in TIERS]
+        rows.append({"contest": int(str(contest)), "facts": facts, "cells": cells})
     return rows
 
 

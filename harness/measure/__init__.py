@@ -16,6 +16,8 @@ from harness.spec import CostJob, CostRecord, told
 Part = dict[str, Any]
 """Fields of a CostRecord and `details`; or, of a quantity that failed, `status` and `reason`."""
 
+BASELINE = "conv"
+"""The variant that every other is timed against, in turns in one process."""
 SECONDS = 0.6
 """Time spent on each timed phase by default [s]; a longer window narrows the intervals."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.measure import SECONDS, noise
+from harness.measure import BASELINE, SECONDS, noise
 from harness.measure.backend import backends
 from harness.measure.clock import Clock, clocks_of
 from harness.measure.exclusive import alone_on
@@ -22,7 +22,6 @@ from harness.measure.paired import Pairs, Ratio
 from harness.measure.subject import PHASES, Subject, subject
 from harness.spec import CostJob, seed_of
 
-BASELINE = "conv"
 OCCASIONS = 3
 """How often all phases are gone through: what slows the machine lasts for tenths of a second."""
 SHARES = {"forward": 0.75, "optimizer": 0.2}

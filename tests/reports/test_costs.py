@@ -11,7 +11,7 @@ import pytest
 from harness.identity import Identity
 from harness.spec import CostJob, CostRecord
 from harness.store import Store
-from reports import costs_section, tables
+from reports import choice, costs_section, tables
 from reports.page import write_report
 from reports.probes import probes
 from tests.reports.conftest import ENVIRONMENT
@@ -54,6 +54,15 @@ def test_choose_says_how_sure_it_is(store: Store, fill: Any) -> None:
     assert one["standing"].tolist() == ["best", "one seed", "one seed", "one seed"]
     near = tables.choose(fill(["conv", "geoconv"], 6), store=store, task="beta")  # .01 apart, with a margin of .05
     assert near["standing"].tolist() == ["best", "tied"]
+
+
+def test_the_summary_goes_by_ratios_and_not_by_times_of_different_processes(store: Store, fill: Any) -> None:
+    run = tables.load(fill(), store=store)
+    run.tables.costs["latency_step_seconds"] = 0.002
+    rows = choice.summary(run, tables.leaderboard(run))
+    assert [cell["best"].variant for cell in rows[0]["cells"]] == ["coordconv", "conv", "conv"]
+    bare = tables.load(fill(costs=False), store=store)
+    assert choice.summary(bare, tables.leaderboard(bare))[0]["cells"][1:] == [None, None]
 
 
 def test_probes_are_one_row_per_variant(store: Store, fill: Any) -> None:
