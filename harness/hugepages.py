@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from pathlib import Path
+
+from harness.regions import regions
 
 _HUGE = 1 << 21
 _MADV_COLLAPSE = 25  # Linux 6.1
@@ -19,12 +20,6 @@ def collapse() -> int:
 
 def _places() -> Iterator[int]:
     """Where a huge page may begin: in all that is written to and is no file."""
-    try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        span, rights, _, _, _, *name = line.split(maxsplit=5)
-        begin, end = (int(address, 16) for address in span.split("-"))
-        if "w" in rights and (not name or name[0] == "[heap]"):
+    for begin, end, rights, name in regions():
+        if "w" in rights and name in ("", "[heap]"):
             yield from range(-(-begin // _HUGE) * _HUGE, end // _HUGE * _HUGE, _HUGE)

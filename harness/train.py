@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from collections import defaultdict
@@ -146,7 +145,8 @@ def make_optimizer(
     """Make the optimizer of a phase and the course of its learning rate over `budget.steps * repeats` updates."""
     rate = choice.learning_rate if budget.learning_rate is None else budget.learning_rate
     kind = getattr(torch.optim, choice.name)
-    optimizer: torch.optim.Optimizer = kind(parameters, lr=rate, **{**_fused(kind, parameters), **choice.options})
+    options = {**_fused(kind, parameters, choice.options), **choice.options}
+    optimizer: torch.optim.Optimizer = kind(parameters, lr=rate, **options)
     total = max(1, budget.steps * repeats)
     match budget.schedule or choice.schedule:
         case "one_cycle":
@@ -159,10 +159,13 @@ def make_optimizer(
             return optimizer, None
 
 
-def _fused(kind: type[torch.optim.Optimizer], parameters: list[nn.Parameter]) -> dict[str, Any]:
-    """Let one kernel update all weights where the optimizer has one; complex weights are known to none."""
-    known = "fused" in inspect.signature(kind).parameters and all(p.is_floating_point() for p in parameters)
-    return {"fused": True} if known else {}
+def _fused(
+    kind: type[torch.optim.Optimizer], parameters: list[nn.Parameter], options: Mapping[str, Any]
+) -> dict[str, bool]:
+    """Let one kernel of Adam update all weights, unless the task chose another way; it knows no complex ones."""
+    chosen = {"foreach", "differentiable"} & options.keys()
+    known = kind in (torch.optim.Adam, torch.optim.AdamW) and all(p.is_floating_point() for p in parameters)
+    return {"fused": True} if known and not chosen else {}
 
 
 class _Curves:

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.measure import BASELINE, SECONDS, noise
 from harness.measure.backend import backends
-from harness.measure.clock import Clock, clocks_of
+from harness.measure.clock import clocks_of
 from harness.measure.exclusive import alone_on
 from harness.measure.modes import Mode, Unavailable, compile_models, step_of
 from harness.measure.nvml import open_gpu
@@ -39,36 +39,25 @@ def measure_latency(job: CostJob, seconds: float = SECONDS, mode: Mode = "eager"
         for side in sides:
             compile_models(side)
     generator, clocks = np.random.default_rng(seed_of(job, "latency")), clocks_of(job.device)
-    found: dict[str, Pairs | str] = {}
+    planned: dict[str, dict[str, Pairs]] = {}
+    found: dict[str, Ratio | str] = {}
     for phase in PHASES:
-        found |= _pairs(sides, phase, mode, generator, clocks)
+        try:
+            candidate, baseline = (step_of(side, phase, mode) for side in sides)
+        except Unavailable as reason:
+            found[phase] = str(reason)
+        else:
+            planned[phase] = {name: Pairs(candidate, baseline, generator, clock) for name, clock in clocks.items()}
     with alone_on(job.device):
         for occasion in range(OCCASIONS):
-            for name, pairs in found.items():
-                if isinstance(pairs, Pairs):
-                    _take(pairs, sides, name, seconds, (occasion + 1) / OCCASIONS)
+            for phase, pairs in planned.items():
+                for side in sides:
+                    side.phase(phase)  # the models in the mode that it needs
+                for pair in pairs.values():
+                    pair.take(seconds=seconds * SHARES.get(phase, 1.0), share=(occasion + 1) / OCCASIONS)
         gpu = open_gpu(job.device).state() if job.device.startswith("cuda") else {}
-    ratios = {name: pairs.ratio() if isinstance(pairs, Pairs) else pairs for name, pairs in found.items()}
-    return _part(made, ratios, mode, gpu)
-
-
-def _pairs(
-    sides: tuple[Subject, Subject], phase: str, mode: Mode, generator: np.random.Generator, clocks: Mapping[str, Clock]
-) -> dict[str, Pairs | str]:
-    """What is to be timed of a phase by each clock, or the reason why nothing can be."""
-    try:
-        candidate, baseline = (step_of(side, phase, mode) for side in sides)
-    except Unavailable as reason:
-        return {phase: str(reason)}
-    return {phase + suffix: Pairs(candidate, baseline, generator, clock) for suffix, clock in clocks.items()}
-
-
-def _take(pairs: Pairs, sides: tuple[Subject, Subject], name: str, seconds: float, share: float) -> None:
-    """Time a phase until this share of its seconds is spent, the models in the mode that it needs."""
-    phase = name.removesuffix("_cold")
-    for side in sides:
-        side.phase(phase)
-    pairs.take(seconds=seconds * SHARES.get(phase, 1.0), share=share)
+    found |= {phase + name: pair.ratio() for phase, pairs in planned.items() for name, pair in pairs.items()}
+    return _part(made, found, mode, gpu)
 
 
 def _part(made: Subject, found: Mapping[str, Ratio | str], mode: Mode, gpu: dict[str, Any]) -> dict[str, Any]:

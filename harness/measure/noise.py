@@ -49,14 +49,6 @@ def add(snapshots: Iterable[Snapshot]) -> Snapshot:
     return Snapshot(*map(sum, zip(*map(astuple, snapshots), strict=True)))
 
 
-def waited(schedstat: Path = Path("/proc/thread-self/schedstat")) -> float:
-    """How long this thread has waited for a processor that others were using [s]; 0 where the kernel does not tell."""
-    try:
-        return int(schedstat.read_bytes().split()[1]) * 1e-9
-    except OSError:
-        return 0.0
-
-
 def between(before: Snapshot, after: Snapshot) -> Disturbance:
     """Subtract two snapshots."""
     passed = after.jiffies - before.jiffies

@@ -68,8 +68,8 @@ def paired_ratio(
     """Time two functions in turns, in random order within each pair, and return the ratio of their durations.
 
     Takes `turns` pairs, or as many as fit into `seconds` by the clock (at least six, or three slow ones) where that is
-    given. A turn during which others held the processor is taken again, unless most are. `clock` is that
-    of the processor by default.
+    given. A turn during which others held the processor is taken again, unless most are. `clock` is that of the
+    processor by default.
     """
     pairs = Pairs(candidate, baseline, generator, clock)
     pairs.take(turns, seconds)
@@ -82,7 +82,8 @@ class Pairs:
     def __init__(
         self, candidate: Step, baseline: Step, generator: np.random.Generator, clock: Clock | None = None
     ) -> None:
-        self.sides, self.generator, self.clock = (candidate, baseline), generator, clock or CpuClock()
+        self.processor = CpuClock()
+        self.sides, self.generator, self.clock = (candidate, baseline), generator, clock or self.processor
         self.warm_up: _WarmUp | None = None
         self.seconds = 0.0
         self.taken = _Turns()
@@ -111,10 +112,10 @@ class Pairs:
         return _summarize(self.taken, noise.between(before, after), self.warm_up, self.seconds)
 
     def _turn(self) -> None:
-        pair, waited = [0.0, 0.0], noise.waited()
+        pair, waited = [0.0, 0.0], self.processor.waited()
         for side in self.generator.permutation(2):
             pair[side] = self.clock(self.sides[side], self.taken.calls[side])
-        self.taken.add((pair[0], pair[1]), noise.waited() - waited)
+        self.taken.add((pair[0], pair[1]), (self.processor.waited() - waited) * 1e-9)
 
     def _move(self, code: Sequence[placement.Span]) -> None:
         """Let compiled code run from another place; the first call from there waits for it."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.regions import regions
+
 _PRIVATE, _FIXED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, 3  # MREMAP_MAYMOVE | MREMAP_FIXED
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -28,14 +30,9 @@ class Span:
 
 def compiled(maps: Path = Path("/proc/self/maps")) -> list[Span]:
     """All code that this process has compiled; none where the system does not tell."""
-    try:
-        lines = [line.split() for line in maps.read_text().splitlines()]
-    except OSError:
-        return []
     found = []
-    for span, rights, *named in lines:
-        if len(named) == 3 and rights[0] == "r" and rights[2] == "x":  # offset, device and inode, but no name
-            begin, end = (int(address, 16) for address in span.split("-"))
+    for begin, end, rights, name in regions(maps):
+        if not name and rights[0] == "r" and rights[2] == "x":
             writable = mmap.PROT_WRITE if rights[1] == "w" else 0
             found.append(Span(begin, end - begin, mmap.PROT_READ | mmap.PROT_EXEC | writable))
     return found

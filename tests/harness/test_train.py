@@ -159,6 +159,14 @@ def test_one_kernel_updates_all_weights_as_the_formula_of_adam_says() -> None:
         torch.testing.assert_close(weight.detach(), truth)
 
 
+@pytest.mark.parametrize("option", ["foreach", "differentiable"])
+def test_a_task_that_chose_another_way_to_update_has_it(option: str) -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer, _ = train.make_optimizer([weight], Optimizer("Adam", 0.1, {option: True}), Budget(1))
+    assert optimizer.defaults[option]
+    assert not optimizer.defaults["fused"]
+
+
 @pytest.mark.parametrize("name", ["Adam", "SGD", "RMSprop"])
 def test_complex_weights_and_optimizers_without_such_a_kernel_are_trained_too(name: str) -> None:
     weight = torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))

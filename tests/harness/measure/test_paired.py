@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness.measure import noise, paired
+from harness.measure.clock import CpuClock
 from harness.measure.paired import paired_ratio
 
 
@@ -38,7 +39,7 @@ class Fake:
 
 @pytest.fixture(autouse=True)
 def _undisturbed(monkeypatch):
-    monkeypatch.setattr(noise, "waited", lambda: 0.0)
+    monkeypatch.setattr(CpuClock, "waited", lambda clock: 0)
 
 
 def measured(candidate, baseline, turns=30, seed=0):
@@ -106,7 +107,7 @@ def test_a_warm_up_that_never_settles_is_noisy(monkeypatch):
 
 def test_interrupted_turns_are_taken_again(monkeypatch):
     reads = itertools.count()
-    monkeypatch.setattr(noise, "waited", lambda: 1e-4 if next(reads) % 8 == 1 else 0.0)
+    monkeypatch.setattr(CpuClock, "waited", lambda clock: 100_000 if next(reads) % 8 == 1 else 0)
     found, _ = measured(1e-3, 1e-3)  # two reads per turn: every fourth turn is hit
     assert found.details["turns"] == 30
     assert found.details["interrupted"] in (9, 10)
@@ -114,7 +115,7 @@ def test_interrupted_turns_are_taken_again(monkeypatch):
 
 def test_interrupted_turns_are_kept_where_no_others_are_to_be_had(monkeypatch):
     reads = itertools.count()
-    monkeypatch.setattr(noise, "waited", lambda: 1e-4 * next(reads))
+    monkeypatch.setattr(CpuClock, "waited", lambda clock: 100_000 * next(reads))
     found, _ = measured(2e-3, 1e-3, turns=8)
     assert (found.details["turns"], found.details["interrupted"]) == (8, 8)
     assert found.ratio == pytest.approx(2)
