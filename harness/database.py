@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import operator
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -141,10 +143,23 @@ def _engine(url: str) -> sql.Engine:
 def _configure(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver would otherwise begin late, and never for CREATE TABLE
     cursor = connection.cursor()
-    settings = ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{_CACHE_KIB}", f"wal_autocheckpoint={_LOG_PAGES}")
-    for pragma in settings:
-        cursor.execute(f"PRAGMA {pragma}")
+    _write_ahead(cursor)
+    for setting in ("synchronous=FULL", f"cache_size=-{_CACHE_KIB}", f"wal_autocheckpoint={_LOG_PAGES}"):
+        cursor.execute(f"PRAGMA {setting}")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Switch to write-ahead mode; where another run switches at this moment, SQLite refuses instead of waiting."""
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
 
 
 def _take_turns(connection: Connection) -> None:

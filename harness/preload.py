@@ -6,9 +6,11 @@ import atexit
 import contextlib
 import gc
 import os
+import pickle
 import socket
 import sys
 from pathlib import Path
+from types import TracebackType
 
 import torch._dynamo  # the first optimizer step imports it otherwise, a second in every process
 
@@ -54,6 +56,13 @@ def _leave(listener: Path | None) -> None:
     os._exit(0)  # taking all these modules down in order would take seconds
 
 
+def _tell(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    """Tell an error, except that the driver was killed within a request: the half that has come is no news."""
+    if not issubclass(kind, EOFError | ConnectionError | pickle.UnpicklingError):
+        sys.__excepthook__(kind, error, where)
+
+
 atexit.register(_leave, _listener())
+sys.excepthook = _tell
 hugepages.collapse()  # halves what a fork and its end take
 gc.freeze()  # a collection in a trial's process would otherwise touch, and so copy, most of the memory it shares

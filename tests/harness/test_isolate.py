@@ -156,3 +156,22 @@ def _gone(pid: int) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "socket.socket(socket.AF_UNIX).connect(forkserver._forkserver._forkserver_address)",
+        "forkserver.connect_to_new_process([])",
+        "os.write(forkserver.connect_to_new_process([])[1], pickle.dumps({'name': 'x'})[:9])",
+    ],
+    ids=["before", "between", "within"],
+)
+def test_a_driver_that_is_killed_while_it_asks_for_a_process_is_followed_in_silence(request_: str) -> None:
+    script = (
+        "import os, operator, pickle, signal, socket\nfrom multiprocessing import forkserver\n"
+        "from harness import isolate\nassert isolate.call(operator.add, 2, 3).value == 5\n"
+        f"{request_}\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    driver = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True)
+    assert (driver.returncode, driver.stderr.decode()) == (-signal.SIGKILL, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -235,6 +236,18 @@ def test_two_runs_write_into_one_store_at_once(url: str) -> None:
     with Store(url) as store:
         for run in summarize.runs(store)["run"]:
             assert summarize.tables(store, run).trials["score"].tolist() == [float(seed) for seed in range(40)]
+
+
+def test_a_run_waits_for_another_that_makes_the_store_at_the_same_moment(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    first = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    first.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, first.execute, ["COMMIT"])
+    release.start()
+    with Store(f"sqlite:///{path}") as store, store.engine.connect() as connection:
+        assert not release.is_alive()
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    first.close()
 
 
 def test_a_newer_store_is_refused_in_one_line(url: str) -> None:
