@@ -20,11 +20,15 @@ class Tile(nn.Module):
 
 
 class SoftmaxOverPixels(nn.Module):
-    """Softmax over all positions of each channel: (N, C, *size) -> (N, C, *size)."""
+    """Softmax over all positions of each channel, times the root of their number: (N, C, *size) -> (N, C, *size).
+
+    So a map of one pixel has a root mean square of 1; what follows hardly sees one whose values sum to 1, nor learns.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return maps that sum to one."""
-        return x.flatten(2).softmax(2).view_as(x)
+        """Return maps of mean 1 / sqrt(positions)."""
+        flat = x.flatten(2)
+        return (flat.softmax(2) * flat.shape[2] ** 0.5).view_as(x)
 
 
 class GlobalMax(nn.Module):

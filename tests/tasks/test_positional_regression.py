@@ -125,6 +125,12 @@ def test_intersection_over_union_by_hand() -> None:
     assert intersection_over_union(painted, truth).tolist() == pytest.approx([1 / 3, 0])
 
 
+@pytest.mark.parametrize("seed", [1, 5])
+def test_a_renderer_with_a_map_starts_to_learn(seed: int) -> None:
+    trial = Trial("coordinate_rendering[canvas=16]", seed, "pixelwise[tail=1]", "coordconv", budget=Budget(200, 0.01))
+    assert train.run(trial).scores["test"]["iou"] > 0.9
+
+
 def test_rendering_is_learned_by_coordinates_alone() -> None:
     task = "coordinate_rendering[canvas=16, split=quadrant]"
     assert trained(task, "pixelwise[where=first]", "coordconv", 200, 0.01).scores["test"]["iou"] > 0.9
