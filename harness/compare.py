@@ -20,7 +20,7 @@ LEVEL = 0.05
 FEWEST_PAIRS = 5
 """Fewer paired seeds decide nothing."""
 MOST_SEEDS = 200
-"""More seeds than this nobody will run: `more_seeds` is None beyond it."""
+"""More seeds than this nobody will run."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def judge(family: Sequence[ArrayLike], margins: Sequence[float], level: float = 
     different = np.array([statistics.paired_t(d, smallest_deviation=m / 4) for d, m in paired])
     alike = np.array([statistics.equivalence_t(d, m, smallest_deviation=m / 4) for d, m in paired])
     adjusted, adjusted_alike = statistics.holm(different), statistics.holm(alike)
-    levels = level / (len(arrays) - _ranks(different)) if arrays else np.empty(0)
+    levels = own_levels(different, level)
     return [
         _comparison(d, m, adjusted[i], adjusted_alike[i], level, float(levels[i])) for i, (d, m) in enumerate(paired)
     ]
@@ -81,13 +81,16 @@ def _comparison(
     detectable = statistics.smallest_detectable_effect(deviation, pairs, own_level)
     more: int | None = 0
     if verdict == "inconclusive" and min(p, p_alike) >= level:
-        more = _more_seeds(mean, deviation, pairs, margin, own_level)
+        more = more_seeds(mean, deviation, pairs, margin, own_level)
     more = None if more is None else max(more, FEWEST_PAIRS - pairs, 0)
     return Comparison(verdict, pairs, mean, low, high, float(p), detectable, more)
 
 
-def _more_seeds(mean: float, deviation: float, pairs: int, margin: float, level: float) -> int | None:
-    """How many further pairs with this mean and deviation would decide; None beyond MOST_SEEDS."""
+def more_seeds(mean: float, deviation: float, pairs: int, margin: float, level: float) -> int | None:
+    """How many further pairs with this mean and deviation would decide; None beyond MOST_SEEDS.
+
+    They decide once the mean is not 0, or lies within +-margin, at `level`; without a margin nothing is tied.
+    """
     counts = np.arange(pairs + 1, MOST_SEEDS + 1)
     error = deviation / np.sqrt(counts)
     different = np.asarray(2 * special.stdtr(counts - 1, -abs(mean) / error) < level)
@@ -95,10 +98,12 @@ def _more_seeds(mean: float, deviation: float, pairs: int, margin: float, level:
     return int(counts[decided][0]) - pairs if decided.any() else None
 
 
-def _ranks(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    ranks = np.empty(len(values), dtype=np.intp)
-    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return ranks
+def own_levels(p_values: ArrayLike, level: float = LEVEL) -> statistics.Floats:
+    """The level that Holm leaves to each p value (n,): the smallest must stay below level / n, the largest below it."""
+    order = np.argsort(np.asarray(p_values, dtype=np.float64), kind="stable")
+    levels = np.empty(len(order))
+    levels[order] = level / np.arange(len(order), 0, -1)
+    return levels
 
 
 CELL = ["task", "backbone", "variant", "steps", "device", "memory_format"]

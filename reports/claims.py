@@ -48,7 +48,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a run says to a claim: `p` is two-sided against `value`, None where the quantity is exact or missing."""
+    """What a run says to a claim.
+
+    `p` is two-sided against `value`, None where the quantity is exact or missing. `p_tied` is that against a difference
+    beyond the `margin`, of claims that one side leads the other; `deviation` is over seeds.
+    """
 
     claim: Claim
     verdict: Verdict
@@ -59,6 +63,9 @@ class Finding:
     here: str = ""
     reason: str = ""
     p: float | None = None
+    p_tied: float = 1.0
+    margin: float = 0.0
+    deviation: float = float("nan")
 
 
 @cache

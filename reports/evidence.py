@@ -74,8 +74,13 @@ def _tested(draft: Finding, sides: Sequence[Floats], margin: float) -> Finding:
     if not np.isfinite(samples).all() or scale == 0:
         return replace(draft, reason="a side is zero, so their ratio means nothing")
     low, high = statistics.mean_interval(samples)
-    p = statistics.paired_t(samples - claim.value, smallest_deviation=margin / 4 / scale)
-    return replace(draft, measured=float(samples.mean()), low=low, high=high, p=p)
+    draft = replace(draft, measured=float(samples.mean()), low=low, high=high)
+    least = margin / 4 / scale
+    p = statistics.paired_t(samples - claim.value, smallest_deviation=least)
+    draft = replace(draft, p=p, deviation=max(float(np.std(samples, ddof=min(1, len(samples) - 1))), least))
+    if claim.measure != "difference" or claim.value != 0:
+        return draft
+    return replace(draft, margin=margin, p_tied=statistics.equivalence_t(samples, margin, smallest_deviation=least))
 
 
 def _samples(measure: Measure, left: Floats, right: Floats | None = None) -> Floats:
@@ -107,6 +112,8 @@ def _survival(run: Run, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | 
         for side in sides
         for argument in (side["collapse_images"], side["collapse_state"] == survival.COLLAPSED)
     ]
+    if not any(np.any(died) for died in events[1::2]):
+        return replace(draft, reason="no trial collapsed")
     z, p = statistics.log_rank(*events)
     return replace(draft, measured=-z, p=p)
 

@@ -10,18 +10,19 @@ import numpy as np
 import pandas as pd
 
 from harness import statistics
-from harness.compare import LEVEL
+from harness.compare import LEVEL, MOST_SEEDS, more_seeds, own_levels
 from reports.claims import Claim, Finding, inequality, read_claims
 from reports.evidence import measure
 from reports.runs import Run
 
 
 def ledger(run: Run, claims: Sequence[Claim] | None = None) -> list[Finding]:
-    """Decide all claims; those that rest on seeds are adjusted together by Holm."""
+    """Decide all claims; those that rest on seeds are adjusted together by Holm, as differences and as ties."""
     drafts = [measure(run, claim) for claim in (read_claims() if claims is None else claims)]
-    tested = [i for i, draft in enumerate(drafts) if draft.p is not None]
-    adjusted = dict(zip(tested, statistics.holm([drafts[i].p or 0.0 for i in tested]), strict=True))
-    return [_decided(draft, adjusted.get(i)) for i, draft in enumerate(drafts)]
+    p_values = [draft.p for draft in drafts if draft.p is not None]
+    ties = statistics.holm([draft.p_tied for draft in drafts if draft.p is not None])
+    together = iter(zip(statistics.holm(p_values), ties, own_levels(p_values), strict=True))
+    return [_exact(draft) if draft.p is None else _tested(draft, *map(float, next(together))) for draft in drafts]
 
 
 def decided_share(findings: Sequence[Finding]) -> float:
@@ -45,10 +46,28 @@ def table(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _decided(draft: Finding, p: float | None) -> Finding:
-    if draft.verdict != "inconclusive" or draft.reason or np.isnan(draft.measured):
+def _exact(draft: Finding) -> Finding:
+    return draft if _void(draft) else _sided(draft)
+
+
+def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
+    """Decide by adjusted p values; `level` is the claim's own, below which its p would decide."""
+    if _void(draft):
         return draft
-    side = draft.measured > draft.claim.value if draft.claim.relation == ">" else draft.measured < draft.claim.value
-    if p is not None and p >= LEVEL:
-        return replace(draft, reason="seeds do not decide")
-    return replace(draft, verdict="holds" if side else "fails")
+    if p_tied < LEVEL:
+        return replace(draft, verdict="fails", reason=f"tied: within a margin of {draft.margin:g}")
+    if p < LEVEL:
+        return _sided(draft)
+    effect = draft.measured - draft.claim.value
+    more = more_seeds(effect, draft.deviation, draft.seeds, draft.margin, level) if draft.deviation > 0 else None
+    told = f"about {more} more like these would" if more else f"{MOST_SEEDS} like these would not either"
+    return replace(draft, reason="seeds do not decide" + (f"; {told}" if draft.deviation > 0 else ""))
+
+
+def _void(draft: Finding) -> bool:
+    return draft.verdict != "inconclusive" or bool(draft.reason) or np.isnan(draft.measured)
+
+
+def _sided(draft: Finding) -> Finding:
+    holds = draft.measured > draft.claim.value if draft.claim.relation == ">" else draft.measured < draft.claim.value
+    return replace(draft, verdict="holds" if holds else "fails")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -28,7 +30,7 @@ class SoftmaxOverPixels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return maps of mean 1 / sqrt(positions)."""
         flat = x.flatten(2)
-        return (flat.softmax(2) * flat.shape[2] ** 0.5).view_as(x)
+        return (flat.softmax(2) * math.sqrt(flat.shape[2])).view_as(x)
 
 
 class GlobalMax(nn.Module):

@@ -12,7 +12,7 @@ import pytest
 from harness import registry
 from harness.spec import Record, Trial, UsageError
 from harness.store import Store
-from reports import claims, ledger, tables
+from reports import claims, ledger, survival, tables
 from reports.runs import COSTS, Run
 from tests.reports.conftest import outcome
 
@@ -46,6 +46,42 @@ def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, v
     found = ledger.ledger(made(store, fill, 6), [about(relation=relation, value=value), about(task="gamma")])
     assert found[0].measured == pytest.approx(0.6, abs=0.02)
     assert [f.verdict for f in found] == [verdict, "not run"]
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.001, "fails"), (0.06, "inconclusive")])
+def test_a_lead_within_the_margin_is_no_lead(store: Store, fill: Any, apart: float, verdict: str) -> None:
+    def record(trial: Trial) -> Record | None:
+        base = 0.5 + 0.01 * trial.seed + apart * (trial.variant == "coordconv") * (1 - 0.5 * trial.seed)
+        return replace(outcome(trial), scores={"test": {"accuracy": base}})
+
+    found = ledger.ledger(made(store, fill, 6, record), [about(value=0), about(value=0, relation="<")])
+    assert [f.verdict for f in found] == [verdict] * 2
+    assert all(f.reason.startswith("tied: within a margin of 0.02") == (verdict == "fails") for f in found)
+    assert "tied" not in ledger.ledger(made(store, fill, 6, record), [about(value=0.1)])[0].reason
+
+
+def test_an_open_claim_tells_how_many_seeds_would_decide(store: Store, fill: Any) -> None:
+    def record(trial: Trial) -> Record | None:
+        lead = (trial.variant == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + lead}})
+
+    [few] = ledger.ledger(made(store, fill, 6, record), [about(value=0)])
+    assert (few.verdict, few.reason) == ("inconclusive", "seeds do not decide; about 2 more like these would")
+    [enough] = ledger.ledger(made(store, fill, 8, record), [about(value=0)])
+    assert enough.verdict == "holds"
+    [never] = ledger.ledger(made(store, fill, 8, record), [about(value=0.1)])
+    assert never.reason == "seeds do not decide; 200 like these would not either"
+
+
+@pytest.mark.parametrize(("collapsed", "verdict"), [("", "inconclusive"), ("conv", "holds"), ("coordconv", "fails")])
+def test_survival_is_decided_by_collapses_alone(store: Store, fill: Any, collapsed: str, verdict: str) -> None:
+    def record(trial: Trial) -> Record | None:
+        fate = survival.COLLAPSED if trial.variant == collapsed else survival.CENSORED
+        told = {"accuracy": 0.5, "collapse_state": float(fate), "collapse_images": 1000.0 + trial.seed}
+        return replace(outcome(trial), scores={"test": told})
+
+    [found] = ledger.ledger(made(store, fill, 12, record), [about(measure="survival", value=0)])
+    assert (found.verdict, found.reason) == (verdict, "" if collapsed else "no trial collapsed")
 
 
 def test_fewer_than_five_pairs_decide_nothing_but_parameters(store: Store, fill: Any) -> None:
