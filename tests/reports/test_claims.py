@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import registry
+from harness import plan, registry
 from harness.spec import Record, Trial, UsageError
 from harness.store import Store
 from reports import claims, ledger, survival, tables
@@ -170,3 +170,21 @@ def selector(task: str, options: dict[str, str]) -> str:
     """A task with its options; "" stands for a default, which is not spelled out."""
     spelled = ", ".join(f"{name}={value}" for name, value in options.items() if value != "")
     return f"{task}[{spelled}]" if spelled else task
+
+
+@pytest.mark.parametrize("claim", claims.read_claims(), ids=lambda claim: claim.id)
+def test_the_profile_of_claims_runs_both_sides_of_each(claim: claims.Claim) -> None:
+    cells = {(t.task, t.backbone or "", t.variant or "") for t in plan.make_plan(plan.read_profile("claims")).trials}
+    for side in filter(None, (claim.left, claim.right)):
+        task = selector(side.get("task", claim.task), {**claim.options, **dict(side.get("options", {}))})
+        wanted = (task, side.get("backbone", ""), side["variant"])
+        assert any(cell[2] == wanted[2] and all(map(names, cell[:2], wanted[:2])) for cell in cells), wanted
+
+
+def names(label: str, selected: str) -> bool:
+    """Whether a label is of the entry selected and has at least its options."""
+    name, _, options = label.rstrip("]").partition("[")
+    wanted_name, _, wanted = selected.rstrip("]").partition("[")
+    return (not wanted_name or name == wanted_name) and set(filter(None, wanted.split(", "))) <= set(
+        options.split(", ")
+    )
