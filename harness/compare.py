@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import sqlalchemy as sql
 from numpy.typing import ArrayLike
 from scipy import special
 
-from harness import schema, statistics, summarize
+from harness import statistics, summarize
 from harness.store import Store
+from harness.summarize import CELL
 
 Verdict = Literal["better", "tied", "worse", "inconclusive", "none"]
 LEVEL = 0.05
@@ -106,8 +106,7 @@ def own_levels(p_values: ArrayLike, level: float = LEVEL) -> statistics.Floats:
     return levels
 
 
-CELL = ["task", "backbone", "variant", "steps", "device", "memory_format"]
-_COLUMNS = [*CELL, "dtype", "quantity", "a", "b", "change", "low", "high", "pairs", "verdict", "note"]
+_COLUMNS = [*CELL, "quantity", "a", "b", "change", "low", "high", "pairs", "verdict", "note"]
 _EXACT = ("parameters", "flops")
 _TRENDS = ("latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes")
 _COMPARABLE = ("processor", "cores", "gpu", "device", "versions.torch", "settings.OMP_NUM_THREADS")
@@ -144,7 +143,8 @@ class RunComparison:
     def text(self) -> str:
         """A table for a terminal: scores and whatever changed, then what was refused and why."""
         shown = self.rows[~self.rows["verdict"].isin(["equal", "refused"])]
-        table = shown.drop(columns=["device", "memory_format", "low", "high"]).to_string(index=False, na_rep="")
+        alike = [name for name in [*CELL[4:], "low", "high"] if name in ("low", "high") or shown[name].nunique() < 2]
+        table = shown.drop(columns=alike).to_string(index=False, na_rep="")
         refused = [f"times and memory refused: {line}" for line in self.differences]
         unmatched = self.unmatched[:5] + [f"and {len(self.unmatched) - 5} more"] * (len(self.unmatched) > 5)
         equal = f"{int((self.rows['verdict'] == 'equal').sum())} exact quantities are equal"
@@ -159,25 +159,16 @@ def compare_runs(store: Store, a: str, b: str) -> RunComparison:
     """
     sides = [_cells(store, run) for run in (a, b)]
     differences = _differences(store, a, b, *sides)
-    key = [*CELL, "dtype"]
-    shared = sides[0][key].drop_duplicates().merge(sides[1][key].drop_duplicates())
+    shared = sides[0][CELL].drop_duplicates().merge(sides[1][CELL].drop_duplicates())
     margins = _margins(store, a, b)
     rows = [*_score_rows(shared, sides[0], sides[1], margins), *_cost_rows(shared, *sides, refused=bool(differences))]
     return RunComparison(a, b, pd.DataFrame(rows, columns=_COLUMNS), differences, _unmatched(shared, a, b, *sides))
 
 
 def _cells(store: Store, run: str) -> pd.DataFrame:
-    """The trials of variants with their full selectors and budgets."""
-    item = schema.items.c
-    wanted = (item.run == run) & (item.kind == "trial") & (item.job["purpose"].as_string() == "test")
-    jobs = [row.job for row in store.read(sql.select(item.job).where(wanted).order_by(item.position))]
-    trials = summarize.tables(store, run, series=False).trials
-    own = pd.DataFrame(
-        [(j["task"], j["backbone"], j["variant"], j["budget"]["steps"], j["memory_format"]) for j in jobs],
-        columns=["task", "backbone", "variant", "steps", "memory_format"], index=trials.index,
-    )  # fmt: skip
-    kept = trials.drop(columns=["task", "backbone", "variant", "steps"])
-    return pd.concat([kept, own], axis=1)[trials["reference"].isna()].reset_index(drop=True)
+    """The trials of variants that were run, with their full selectors and budgets."""
+    trials = summarize.cells(store, run, summarize.tables(store, run, series=False).trials)
+    return trials[trials["reference"].isna() & (trials["status"] != "skipped")].reset_index(drop=True)
 
 
 def _margins(store: Store, a: str, b: str) -> dict[str, tuple[float, float]]:

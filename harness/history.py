@@ -14,7 +14,11 @@ from harness import statistics, summarize
 from harness.spec import UsageError
 from harness.store import Store
 
-COLUMNS = ["run", "started", "commit", "task", "backbone", "label", "metric", "unit", "count", "mean", "low", "high"]
+PLACE = [*summarize.BUDGET, "device", "dtype"]
+COLUMNS = [
+    *("run", "started", "commit", "task", "backbone", "label", *PLACE),
+    *("metric", "unit", "count", "mean", "low", "high"),
+]
 COSTS = {
     "parameters": "",
     "flops": "FLOPs",
@@ -37,12 +41,12 @@ def history(store: Store, metric: str, *, tasks: Sequence[str] = (), last: int =
     for run, started, commit in runs[["run", "started", "commit"]].astype(str).to_numpy().tolist():
         tables = summarize.tables(store, run)
         known |= set(tables.scores["metric"])
-        found = _costs(tables, metric) if metric in COSTS else _scores(tables, metric)
-        frames.append(found.assign(run=run, started=started, commit=commit)[COLUMNS])
+        found = _costs(tables, metric) if metric in COSTS else _scores(store, run, tables, metric)
+        frames.append(found.assign(run=run, started=started, commit=commit).reindex(columns=COLUMNS))
     if metric not in known:
         raise UsageError(f"no run holds a metric {metric!r}; valid: {', '.join(sorted(known))}")
     whole = pd.concat([frame for frame in frames if not frame.empty] or frames, ignore_index=True)
-    base = whole["task"].astype(str).str.partition("[")[0]
+    base = whole["task"].map(lambda task: str(task).partition("[")[0])
     return whole[base.isin(tasks)].reset_index(drop=True) if tasks else whole
 
 
@@ -52,34 +56,25 @@ def _costs(tables: summarize.Tables, metric: str) -> pd.DataFrame:
     return costs.assign(metric=metric, unit=COSTS[metric], count=1, mean=values, low=float("nan"), high=float("nan"))
 
 
-def _scores(tables: summarize.Tables, metric: str) -> pd.DataFrame:
+def _scores(store: Store, run: str, tables: summarize.Tables, metric: str) -> pd.DataFrame:
     test = tables.scores[(tables.scores["split"] == "test") & (tables.scores["metric"] == metric)]
-    trials = tables.trials[tables.trials["variant"].notna()]
-    joined = trials.drop(columns=["metric", "unit"]).join(test.set_index("trial"), how="inner")
-    for name in ("task", "backbone"):
-        options = joined[f"{name}_options"]
-        joined[name] = joined[name].where(options == "", joined[name] + "[" + options + "]")
-    rows = [_summed(cell, group, metric) for cell, group in joined.groupby(["task", "backbone", "label"], sort=False)]
-    return pd.DataFrame(rows, columns=COLUMNS[3:]).reindex(columns=COLUMNS)
+    trials = summarize.cells(store, run, tables.trials)[tables.trials["variant"].notna()]
+    joined = trials.join(test.set_index("trial")["value"], how="inner")
+    rows = [
+        dict(zip(summarize.CELL, cell, strict=True)) | _summed(group["value"])
+        for cell, group in joined.groupby(summarize.CELL, sort=False)
+    ]
+    frame = pd.DataFrame(rows, columns=[*summarize.CELL, "count", "mean", "low", "high"])
+    return frame.rename(columns={"variant": "label"}).assign(metric=metric, unit="")
 
 
-def _summed(cell: tuple[Any, ...], group: pd.DataFrame, metric: str) -> dict[str, Any]:
-    low, high = statistics.mean_interval(group["value"])
-    task, backbone, label = cell
-    return {
-        "task": task,
-        "backbone": backbone,
-        "label": label,
-        "metric": metric,
-        "unit": "",
-        "count": len(group),
-        "mean": float(group["value"].mean()),
-        "low": low,
-        "high": high,
-    }
+def _summed(values: pd.Series[Any]) -> dict[str, Any]:
+    low, high = statistics.mean_interval(values)
+    return {"count": len(values), "mean": float(values.mean()), "low": low, "high": high}
 
 
 def show(found: pd.DataFrame) -> str:
     """One line per row, with short commits."""
     table = found.assign(commit=found["commit"].astype(str).str[:10], started=found["started"].astype(str).str[:16])
-    return str(table.drop(columns=["metric", "unit"]).to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    alike = ["metric", "unit", *(name for name in PLACE if table[name].nunique(dropna=False) < 2)]
+    return str(table.drop(columns=alike).to_string(index=False, float_format=lambda value: f"{value:.4g}"))

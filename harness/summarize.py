@@ -37,6 +37,10 @@ _STORED = {column.name: column for column in schema.records.c} | {
 """What a column of an item is in the store; those that are not here are part of its job."""
 _TEXT = ("task", "backbone", "variant", "device", "dtype", "memory_format", "status", "error")
 _JSON = ("job", "notes", "details")
+BUDGET = ["steps_planned", "schedule", "learning_rate", "memory_format", "match"]
+"""What cells of a profile may differ in beside task, backbone, variant, device and dtype."""
+CELL = ["task", "backbone", "variant", *BUDGET, "device", "dtype"]
+"""What trials that differ by their seeds alone share."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,47 @@ def run_facts(store: Store, run: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def cells(store: Store, run: str, trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials' table with `record` and BUDGET, and with full selectors such as `conv[padding=circular]`.
+
+    The rate is told as text, "" where the profile fixes none, so that CELL can be told apart and paired.
+    """
+    own = budgets(store, run).set_axis(trials.index)
+    own["learning_rate"] = own["learning_rate"].map(lambda rate: "" if np.isnan(rate) else f"{rate:g}").astype("str")
+    named = {column: selector(trials, column) for column in ("task", "backbone", "variant")}
+    return trials.assign(**named).join(own)
+
+
+def selector(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
+    """Base name and options as one selector."""
+    name, options = frame[column].fillna("").astype(str), frame[f"{column}_options"].fillna("").astype(str)
+    return name + ("[" + options + "]").where(options != "", "")
+
+
+def budgets(store: Store, run: str) -> pd.DataFrame:
+    """`record` and BUDGET of each trial, in the order of the trials' table.
+
+    `learning_rate` is the one that the profile fixed, null where each variant tuned its own; `match` is "" without one.
+    """
+    job, facts = schema.items.c.job, schema.items.c.facts
+    fixed = facts["tuning", "rate"].as_float().is_(None)
+    query = (
+        sql.select(
+            schema.items.c.record,
+            job["budget", "steps"].as_integer(),
+            job["budget", "schedule"].as_string(),
+            sql.case((fixed, job["budget", "learning_rate"].as_float())),
+            job["memory_format"].as_string(),
+            job["match"].as_string(),
+        )
+        .where((schema.items.c.run == run) & (schema.items.c.kind == "trial") & (job["purpose"].as_string() == "test"))
+        .order_by(schema.items.c.position)
+    )
+    texts = dict.fromkeys(("schedule", "memory_format", "match"), "str")
+    frame = _frame(store, query, ["record", *BUDGET]).astype({"learning_rate": "float64"} | texts)
+    return frame.fillna(dict.fromkeys(texts, ""))
+
+
 def runs(store: Store) -> pd.DataFrame:
     """One row per run of a store, oldest first, with the number of its trials that ended well and otherwise."""
     state = sql.func.coalesce(schema.records.c.status, "skipped")
@@ -120,6 +165,8 @@ def _items(store: Store, run: str, kind: str, columns: list[str]) -> pd.DataFram
     if frame.empty:  # there is nothing to tell what a column holds
         frame = frame.astype(object).astype(dict.fromkeys(_TEXT, "str"))
     frame["record"] = frame["record"].astype("Int64")
+    if "match" in columns:  # null in all rows of one kind of items, it would not merge with those of the other
+        frame = frame.astype({"width": "float64", "match": "str"}).fillna({"match": ""})
     missing = frame["record"].isna()
     frame.loc[missing, "status"] = "skipped"
     frame.loc[missing, "error"] = "not run: the run ended before it"
@@ -247,12 +294,10 @@ def _flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _children(store: Store, run: str, table: sql.Table, columns: list[str], kind: str = "trial") -> pd.DataFrame:
-    """Rows that hang on the records of a run's items of one kind."""
-    query = (
-        sql.select(table.c.record, *(table.c[name] for name in columns))
-        .join(schema.items, schema.items.c.record == table.c.record)
-        .where((schema.items.c.run == run) & (schema.items.c.kind == kind))
-    )
+    """Rows that hang on the records of a run's items of one kind, once where items share a record."""
+    items = schema.items.c
+    own = sql.select(items.record).where((items.run == run) & (items.kind == kind)).distinct().subquery()
+    query = sql.select(table.c.record, *(table.c[name] for name in columns)).join(own, own.c.record == table.c.record)
     return _frame(store, query, ["record", *columns]).astype({"record": "Int64"})
 
 

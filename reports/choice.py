@@ -24,7 +24,9 @@ LIMITS = {
 """Names of limits -> the costs that they bound."""
 TIERS = (np.inf, 1.5, 1.1)
 """Multiples of the baseline's training step that the summary asks about."""
-_PLACE = {"full_task": "task", "full_backbone": "backbone"} | {n: n for n in ("device", "dtype", "memory_format")}
+_PLACE = {"full_task": "task", "full_backbone": "backbone"} | {
+    n: n for n in ("device", "dtype", "memory_format", "match")
+}
 """Column of a contest -> column of its costs."""
 BEHIND = {"better": "behind", "tied": "tied", "worse": "ahead", "inconclusive": "not clear", "none": "one seed"}
 

@@ -11,11 +11,11 @@ from harness import summarize
 from harness.compare import RunComparison, compare_runs
 from harness.spec import UsageError
 from harness.store import Store
+from harness.summarize import CELL
 from reports import rendering
 
 ORDER = ["worse", "better", "inconclusive", "tied", "none"]
 UNITS = {"latency_forward_seconds": "seconds", "latency_step_seconds": "seconds", "peak_memory_bytes": "size"}
-_CELL = ["task", "backbone", "variant", "steps"]
 
 
 def write_comparison(store: Store, run_a: str, run_b: str, out: Path) -> Path:
@@ -51,7 +51,7 @@ def scores(found: RunComparison) -> pd.DataFrame:
     """Rows about scores, what got worse first."""
     rows = found.rows[found.rows["quantity"] == "score"]
     place = rows["verdict"].map({verdict: i for i, verdict in enumerate(ORDER)})
-    return rows.assign(place=place).sort_values(["place", *_CELL], kind="stable").drop(columns="place")
+    return rows.assign(place=place).sort_values(["place", *CELL], kind="stable").drop(columns="place")
 
 
 def _told(found: RunComparison) -> dict[str, Any]:

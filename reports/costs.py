@@ -9,7 +9,7 @@ import pandas as pd
 from harness.measure.table import flatten
 from reports.runs import Run, given
 
-_CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format"]
+_CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match"]
 COLUMNS = [
     *_CELL,
     *("status", "error", "parameters", "flops", "flops_forward_backward"),

@@ -50,9 +50,10 @@ def groups(run: Run) -> list[dict[str, Any]]:
     room = MOST_RATIOS
     measured = costs(run)
     measured = measured[measured["status"] != "skipped"]
-    cell = ["task", "backbone", "device", "dtype", "memory_format"]
-    for (task, backbone, device, dtype, layout), rows in measured.groupby(cell, sort=False, dropna=False):
+    cell = ["task", "backbone", "device", "dtype", "memory_format", "match"]
+    for (task, backbone, device, dtype, layout, match), rows in measured.groupby(cell, sort=False, dropna=False):
         about = [str(device), str(dtype), *([str(layout)] if layout != "contiguous" else [])]
+        about += [f"equal {match}"] if match else []
         room -= len(rows)
         reasons = [reason for reason in rows["no_joules"].unique() if reason]
         silent = rows["joules_per_sample"].isna().all()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
+
+from harness.history import PLACE
 
 WIDTH, HEIGHT = 640, 160
 """Of one drawing [px]."""
@@ -21,8 +24,9 @@ def write_history(found: pd.DataFrame, metric: str, out: Path) -> Path:
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     runs = list(dict.fromkeys(found["run"]))
-    cells = found.groupby(["task", "backbone", "label"], sort=False)
-    drawings = [draw(group, runs) for _, group in cells]
+    cells = found.groupby(["task", "backbone", "label", *PLACE], sort=False, dropna=False)
+    telling = [name for name in PLACE if found[name].nunique(dropna=False) > 1]
+    drawings = [draw(group, runs, telling) for _, group in cells]
     name = re.sub(r"\W+", "-", metric).strip("-") or "metric"
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"history-{name}.html"
@@ -31,7 +35,7 @@ def write_history(found: pd.DataFrame, metric: str, out: Path) -> Path:
     return path
 
 
-def draw(group: pd.DataFrame, runs: list[str]) -> dict[str, Any]:
+def draw(group: pd.DataFrame, runs: list[str], telling: Sequence[str] = ()) -> dict[str, Any]:
     """Where the points of one cell stand: runs from left to right, values from the smallest to the largest."""
     shown = group.fillna({"low": group["mean"], "high": group["mean"]})
     bottom, top = float(shown["low"].min()), float(shown["high"].max())
@@ -51,7 +55,8 @@ def draw(group: pd.DataFrame, runs: list[str]) -> dict[str, Any]:
         for row in shown.to_dict("records")
     ]
     first = group.iloc[0]
-    title = f"{first['label']} in {first['backbone']} on {first['task']}"
+    place = [f"{name.replace('_', ' ')} {first[name]}" for name in telling if str(first[name]) not in ("", "nan")]
+    title = ", ".join([f"{first['label']} in {first['backbone']} on {first['task']}", *place])
     line = " ".join(f"{point['x']:.1f},{point['y']:.1f}" for point in points)
     return {
         "title": title,

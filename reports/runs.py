@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import sqlalchemy as sql
 
-from harness import schema, summarize
+from harness import summarize
 from harness.spec import FAILED
 from harness.store import Store, open_store
 
 CONTEST = [
-    *("suite", "full_task", "full_backbone", "steps_planned", "schedule", "learning_rate"),
-    *("device", "dtype", "memory_format"),
+    *("suite", "full_task", "full_backbone", "device", "dtype"),
+    *summarize.BUDGET,
 ]
 COSTS = ["parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"]
 DEFAULT_OUT = Path("coordbench-results")
@@ -77,7 +76,9 @@ class Run:
     def _numbered(self) -> pd.DataFrame:
         frame = self.tables.trials
         frame = frame.assign(
-            full_task=_selector(frame, "task"), full_backbone=_selector(frame, "backbone"), contest=np.nan
+            full_task=summarize.selector(frame, "task"),
+            full_backbone=summarize.selector(frame, "backbone"),
+            contest=np.nan,
         )
         own = frame["reference"].isna() & (frame["suite"] != "costs")  # nobody competes where only costs are wanted
         frame.loc[own, "contest"] = frame[own].groupby(CONTEST, dropna=False, sort=False).ngroup()
@@ -101,41 +102,13 @@ def load(run: str | None = None, *, store: Store | str | None = None, out: Path 
             return load(run, store=opened)
     name = store.resolve_run(run)
     read = summarize.tables(store, name, series=False)
-    trials = pd.concat([read.trials, _budgets(store, name)], axis=1)
+    trials = pd.concat([read.trials, summarize.budgets(store, name)], axis=1)
     return Run(name, summarize.run_facts(store, name), replace(read, trials=trials))
 
 
 def given(run: Run | str | None, where: dict[str, Any]) -> Run:
     """The run itself, or the one of this name, read from `where`."""
     return run if isinstance(run, Run) else load(run, **where)
-
-
-def _budgets(store: Store, run: str) -> pd.DataFrame:
-    """Record, budget and memory format of each trial, in the order of the trials' table.
-
-    `learning_rate` is the one that the profile fixed, null where each variant tuned its own.
-    """
-    job, facts = schema.items.c.job, schema.items.c.facts
-    fixed = facts["tuning", "rate"].as_float().is_(None)
-    query = (
-        sql.select(
-            schema.items.c.record,
-            job["budget", "steps"].as_integer(),
-            job["budget", "schedule"].as_string(),
-            sql.case((fixed, job["budget", "learning_rate"].as_float())),
-            job["memory_format"].as_string(),
-        )
-        .where((schema.items.c.run == run) & (schema.items.c.kind == "trial") & (job["purpose"].as_string() == "test"))
-        .order_by(schema.items.c.position)
-    )
-    columns = ["record", "steps_planned", "schedule", "learning_rate", "memory_format"]
-    return pd.DataFrame([tuple(row) for row in store.read(query)], columns=columns)
-
-
-def _selector(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
-    """Base name and options as one selector."""
-    name, options = frame[column].fillna("").astype(str), frame[f"{column}_options"].fillna("").astype(str)
-    return name + ("[" + options + "]").where(options != "", "")
 
 
 def _with_merit(trials: pd.DataFrame, contests: pd.DataFrame) -> pd.DataFrame:

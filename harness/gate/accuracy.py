@@ -25,12 +25,12 @@ from harness.gate.settings import Settings
 from harness.gate.sides import Tree, end
 from harness.spec import Metric, UsageError
 from harness.store import Store
+from harness.summarize import BUDGET, CELL
 
 FEWEST = 5
 """Fewer pairs of seeds decide nothing."""
 
 LEVEL = 0.05
-_CELL = ["task", "task_options", "backbone", "backbone_options", "label"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _verdict(difference: Difference, p: float) -> Verdict:
     if len(difference.values) < FEWEST:
         return "inconclusive"
     low, _ = difference.interval
-    if p <= LEVEL:
+    if p <= LEVEL / 2:  # as the interval has half of its 5 % on that side
         return "regressed"
     if low > difference.margin:
         return "improved"
@@ -102,7 +102,7 @@ def check_seeds(trials: Sequence[Mapping[str, Any]], profile: str) -> None:
 
 
 def _trial(trial: Mapping[str, Any]) -> tuple[Any, ...]:
-    return trial["task"], trial["backbone"], trial["variant"], trial["seed"]
+    return trial["task"], trial["backbone"], trial["variant"], trial.get("cell"), trial["seed"]
 
 
 def run_trials(tree: Tree, profile: Path, choice: Sequence[str], plugins: Sequence[str], store: str) -> str:
@@ -137,7 +137,7 @@ def compare(store: Store, runs: tuple[str, str], settings: Settings) -> list[Fin
         if not ((paired["status_base"] == "ok") & (paired["status_candidate"] == "ok")).any():
             note = f"no trial ended well on both sides; {paired['error_candidate'].iloc[0]}"
             findings.append(Finding(cell, "accuracy", "trials", "not measured", note=note[:300]))
-        for metric in metrics[_task(paired)]:
+        for metric in metrics[paired["task"].iloc[0]]:
             columns = [f"{metric.name}_base", f"{metric.name}_candidate"]
             if not set(columns) <= set(paired.columns):
                 continue  # all its trials failed
@@ -182,27 +182,22 @@ def _scores(store: Store, run: str) -> pd.DataFrame:
     tables = summarize.tables(store, run)
     test = tables.scores[tables.scores["split"] == "test"]
     wide = test.pivot(index="trial", columns="metric", values="value")
-    trials = tables.trials[tables.trials["variant"].notna()]
-    return trials[[*_CELL, "seed", "status", "error"]].join(wide)
+    trials = summarize.cells(store, run, tables.trials)[tables.trials["variant"].notna()]
+    return trials[[*CELL, "seed", "status", "error"]].join(wide)
 
 
 def _paired(base: pd.DataFrame, candidate: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Name of a cell, and both sides' trials of it side by side, one row per seed."""
-    metrics = (set(base.columns) | set(candidate.columns)) - {*_CELL, "seed"}
-    base, candidate = (side.reindex(columns=[*_CELL, "seed", *sorted(metrics)]) for side in (base, candidate))
-    both = base.merge(candidate, on=[*_CELL, "seed"], suffixes=("_base", "_candidate"))
-    named = both.groupby(_CELL, sort=False, dropna=False)
-    return [(_name(group.iloc[0]), group) for _, group in named]
+    metrics = (set(base.columns) | set(candidate.columns)) - {*CELL, "seed"}
+    base, candidate = (side.reindex(columns=[*CELL, "seed", *sorted(metrics)]) for side in (base, candidate))
+    both = base.merge(candidate, on=[*CELL, "seed"], suffixes=("_base", "_candidate"), validate="one_to_one")
+    telling = [name for name in (*BUDGET, "device", "dtype") if both[name].nunique() > 1]
+    return [(_name(group.iloc[0], telling), group) for _, group in both.groupby(CELL, sort=False)]
 
 
-def _name(row: Any) -> str:
-    backbone = f"{row.backbone}[{row.backbone_options}]" if row.backbone_options else row.backbone
-    return f"{row.label} in {backbone} on {row.task}" + (f"[{row.task_options}]" if row.task_options else "")
-
-
-def _task(paired: pd.DataFrame) -> str:
-    name, options = paired["task"].iloc[0], paired["task_options"].iloc[0]
-    return f"{name}[{options}]" if options else str(name)
+def _name(row: Any, telling: Sequence[str]) -> str:
+    place = [f"{name.replace('_', ' ')} {row[name]}" for name in telling if row[name]]
+    return ", ".join([f"{row['variant']} in {row['backbone']} on {row['task']}", *place])
 
 
 def _metrics(store: Store, run: str) -> dict[str, list[Metric]]:

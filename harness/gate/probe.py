@@ -163,6 +163,7 @@ def identities(profile: str, variants: list[str]) -> list[dict[str, Any]]:
             "backbone": t.backbone,
             "variant": t.variant,
             "seed": t.seed,
+            "cell": f"{t.budget}, {t.device}, {t.dtype}, {t.memory_format}, {t.match}",
             "digest": identity.of_trial(t).digest,
         }
         for t in trials

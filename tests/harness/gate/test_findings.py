@@ -98,8 +98,10 @@ def test_the_interval_is_the_t_interval_by_hand() -> None:
 
 
 def test_accuracy_verdicts_hold_for_all_comparisons_together() -> None:
-    borderline = differences(-0.028, spread=0.012)  # t(9) = -2.108: p = 0.032
-    assert accuracy.judge([borderline]) == ["regressed"]
+    inside = differences(-0.028, spread=0.012)  # t(9) = -2.108: p = 0.032, so the interval reaches into the margin
+    assert inside.interval[1] > -0.02 and accuracy.judge([inside]) == ["inconclusive"]
+    borderline = differences(-0.0291, spread=0.012)  # t(9) = -2.398: p = 0.020
+    assert borderline.interval[1] < -0.02 and accuracy.judge([borderline]) == ["regressed"]
     assert accuracy.judge([borderline, differences(0.0)])[0] == "inconclusive"
 
 
@@ -118,6 +120,10 @@ def test_only_trials_that_depend_on_something_else_are_trained() -> None:
     assert accuracy.changed(trials, other) == (["y"], ["t"])
     with pytest.raises(UsageError, match="profile 'ci' has 2 seeds; fewer than 5"):
         accuracy.check_seeds(trials, "ci")
+    budgets = [trial | {"cell": steps, "digest": f"{trial['digest']} {steps}"} for trial in trials for steps in (1, 2)]
+    assert accuracy.changed(budgets, budgets) == ([], [])
+    with pytest.raises(UsageError, match="profile 'ci' has 2 seeds"):
+        accuracy.check_seeds(budgets, "ci")
 
 
 def measured(change: float, disturbed: str = "") -> Measured:
