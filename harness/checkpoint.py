@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.spec import CurvePoint, Models, Record, Sample
+from harness.spec import CurvePoint, Models, Record, Sample, told
 
 
 @dataclass
@@ -32,7 +32,14 @@ class Checkpoint:
         return time.monotonic() - self.last >= self.seconds
 
     def save(self, models: Models, optimizers: Sequence[Any], record: Record, pending: dict[str, list[Any]]) -> None:
-        """Write the state whole or not at all."""
+        """Write the state whole or not at all; where that fails the training goes on, and its record says so."""
+        try:
+            self._write(models, optimizers, record, pending)
+        except (OSError, RuntimeError) as error:  # torch raises the latter where the disk is full
+            record.notes["checkpoint"] = f"not kept: {told(error)}"
+        self.last = time.monotonic()
+
+    def _write(self, models: Models, optimizers: Sequence[Any], record: Record, pending: dict[str, list[Any]]) -> None:
         state = {
             "models": {name: model.state_dict() for name, model in models.items() if isinstance(model, nn.Module)},
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
@@ -51,7 +58,6 @@ class Checkpoint:
             part.replace(self.path)
         finally:
             part.unlink(missing_ok=True)
-        self.last = time.monotonic()
 
     def load(self, models: Models, optimizers: Sequence[Any], record: Record, pending: dict[str, list[Any]]) -> None:
         """Take up the state where there is one; a damaged file counts as none, and the trial starts over."""
@@ -60,7 +66,7 @@ class Checkpoint:
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever the damaged bytes made the reader stumble over
-            record.notes["checkpoint"] = f"damaged, started over: {' '.join(str(error).split())[:200]}"
+            record.notes["checkpoint"] = f"damaged, started over: {told(error)}"
             return
         for name, values in state["models"].items():
             models[name].load_state_dict(values)

@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import itertools
 import platform
 import sys
 from collections.abc import Iterator, Mapping
@@ -157,18 +158,31 @@ def _imported_modules(file: Path) -> Iterator[str]:
 def _resolve(module: str, importer: Path) -> Iterator[Path]:
     """The files that importing `module` runs: those of its packages and its own."""
     names = module.split(".")
-    root = _ROOT if names[0] in _OURS else importer.parent
-    if root is not _ROOT and importer.is_relative_to(_ROOT):
-        return
-    for depth in range(1, len(names) + 1):
+    if names[0] in _OURS:
+        roots = {_ROOT}
+    else:
+        roots = set() if _is_ours(importer) else {_base(importer), importer.parent}
+    for root, depth in itertools.product(sorted(roots), range(1, len(names) + 1)):
         stem = root.joinpath(*names[:depth])
         for file in (stem.with_suffix(".py"), stem / "__init__.py"):
             if file.is_file():
                 yield file
 
 
+def _is_ours(file: Path) -> bool:
+    return any(file.is_relative_to(_ROOT / name) for name in _OURS)
+
+
+def _base(file: Path) -> Path:
+    """What a file's absolute imports start from: this project, or the folder of the plug-in that it belongs to."""
+    if _is_ours(file):
+        return _ROOT
+    around = [folder for folder in registry.plugin_folders() if file.is_relative_to(folder)]
+    return min(around, key=lambda folder: len(folder.parts), default=file.parent)
+
+
 def _module_name(file: Path) -> str:
-    relative = file.relative_to(_ROOT if file.is_relative_to(_ROOT) else file.parent).with_suffix("")
+    relative = file.relative_to(_base(file)).with_suffix("")
     return ".".join(part for part in relative.parts if part != "__init__")
 
 

@@ -17,6 +17,9 @@ PROFILES = Path(__file__).parent / "profiles"
 TUNING_SEEDS = (1001, 1002)
 """Seeds that only choose a learning rate; results are reported on the others."""
 
+MOST_SEEDS = 10_000
+"""Nobody trains more; a plan of a billion would never be listed."""
+
 MemoryFormat = Literal["contiguous", "channels_last"]
 Schedule = Literal["constant", "one_cycle", "cosine", "step"]
 
@@ -94,10 +97,13 @@ def parse_profile(content: Mapping[str, Any], name: str) -> Profile:
         raise UsageError(f"profile {name!r}: sweep must be tables, each headed [[sweep]]")
     made = tuple(_make(Sweep, table, f"profile {name!r}, sweep {i + 1}") for i, table in enumerate(sweeps))
     run = content.get("run", {})
-    if not isinstance(run, dict) or {"name", "sweeps"} & set(run):
-        raise UsageError(f"profile {name!r}: run must be a table [run] without the keys name and sweeps")
+    if not isinstance(run, dict):
+        raise UsageError(f"profile {name!r}: run must be a table, headed [run]")
+    _check_keys(run, {item.name for item in fields(Profile)} - {"name", "sweeps"}, f"profile {name!r}, run")
     profile: Profile = _make(Profile, {"name": name, "sweeps": made, **run}, f"profile {name!r}, run")
     seeds_of(profile.seeds)
+    if not made:
+        raise UsageError(f"profile {name!r} holds no sweep; write at least one table, headed [[sweep]]")
     return profile
 
 
@@ -126,6 +132,8 @@ def make_plan(profile: Profile, device: str = "cpu") -> Plan:
     trials: list[Trial] = []
     costs: list[CostJob] = []
     rates: dict[Trial, tuple[float, ...]] = {}
+    planned: dict[Trial, tuple[float, ...]] = {}
+    registry.select("variant", profile.baseline)
     for sweep in profile.sweeps:
         seeds = seeds_of(profile.seeds if sweep.seeds is None else sweep.seeds)
         for task, backbone in itertools.product(sweep.tasks, sweep.backbones):
@@ -134,9 +142,15 @@ def make_plan(profile: Profile, device: str = "cpu") -> Plan:
             for variant in sweep.variants:
                 cell = _cell(sweep, task, backbone, variant, device)
                 own = [replace(cell, seed=seed) for seed in seeds]
+                grid = tuple(sorted(set(sweep.learning_rates or ())))
+                for trial in own:
+                    if planned.setdefault(trial, grid) != grid:
+                        raise UsageError(
+                            f"profile {profile.name!r}: {cell.label} in {backbone} on {task} is planned twice, with "
+                            f"learning_rates={list(planned[trial])} and {list(grid)}; give one sweep a `learning_rate`"
+                        )
                 trials += own
-                if sweep.learning_rates:
-                    grid = tuple(sorted(set(sweep.learning_rates)))
+                if grid:
                     rates |= dict.fromkeys(own, grid)
                     tuning += tuning_trials(cell, grid)
                 if sweep.costs:
@@ -158,11 +172,10 @@ def tuning_trials(cell: Trial, rates: Iterable[float]) -> list[Trial]:
 
 def seeds_of(seeds: list[int] | int) -> list[int]:
     """The seeds of a profile: a list, or 0, 1, 2, ... by their number."""
-    if isinstance(seeds, int):
-        seeds = list(range(seeds))
-    if not seeds or any(seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
-        raise UsageError(f"seeds={seeds} must be a positive number of seeds, or a list of different seeds from 0 on")
-    return seeds
+    listed = list(range(min(seeds, MOST_SEEDS + 1))) if isinstance(seeds, int) else seeds
+    if not 0 < len(listed) <= MOST_SEEDS or min(listed) < 0 or len(set(listed)) < len(listed):
+        raise UsageError(f"seeds={seeds} must be a number of seeds from 1 to {MOST_SEEDS}, or different ones from 0 on")
+    return listed
 
 
 def _cell(sweep: Sweep, task: str, backbone: str, variant: str, device: str) -> Trial:
@@ -230,8 +243,11 @@ def _check_ranges(made: Any, where: str) -> None:
     )
     for name in positive:
         value = getattr(made, name, None)
-        if value is not None and value <= 0:
-            raise UsageError(f"{where}: {name}={value!r} must be positive")
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"{where}: {name}={value!r} must be positive and finite")
+    for rate in getattr(made, "learning_rates", None) or ():
+        if not 0 < rate < float("inf"):
+            raise UsageError(f"{where}: learning_rates={made.learning_rates!r} must be positive and finite")
     for name in ("tasks", "backbones", "variants", "learning_rates"):
         if getattr(made, name, None) == []:
             raise UsageError(f"{where}: {name} must not be empty")
@@ -255,6 +271,7 @@ def _matches(value: Any, hint: Any) -> bool:
 
 
 def _expected(hint: Any) -> str:
-    if getattr(hint, "__origin__", None) is Literal:
-        return "one of " + ", ".join(map(str, get_args(hint)))
+    chosen = [part for part in (hint, *get_args(hint)) if getattr(part, "__origin__", None) is Literal]
+    if chosen:
+        return "one of " + ", ".join(map(str, get_args(chosen[0])))
     return str(getattr(hint, "__name__", hint)).replace("typing.", "").replace(" | None", "")

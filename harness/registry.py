@@ -33,6 +33,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGES = ("variants", "tasks")
 _LAYER_ARGUMENTS = ("size", "stride", "bias")
+_KINDS: tuple[ReferenceKind, ...] = ("floor", "ceiling", "anchor")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _SELECTOR = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\[(.*)\])?\s*", re.DOTALL)
 
 
@@ -55,6 +57,8 @@ def variant(
     the hand formula of a forward pass [FLOPs, 2 per multiply-add] on an input of `shape` (N, C, *size);
     `parameters(in_channels, out_channels, kernel_size, size=, stride=, bias=, **options)` that of the parameter count.
     """
+    if not isinstance(dims, tuple) or not dims or not set(dims) <= {1, 2, 3}:
+        raise UsageError(f"variant {name!r}: dims={dims!r} is not valid; write a tuple of 1, 2 and 3, such as (2,)")
     facts = {"source": source, "dims": dims, "fixed_size": fixed_size, "flops": flops, "parameters": parameters}
     facts["formula"] = _summary(parameters).rstrip(".") if parameters else ""
     return _register("variant", name, facts, _LAYER_ARGUMENTS)
@@ -73,6 +77,10 @@ def task(
 
     `network` is a `spec.Network`; `seed` makes the data; `backbones` are the base names of the networks that fit.
     """
+    if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
+        raise UsageError(f"task {name!r}: metrics={metrics!r} is not valid; write a tuple of Metric, the primary first")
+    if not isinstance(backbones, tuple) or not all(isinstance(backbone, str) for backbone in backbones):
+        raise UsageError(f"task {name!r}: backbones={backbones!r} is not valid; write a tuple of names")
     facts = {"suite": suite, "metrics": metrics, "backbones": backbones, "splits": splits, "source": source}
     return _register("task", name, facts)
 
@@ -94,6 +102,8 @@ def reference(
     `when(options)` tells for which options of the task it stands; it stands for all where left out.
     """
     tasks = (task,) if isinstance(task, str) else task
+    if kind not in _KINDS:
+        raise UsageError(f"a reference of {', '.join(tasks)}: kind={kind!r} is not valid; valid: {', '.join(_KINDS)}")
 
     def register(function: F) -> F:
         facts = {"tasks": tasks, "reference_kind": kind, "when": when}
@@ -122,6 +132,7 @@ def load_plugin(path: str | Path) -> None:
     file = Path(path).resolve()
     if str(file) in _loaded:
         return
+    load()  # so that it is the plug-in that takes a name twice
     if not file.is_file():
         raise UsageError(
             f"plug-in {str(path)!r} is not a file; expected a Python file that registers a variant or task"
@@ -139,10 +150,25 @@ def load_plugin(path: str | Path) -> None:
     except UsageError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"plug-in {str(path)!r} cannot be loaded: {told(error)}") from error
+    _check_references(file)
     _loaded.add(str(file))
+
+
+def plugin_folders() -> set[Path]:
+    """The folders of the plug-in files that were loaded."""
+    return {Path(name).parent for name in _loaded if name.endswith(".py")}
+
+
+def _check_references(file: Path) -> None:
+    """Refuse references that stand for no task: nobody would ever see them."""
+    tasks = [entry.name for entry in entries("task")]
+    for found in entries("reference"):
+        for name in found.facts["tasks"] if found.file == str(file) else ():
+            if name not in tasks:
+                raise UsageError(f"reference {found.name!r} stands for an unknown task {name!r}; {valid(name, tasks)}")
 
 
 def entries(kind: Kind) -> list[Entry]:
@@ -196,13 +222,12 @@ def problem(selector: str, build: Network, seed: int) -> Problem:
 def references(task_selector: str) -> list[Entry]:
     """The references that stand for a task with its options, floors first."""
     chosen = select("task", task_selector)
-    order = ("floor", "ceiling", "anchor")
     found = [
         e
         for e in entries("reference")
         if chosen.entry.name in e.facts["tasks"] and (e.facts["when"] is None or e.facts["when"](chosen.all_options))
     ]
-    return sorted(found, key=lambda e: (order.index(e.facts["reference_kind"]), e.name))
+    return sorted(found, key=lambda e: (_KINDS.index(e.facts["reference_kind"]), e.name))
 
 
 def solve(name: str, made: Problem) -> Models:
@@ -218,13 +243,16 @@ def options_of(selector: str) -> tuple[str, str]:
 
 
 def _register(kind: Kind, name: str, facts: Mapping[str, Any], hidden: tuple[str, ...] = ()) -> Callable[[F], F]:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError(f"{kind} {name!r} cannot be named so; write letters, digits and _, no digit first")
+
     def register(function: F) -> F:
         made = Entry(
             kind, name, function, _file_of(function), options_of_function(function, hidden), _summary(function), facts
         )
         known = _entries.get((kind, name))
-        if known is not None and known.file != made.file:
-            raise UsageError(f"{kind} {name!r} of {made.file} is already registered by {known.file}")
+        if known is not None and _place(known.function) != _place(function):
+            raise UsageError(f"{kind} {name!r} of {_place(function)} is already registered by {_place(known.function)}")
         _entries[kind, name] = made
         return function
 
@@ -233,6 +261,11 @@ def _register(kind: Kind, name: str, facts: Mapping[str, Any], hidden: tuple[str
 
 def _file_of(function: Callable[..., Any]) -> str:
     return str(Path(inspect.getfile(inspect.unwrap(function))).resolve())
+
+
+def _place(function: Callable[..., Any]) -> str:
+    """File and line of a definition."""
+    return f"{_file_of(function)}:{inspect.getsourcelines(inspect.unwrap(function))[1]}"
 
 
 def _summary(function: Callable[..., Any]) -> str:

@@ -69,6 +69,10 @@ class Metric:
     better: Literal["higher", "lower"] = "higher"
     margin: float = 0.02
 
+    def __post_init__(self) -> None:
+        if self.better not in ("higher", "lower"):
+            raise UsageError(f"metric {self.name!r}: better={self.better!r} is not valid; valid: higher, lower")
+
 
 @dataclass(frozen=True)
 class Optimizer:

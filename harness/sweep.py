@@ -16,11 +16,16 @@ from harness.identity import Identity
 from harness.plan import Plan, tuning_trials
 from harness.progress import Listener
 from harness.spec import FAILED, CostJob, CostRecord, Metric, Record, Trial, UsageError, told
-from harness.store import Store
+from harness.store import Store, StoreError
 from harness.tuning import Choice, choose, extend
 from harness.worker import Limits, work
 
 Job = Trial | CostJob
+Noted = tuple[Job, Mapping[str, Any]]
+"""A job and what this run notes about it."""
+
+Answered = tuple[int, Identity, Job, Record | CostRecord]
+"""The position of an item, what its record depends on, its job and its record."""
 
 _BATCH = 500
 """Records in one transaction at most, so that a crowd of them is told of in time and need not be kept."""
@@ -69,9 +74,9 @@ class Driver:
         result = Result(run)
         executor = self.executor or ThreadPoolExecutor(self.workers, thread_name_prefix="worker")
         try:
-            trials, notes = self._tune(plan, result, executor, limits)
-            self._stage(sorted(trials, key=_by_seed), notes, result, executor, limits)
-            self._stage(plan.costs, {}, result, executor, limits)
+            trials = self._tune(plan, result, executor, limits)
+            self._stage(sorted(trials, key=lambda item: _by_seed(item[0])), result, executor, limits)
+            self._stage(_plain(plan.costs), result, executor, limits)
         except BaseException:
             isolate.stop()
             raise
@@ -80,41 +85,33 @@ class Driver:
         self.store.finish_run(run)
         return result
 
-    def _tune(
-        self, plan: Plan, result: Result, executor: Executor, limits: Limits
-    ) -> tuple[list[Trial], dict[Trial, dict[str, Any]]]:
-        """Run the tuning trials and give every tuned trial the rate its variant chose; extend the grid once for all."""
+    def _tune(self, plan: Plan, result: Result, executor: Executor, limits: Limits) -> list[Noted]:
+        """Run the tuning trials and give every tuned trial the rate its variant chose; extend the grid once for all.
+
+        A tuned trial may come to equal one whose rate the profile fixes: both stay, each with its own note.
+        """
         if not plan.tuning:
-            return list(plan.trials), dict(plan.notes)
-        found = self._stage(plan.tuning, {}, result, executor, limits)
+            return [(trial, plan.notes.get(trial, {})) for trial in plan.trials]
+        found = self._stage(_plain(plan.tuning), result, executor, limits)
         cells = {trial: replace(trial, seed=-1) for trial in plan.rates}
         grids = {cell: plan.rates[trial] for trial, cell in cells.items()}
         more = self._extensions(grids, found)
         extra = [trial for cell, rates in more.items() for trial in tuning_trials(cell, rates)]
-        found = found | self._stage(extra, {}, result, executor, limits)
+        found = found | self._stage(_plain(extra), result, executor, limits)
         choices = {cell: self._choose(cell, (*rates, *more[cell]), found) for cell, rates in grids.items()}
-        trials: list[Trial] = []
-        notes: dict[Trial, dict[str, Any]] = {}
+        trials: list[Noted] = []
         for trial in plan.trials:
             note = dict(plan.notes.get(trial, {}))
             choice = choices[cells[trial]] if trial in cells else None
             if choice is not None:
                 trial = replace(trial, budget=replace(trial.budget, learning_rate=choice.rate))
                 note["tuning"] = asdict(choice)
-            trials.append(trial)
-            notes[trial] = note
-        return trials, notes
+            trials.append((trial, note))
+        return trials
 
-    def _stage(
-        self,
-        jobs: Iterable[Job],
-        notes: Mapping[Any, dict[str, Any]],
-        result: Result,
-        executor: Executor,
-        limits: Limits,
-    ) -> dict[Job, int]:
+    def _stage(self, jobs: Iterable[Noted], result: Result, executor: Executor, limits: Limits) -> dict[Job, int]:
         """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
-        listed = [(job, _identify(job), notes.get(job, {})) for job in jobs]
+        listed = [(job, _identify(job), dict(note)) for job, note in jobs]
         positions = self.store.add_items(result.run, listed)
         planned = {place: (job, known) for place, (job, known, _) in zip(positions, listed, strict=True)}
         answers = {} if self.fresh else self._reuse(planned, result)
@@ -145,13 +142,27 @@ class Driver:
         kept = [
             (place, known, job, _record(future, job)) for place, known, job, future in ready if not future.cancelled()
         ]
-        numbers = self.store.add_many(result.run, [(place, known, record) for place, known, _, record in kept])
+        numbers, kept = self._add(result.run, kept)
         for _, _, job, record in kept:
             _count(result, record.status)
             self.listener.done(job, record)
         if len(kept) < len(ready):  # nobody here cancels, so the scheduler did, or is gone
             raise UsageError("the cluster was lost; finished records are kept, the same command goes on from them")
         return {job: number for (_, _, job, _), number in zip(kept, numbers, strict=True)}
+
+    def _add(self, run: str, answers: list[Answered]) -> tuple[list[int], list[Answered]]:
+        """Store records in one transaction; where one cannot be stored it becomes an error, and the others are kept."""
+        try:
+            return self.store.add_many(run, [(place, known, record) for place, known, _, record in answers]), answers
+        except StoreError:
+            raise
+        except Exception as error:  # whatever a task's own values made the store stumble over
+            if len(answers) == 1:
+                [(place, known, job, record)] = answers
+                told_of = type(record)("error", f"its record cannot be stored: {told(error)}")
+                return self.store.add_many(run, [(place, known, told_of)]), [(place, known, job, told_of)]
+        added = [self._add(run, [answer]) for answer in answers]
+        return [number for numbers, _ in added for number in numbers], [one for _, kept in added for one in kept]
 
     def _limits(self, job: Job, identified: Identity, limits: Limits) -> Limits:
         """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
@@ -180,6 +191,10 @@ class Driver:
             added = extend(rates, [self._choose(cell, rates, found) for cell in cells])
             more |= dict.fromkeys(cells, added)
         return more
+
+
+def _plain(jobs: Iterable[Job]) -> list[Noted]:
+    return [(job, {}) for job in jobs]
 
 
 def _take(arrived: SimpleQueue[Future[Any]]) -> list[Future[Any]]:

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from harness import registry
 from harness.checkpoint import Checkpoint
 from harness.convergence import still_falling
-from harness.spec import Budget, CostJob, CurvePoint, Models, Optimizer, Phase, Problem, Record, Trial, seed_of
+from harness.spec import Budget, CostJob, CurvePoint, Models, Optimizer, Phase, Problem, Record, Sample, Trial, seed_of
 
 POINTS = 100
 """Points kept of each training curve: the mean of a window of steps each, so that no step is dropped."""
@@ -62,7 +63,7 @@ def run(trial: Trial, checkpoint: Checkpoint | None = None) -> Record:
     except Diverged as reason:
         record.status, record.error = "diverged", str(reason)
     if concluded := problem.conclude(record):
-        record.scores.setdefault(_splits(trial)[-1], {}).update(concluded)
+        record.scores.setdefault(_splits(trial)[-1], {}).update(_numbers(concluded))
     if checkpoint is not None:
         checkpoint.remove()
     return record
@@ -202,7 +203,7 @@ def _look(problem: Problem, trial: Trial, record: Record) -> None:
     if trial.purpose == "test":
         with torch.no_grad(), evaluating(problem.models):
             taken = problem.snapshots(problem.models)
-        record.samples += [replace(sample, role=f"{sample.role} at step {record.steps}") for sample in taken]
+        record.samples += [replace(kept(s), role=f"{s.role} at step {record.steps}") for s in taken]
 
 
 def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> None:
@@ -212,7 +213,19 @@ def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> N
         _note(record.scores.get("validation", {}), record)
         record.converged = _converged(problem, record)
     with torch.no_grad(), evaluating(problem.models):
-        record.samples += problem.samples(models) if trial.purpose == "test" else []
+        record.samples += map(kept, problem.samples(models)) if trial.purpose == "test" else []
+
+
+def kept(sample: Sample) -> Sample:
+    """A sample as the store keeps it, its array in numpy; raise TypeError, naming it, where that cannot be."""
+    array: Any = sample.array
+    if isinstance(array, Tensor):
+        array = array.detach().cpu()
+        array = array.float() if array.dtype == torch.bfloat16 else array
+    array = np.asarray(array)
+    if array.dtype.hasobject:
+        raise TypeError(f"sample {sample.role!r} of {sample.group!r} is no array of numbers")
+    return replace(sample, array=array)
 
 
 def _splits(trial: Trial) -> tuple[str, ...]:
@@ -223,11 +236,15 @@ def _splits(trial: Trial) -> tuple[str, ...]:
 
 def _evaluate(problem: Problem, models: Models, split: str) -> dict[str, float]:
     with torch.no_grad(), evaluating(problem.models):
-        scores = {name: float(value) for name, value in problem.evaluate(models, split).items()}
+        scores = _numbers(problem.evaluate(models, split))
     for name, value in scores.items():
         if math.isinf(value) or math.isnan(value):
             raise Diverged(f"{split} {name} is {value}")
     return scores
+
+
+def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in scores.items()}
 
 
 def _converged(problem: Problem, record: Record) -> bool:

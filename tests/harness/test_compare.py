@@ -71,7 +71,7 @@ def test_a_renamed_duplicate_does_not_win() -> None:
     assert wins / 200 < 0.09  # family-wise 5 %, and three standard errors
 
 
-def _fill(store: Store, shift: float, environment: dict[str, Any], *, parameters: int = 10) -> str:
+def _fill(store: Store, shift: float, environment: dict[str, Any], *, parameters: int = 10, done: int = 6) -> str:
     metric = {"name": "accuracy", "unit": "", "better": "higher", "margin": 0.02}
     task = {"suite": "s", "metrics": [metric], "references": {}}
     facts = {"profile": {"name": "p"}, "tasks": {"toy": task}, "variants": {}}
@@ -80,13 +80,20 @@ def _fill(store: Store, shift: float, environment: dict[str, Any], *, parameters
     jobs = [*trials, CostJob("toy", "net", "conv")]
     identity = [Identity(f"{run}{i}", {}) for i in range(len(jobs))]
     positions = store.add_items(run, [(job, key, {}) for job, key in zip(jobs, identity, strict=True)])
-    for trial, position, key in zip(trials, positions, identity, strict=False):
+    for trial, position, key in zip(trials[:done], positions, identity, strict=False):
         score = {"accuracy": 0.5 + shift + 0.001 * (trial.seed % 3)}
         store.add(run, position, key, Record("ok", scores={"test": score}, environment=environment))
     cost = CostRecord("ok", "", parameters, 99, 0.5, 0.7, 1000, environment=environment)
     store.add(run, positions[-1], identity[-1], cost)
     store.finish_run(run)
     return run
+
+
+def test_what_an_interrupted_run_did_not_reach_is_no_failure(tmp_path: Path) -> None:
+    with Store(f"sqlite:///{tmp_path / 'results.sqlite'}") as store:
+        whole, half = _fill(store, 0.0, describe()), _fill(store, 0.0, describe(), done=5)
+        [score] = compare_runs(store, whole, half).rows.query("quantity == 'score'").to_dict("records")
+    assert (score["pairs"], score["change"], score["note"].count("failed")) == (5, 0, 0)
 
 
 def test_runs_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,24 @@ def test_code_of_the_layer_and_of_its_helper_changes_exactly_their_part(layer: P
     assert _changed(between, _parts(layer)) == {f"source {helper.name}"}
 
 
+def test_packages_beside_a_plugin_count_whoever_imports_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "shapes_of_mine" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "mine.py").write_text("from shapes_of_mine.inner import first\n")
+    (inner / "first.py").write_text("from shapes_of_mine import second\nfrom ..third import x\n")
+    for name in ("second", "third"):
+        (inner.parent / f"{name}.py").write_text("x = 1\n")
+    wanted = {"mine.py", "first.py", "second.py", "third.py"}
+    for root in (identity._ROOT, tmp_path):  # a plug-in may also lie in a folder of this project
+        monkeypatch.setattr(identity, "_ROOT", root)
+        monkeypatch.setattr(registry, "_loaded", {str(tmp_path / "mine.py")})
+        for cached in (identity.closure, identity._imports):
+            cached.cache_clear()
+        assert {file.name for file in identity.closure(frozenset([tmp_path / "mine.py"]))} == wanted
+    identity.closure.cache_clear()
+    identity._imports.cache_clear()
+
+
 def test_a_trial_depends_on_its_own_task_backbone_and_the_loop_and_on_no_other_variant(layer: Path) -> None:
     sources = {name for name in _parts(layer) if name.startswith("source ")}
     assert "source harness/train.py" in sources

@@ -50,11 +50,16 @@ def test_tuning_gives_every_variant_the_same_effort() -> None:
     [
         ({"sweeps": []}, "unknown key 'sweeps'; valid: run, sweep"),
         ({"run": {"seed": 3}}, "unknown key 'seed'; valid: .*seeds"),
-        ({"run": {"seeds": 0}}, r"seeds=\[\] must be a positive number"),
+        ({"run": {"seeds": 0}}, "seeds=0 must be a number of seeds from 1 to"),
+        ({"run": {"seeds": 10**9}}, "seeds=1000000000 must be a number of seeds from 1 to 10000"),
+        ({"run": {}}, r"profile 'mine' holds no sweep; write at least one table, headed \[\[sweep\]\]"),
+        ({"run": {"memory_gib": float("nan")}}, "memory_gib=nan must be positive and finite"),
+        ({"sweep": [SWEEP | {"learning_rates": [0.1, -1]}]}, r"learning_rates=\[0.1, -1\] must be positive"),
+        ({"sweep": [SWEEP | {"match": "width"}]}, "match='width' is not valid; expected one of parameters, flops"),
         ({"run": {"seeds": [1, 1]}}, r"seeds=\[1, 1\]"),
         ({"run": {"deadline_seconds": -1}}, "deadline_seconds=-1 must be positive"),
         ({"run": {"deadline_seconds": "long"}}, "deadline_seconds='long' is not valid; expected float"),
-        ({"run": {"name": "x"}}, "without the keys name and sweeps"),
+        ({"run": {"name": "x"}}, "unknown key 'name'; valid: baseline, .*, seeds$"),
         ({"sweep": {"tasks": []}}, r"each headed \[\[sweep\]\]"),
         ({"sweep": [{"tasks": ["toy"]}]}, "missing keys backbones, variants"),
         ({"sweep": [SWEEP | {"steps": 0}]}, "steps=0 must be positive"),
@@ -62,7 +67,10 @@ def test_tuning_gives_every_variant_the_same_effort() -> None:
         ({"sweep": [SWEEP | {"variants": []}]}, "variants must not be empty"),
         ({"sweep": [SWEEP | {"variants": "conv"}]}, "variants='conv' is not valid; expected list"),
         ({"sweep": [SWEEP | {"dtype": "float8"}]}, "dtype='float8' is not valid"),
-        ({"sweep": [SWEEP | {"schedule": "warm"}]}, "schedule='warm' is not valid; expected"),
+        (
+            {"sweep": [SWEEP | {"schedule": "warm"}]},
+            "schedule='warm' is not valid; expected one of constant, one_cycle, cosine, step",
+        ),
     ],
 )
 def test_a_wrong_profile_is_told_in_one_line(content: dict[str, Any], told: str) -> None:

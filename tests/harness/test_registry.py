@@ -96,8 +96,28 @@ def test_a_plugin_adds_a_variant_from_anywhere(tmp_path: Path) -> None:
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         (
             "from harness.registry import variant\n@variant('conv', source='')\ndef mine(i, o, k, *, size): ...",
-            "already registered by",
+            "variant 'conv' of .*broken.py:2 is already registered by .*conv.py:",
         ),
+        (
+            "from harness.registry import variant\n@variant('twice', source='')\ndef mine(i, o, k, *, size): ...\n" * 2,
+            "variant 'twice' of .*broken.py:5 is already registered by .*broken.py:2",
+        ),
+        ("import sys\nsys.exit(0)", "cannot be loaded: SystemExit: 0"),
+        ("from harness.registry import variant\nvariant('a b', source='')", "variant 'a b' cannot be named so"),
+        ("from harness.registry import variant\nvariant(3, source='')", "variant 3 cannot be named so"),
+        ("from harness.registry import variant\nvariant('a', source='', dims=2)", "dims=2 is not valid"),
+        ("from harness.spec import Metric\nMetric('m', better='smaller')", "better='smaller' is not valid"),
+        ("from harness.registry import task\ntask('t', suite='s', metrics=(), backbones=())", r"metrics=\(\) is not"),
+        (
+            "from harness.registry import task\nfrom harness.spec import Metric\n"
+            "task('t', suite='s', metrics=(Metric('m'),), backbones='vit')",
+            "backbones='vit' is not valid",
+        ),
+        (
+            "from harness.registry import reference\n@reference(task='center_of_mas', kind='floor')\ndef f(p): ...",
+            "reference 'f' stands for an unknown task 'center_of_mas'; did you mean 'center_of_mass'",
+        ),
+        ("from harness.registry import reference\nreference(task='toy', kind='flor')", "kind='flor' is not valid"),
     ],
 )
 def test_an_unreadable_plugin_is_told_in_one_line(tmp_path: Path, source: str, told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from harness import registry, train
 from harness.checkpoint import Checkpoint
 from harness.convergence import still_falling
-from harness.spec import Budget, Optimizer, Record, Trial
+from harness.spec import Budget, Optimizer, Record, Sample, Trial
 
 TRIAL = Trial("toy", 3, "toy_net", "conv", budget=Budget(40, evaluations=4))
 
@@ -96,6 +97,20 @@ def test_a_damaged_checkpoint_starts_over(tmp_path: Path) -> None:
     record = train.run(TRIAL, Checkpoint(path))
     assert record.scores == train.run(TRIAL).scores
     assert "damaged" in record.notes["checkpoint"]
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_no_training(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    record = train.run(TRIAL, Checkpoint(tmp_path / "file" / "trial.pt", seconds=0))
+    assert record.scores == train.run(TRIAL).scores
+    assert record.notes["checkpoint"].startswith("not kept: ")
+
+
+def test_samples_are_numbers_in_numpy_or_an_error() -> None:
+    tensor: Any = torch.ones(2, 2, dtype=torch.bfloat16, requires_grad=True)
+    assert train.kept(Sample("g", "r", "image", tensor)).array.dtype == np.float32
+    with pytest.raises(TypeError, match="sample 'r' of 'g' is no array of numbers"):
+        train.kept(Sample("g", "r", "image", np.array([{}])))
 
 
 def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:

@@ -99,9 +99,11 @@ def test_the_interval_is_the_t_interval_by_hand() -> None:
 
 def test_accuracy_verdicts_hold_for_all_comparisons_together() -> None:
     inside = differences(-0.028, spread=0.012)  # t(9) = -2.108: p = 0.032, so the interval reaches into the margin
-    assert inside.interval[1] > -0.02 and accuracy.judge([inside]) == ["inconclusive"]
+    assert inside.interval[1] > -0.02
+    assert accuracy.judge([inside]) == ["inconclusive"]
     borderline = differences(-0.0291, spread=0.012)  # t(9) = -2.398: p = 0.020
-    assert borderline.interval[1] < -0.02 and accuracy.judge([borderline]) == ["regressed"]
+    assert borderline.interval[1] < -0.02
+    assert accuracy.judge([borderline]) == ["regressed"]
     assert accuracy.judge([borderline, differences(0.0)])[0] == "inconclusive"
 
 

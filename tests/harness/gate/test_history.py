@@ -49,6 +49,22 @@ def test_costs_have_a_course_too(store: Store) -> None:
     assert history.history(store, "parameters")["mean"].tolist() == [100, 120]
 
 
+def test_budgets_are_told_apart_and_a_run_without_costs_has_none(tmp_path: Path) -> None:
+    with Store(f"sqlite:///{tmp_path / 'other.sqlite'}") as store:
+        run = store.start_run("p", "coordbench run", {"revision": {"commit": "aaaa"}}, FACTS)
+        trials = [Trial("t[n=1]", seed, "b", "conv", budget=Budget(steps)) for steps in (1, 2) for seed in range(2)]
+        listed = [(trial, Identity(f"{trial}", {}), {}) for trial in trials]
+        for position, (trial, who, _) in zip(store.add_items(run, listed), listed, strict=True):
+            store.add(run, position, who, Record("ok", scores={"test": {"accuracy": float(trial.budget.steps)}}))
+        found = history.history(store, "accuracy")
+        assert found[["steps_planned", "count", "mean"]].to_numpy().tolist() == [[1, 2, 1], [2, 2, 2]]
+        assert "steps_planned" in history.show(found)
+        page = write_history(found, "accuracy", tmp_path).read_text()
+        assert "steps planned 1" in page
+        assert "steps planned 2" in page
+        assert history.history(store, "flops", tasks=["t"]).empty
+
+
 def test_an_unknown_metric_lists_those_that_exist(store: Store) -> None:
     with pytest.raises(UsageError, match="no run holds a metric 'psnr'; valid: accuracy, flops,"):
         history.history(store, "psnr")

@@ -1,0 +1,88 @@
+"""The driver, over real processes: what a profile may hold side by side, and records that no store takes."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import plan, registry, summarize
+from harness.compare import compare_runs
+from harness.spec import Record, UsageError
+from harness.store import Store
+from harness.sweep import Driver
+from reports import runs, tables
+
+SWEEP: dict[str, Any] = {
+    "tasks": ["toy"], "backbones": ["toy_net"], "variants": ["conv"], "steps": 5, "evaluations": 1, "costs": False,
+}  # fmt: skip
+
+
+class Quiet:
+    """A listener that says nothing."""
+
+    def expect(self, count: int, reused: int) -> None:
+        """Nothing."""
+
+    def done(self, job: object, record: object) -> None:
+        """Nothing."""
+
+
+def swept(store: Store, toy: Path, *sweeps: dict[str, Any], executor: Executor | None = None) -> str:
+    """The run of a profile with these sweeps and two seeds."""
+    registry.load_plugin(toy)
+    made = plan.make_plan(plan.parse_profile({"run": {"seeds": 2}, "sweep": list(sweeps)}, "mine"))
+    return Driver(store, Quiet(), executor=executor, plugins=(str(toy),)).run(made).run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(f"sqlite:///{tmp_path / 'results.sqlite'}")
+
+
+def test_a_tuned_cell_and_the_same_at_each_of_its_rates_stay_apart(store: Store, toy: Path) -> None:
+    rates = [0.001, 0.01]
+    sweeps = [SWEEP | {"learning_rates": rates}, *(SWEEP | {"learning_rate": rate} for rate in rates)]
+    for _ in range(2):  # the second run finds one record for two of its items
+        run = runs.load(swept(store, toy, *sweeps), store=store)
+        own = run.trials[run.trials["variant"].notna()]
+        assert own.groupby("contest").size().tolist() == [2, 2, 2]
+        assert run.contests["learning_rate"].isna().tolist() == [True, False, False]
+        assert run.tables.scores.groupby(["trial", "split", "metric"]).size().max() == 1
+        assert tables.leaderboard(run)["seeds"].tolist() == [2, 2, 2]
+
+
+def test_a_cell_that_is_tuned_and_not_tuned_in_one_profile_is_told(store: Store, toy: Path) -> None:
+    with pytest.raises(UsageError, match=r"conv in toy_net on toy is planned twice, with .*\[0.01\] and \[\]"):
+        swept(store, toy, SWEEP | {"learning_rates": [0.01]}, SWEEP)
+
+
+def test_matched_widths_are_a_contest_of_their_own(store: Store, toy: Path) -> None:
+    both = SWEEP | {"variants": ["conv", "coordconv"]}
+    names = [swept(store, toy, both, both | {"match": "parameters", "costs": True}) for _ in range(2)]
+    run = runs.load(names[1], store=store)
+    assert run.contests["match"].tolist() == ["", "parameters"]
+    assert tables.leaderboard(run)["seeds"].tolist() == [2, 2, 2, 2]
+    found = compare_runs(store, *names)
+    assert found.rows.loc[found.rows["quantity"] == "score", "pairs"].tolist() == [2, 2, 2, 2]
+    assert not found.unmatched
+
+
+class _Odd(Executor):
+    """Answers each job at once, the first by a score that is no number."""
+
+    def __init__(self) -> None:
+        self.scores: list[Any] = [None, 0.5, 0.7, 0.6, 0.4, 0.3, 0.2]
+
+    def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        future: Future[Record] = Future()
+        future.set_result(Record("ok", scores={"test": {"mse": self.scores.pop(0)}}))
+        return future
+
+
+def test_a_record_that_cannot_be_stored_is_an_error_and_the_others_are_kept(store: Store, toy: Path) -> None:
+    found = summarize.tables(store, swept(store, toy, SWEEP, executor=_Odd())).trials
+    assert sorted(found["status"]) == ["error"] + ["ok"] * (len(found) - 1)
+    assert "its record cannot be stored: TypeError" in found.loc[found["status"] == "error", "error"].iloc[0]
