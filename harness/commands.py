@@ -176,12 +176,12 @@ def report(
 
 @command("export")
 def export(run: Run = None, *, format: Format = "parquet", out: Out = OUT, store: StoreURL = None) -> int:
-    """Write the tables of a run as files; without --store they are read from the store of the default folder."""
+    """Write the tables of a run as files into --out; read from the store there, or else in the default folder."""
     from harness import summarize
     from harness.export import export as write
-    from harness.store import open_store
+    from harness.store import FILE, open_store
 
-    with open_store(store, OUT) as opened:
+    with open_store(store, out if (out / FILE).is_file() else OUT) as opened:
         tables = summarize.tables(opened, opened.resolve_run(run))
         for path in write(tables.named(), format, out):
             print(path)

@@ -158,10 +158,9 @@ def _imported_modules(file: Path) -> Iterator[str]:
 def _resolve(module: str, importer: Path) -> Iterator[Path]:
     """The files that importing `module` runs: those of its packages and its own."""
     names = module.split(".")
-    if names[0] in _OURS:
-        roots = {_ROOT}
-    else:
-        roots = set() if _is_ours(importer) else {_base(importer), importer.parent}
+    if _is_ours(importer) and names[0] not in _OURS:
+        return
+    roots = {_ROOT} if names[0] in _OURS else {_base(importer), importer.parent}
     for root, depth in itertools.product(sorted(roots), range(1, len(names) + 1)):
         stem = root.joinpath(*names[:depth])
         for file in (stem.with_suffix(".py"), stem / "__init__.py"):

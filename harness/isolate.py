@@ -222,7 +222,8 @@ def _let_the_server_go() -> None:
 
 def _explain(error: BaseException) -> tuple[Status, str]:
     """Status and reason of an exception: its type, message and the innermost line of its traceback."""
-    message = " ".join(str(error).split())[:_ERROR_CHARACTERS]
+    told = str(error) + "".join(getattr(error, "__notes__", ()))
+    message = " ".join(told.split())[:_ERROR_CHARACTERS]
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
     memory = isinstance(error, MemoryError) or "DefaultCPUAllocator" in message or "CUDA out of memory" in message

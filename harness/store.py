@@ -26,6 +26,8 @@ from harness.rows import unpack_sample as unpack_sample
 from harness.schema import environments, items, records, runs, samples, scores, series, sources
 from harness.spec import CostJob, CostRecord, Record, Trial, UsageError
 
+FILE = "results.sqlite"
+"""The store in a folder of results."""
 REUSED = ("ok", "diverged")
 """Records of these states answer a later run of the same identity; the others are tried again."""
 
@@ -158,13 +160,13 @@ class Store(Database):
 
 
 def open_store(url: str | None, out: Path) -> Store:
-    """Open the store at a URL, by default the SQLite file `results.sqlite` in the folder `out`."""
+    """Open the store at a URL, by default the SQLite file FILE in the folder `out`."""
     if url is None:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"output folder {str(out)!r} cannot be made: {error.strerror}") from error
-        url = f"sqlite:///{out / 'results.sqlite'}"
+        url = f"sqlite:///{out / FILE}"
     return Store(url)
 
 

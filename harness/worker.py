@@ -86,7 +86,20 @@ def run_trial(trial: Trial, plugins: Sequence[str], limits: Limits) -> Record:
 
     _load(plugins)
     checkpoint = Checkpoint(limits.checkpoint, limits.checkpoint_seconds) if limits.checkpoint else None
-    return train.run(trial, checkpoint)
+    try:
+        return train.run(trial, checkpoint)
+    except Exception as error:
+        if trial.variant and (wrong := _wrong_shape(trial.variant)):
+            error.add_note(f"; {trial.variant} breaks the law of shapes: {wrong}")
+        raise
+
+
+def _wrong_shape(variant: str) -> str:
+    """What a layer gives in place of the shape of a convolution, if that is so: the likely cause of another error."""
+    from harness import laws, registry
+
+    found = laws.verdict("shapes", registry.layer(variant))
+    return "" if found.passed or " gave " not in found.detail else found.detail
 
 
 def run_quantity(job: CostJob, plugins: Sequence[str], wanted: tuple[str, float]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["run", "--variants", "conf"], "unknown variant 'conf'; did you mean 'conv'?"),
         (["run", "--tasks", "dancing"], "unknown task 'dancing'; valid: "),
         (["run", "--seeds", "many"], "many"),
-        (["run", "--seeds", "0"], "seeds=[] must be a positive number"),
+        (["run", "--seeds", "0"], "seeds=0 must be a number of seeds from 1"),
         (["run", "--workers", "0"], "workers=0 must be at least 1"),
         (["run", "--plugin", "nowhere.py"], "plug-in 'nowhere.py' is not a file"),
         (["run", "--store", "nonsense"], "store 'nonsense' cannot be opened"),
@@ -102,8 +102,9 @@ def test_a_run_is_planned_run_explained_exported_and_pruned(
 
 @pytest.mark.parametrize("form", ["parquet", "json"])
 def test_every_format_holds_the_same_scores(form: str, toy: Path, profile: Callable[..., str], tmp_path: Path) -> None:
-    assert cli.run(["run", profile(["conv"]), "--plugin", str(toy)]) == cli.OK
-    assert cli.run(["export", "--format", form, "--out", "tables"]) == cli.OK
+    out = ["--out", "tables"]  # one folder for the store, the report and the tables
+    assert cli.run(["run", profile(["conv"]), "--plugin", str(toy), *out]) == cli.OK
+    assert cli.run(["export", "--format", form, *out]) == cli.OK
     read = pd.read_parquet if form == "parquet" else pd.read_json
     frames = {name: read(tmp_path / "tables" / f"{name}.{form}") for name in ("trials", "scores", "curves", "samples")}
     joined = frames["scores"].query("split == 'test' and metric == 'mse'").set_index("trial")["value"]
@@ -111,9 +112,10 @@ def test_every_format_holds_the_same_scores(form: str, toy: Path, profile: Calla
     assert set(frames["curves"]["metric"]) >= {"train/loss", "validation/mse"}
 
 
-def test_a_profile_without_trials_measures_nothing(tmp_path: Path) -> None:
+def test_a_profile_without_a_sweep_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.toml").write_text('[run]\ndescription = "nothing"\n')
-    assert cli.run(["run", "empty.toml"]) == cli.NOTHING_MEASURED
+    assert cli.run(["run", "empty.toml"]) == cli.USAGE
+    assert "holds no sweep; write at least one table, headed [[sweep]]" in capsys.readouterr().err
 
 
 SLOW = """

@@ -126,6 +126,7 @@ def test_each_fault_is_a_row_with_its_reason_and_the_rest_is_unharmed(
     assert found.loc[["conv", "toy_mean", "toy_exact"], "status"].eq("ok").all()
     assert len(trials) == len(FAULTS) + 3
     assert found.loc["raises", "error"].startswith("ValueError: a layer that raises (bad_layers.py:")
+    assert re.search(r"wrong_shape breaks the law of shapes: .* gave .*, expected ", found.loc["wrong_shape", "error"])
     assert found.loc["gives_nan", "error"] == "loss is nan at step 1"
     assert "within 10 s" in found.loc["hangs", "error"]
     assert "SIGKILL" in found.loc["kills_itself", "error"]
