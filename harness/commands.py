@@ -214,9 +214,10 @@ def runs(
     store: StoreURL = None,
     out: Out = OUT,
 ) -> int:
-    """Delete runs, or all but the newest of each profile, with the records that no other run uses."""
+    """Delete runs, or all but the newest of each profile, with their pages and the records that no other run uses."""
     from harness import summarize
     from harness.store import open_store
+    from reports.index import write_index
 
     with open_store(store, out) as opened:
         if action == "delete" and not names:
@@ -224,10 +225,15 @@ def runs(
         if action == "prune" and (names or keep < 0):
             raise UsageError(f"runs prune takes no names and keep >= 0, got {names} and keep={keep}")
         listed = summarize.runs(opened)
-        old = [name for _, group in listed.groupby("profile") for name in group["run"].iloc[: len(group) - keep]]
+        old = [
+            name for _, group in listed.groupby("profile") for name in group["run"].iloc[: max(0, len(group) - keep)]
+        ]
         chosen = [opened.resolve_run(name) for name in names] if action == "delete" else old
         for name in chosen:
             print(f"deleted {name} and {opened.delete_run(name)} records")
+            (out / f"{name}.html").unlink(missing_ok=True)
+        if chosen and (out / "index.html").is_file():
+            write_index(opened, out)
     return cli.OK
 
 

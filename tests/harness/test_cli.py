@@ -94,9 +94,14 @@ def test_a_run_is_planned_run_explained_exported_and_pruned(
     trials = pd.read_csv(tmp_path / "tables" / "trials.csv")
     assert list(trials.columns) == summarize.TRIAL_COLUMNS
     assert len(trials) == 8
+    assert cli.run([*command, "--no-report"]) == cli.OK
     capsys.readouterr()
+    assert cli.run(["runs", "prune", "--keep", "3"]) == cli.OK  # more than the two that there are
+    assert "deleted" not in capsys.readouterr().out
     assert cli.run(["runs", "prune", "--keep", "0"]) == cli.OK
-    assert "deleted" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("deleted") == 2
+    assert not page.exists()
+    assert page.name not in page.with_name("index.html").read_text()
     assert cli.run(["report"]) == cli.USAGE
 
 
