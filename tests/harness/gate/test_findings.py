@@ -14,7 +14,9 @@ from harness.gate.accuracy import Difference
 from harness.gate.findings import Finding, Report, Verdict
 from harness.gate.settings import Settings, parse_settings
 from harness.gate.speed import Measured, Pair
-from harness.spec import UsageError
+from harness.identity import Identity
+from harness.spec import Budget, Metric, Record, Trial, UsageError
+from harness.store import Store
 
 FACTS = {
     "parameters": 10, "flops": 1000, "allocated_bytes": 1000, "buffers": 0,
@@ -105,6 +107,24 @@ def test_accuracy_verdicts_hold_for_all_comparisons_together() -> None:
     assert borderline.interval[1] < -0.02
     assert accuracy.judge([borderline]) == ["regressed"]
     assert accuracy.judge([borderline, differences(0.0)])[0] == "inconclusive"
+
+
+def test_each_budget_of_a_cell_is_compared_with_its_own(tmp_path: Path) -> None:
+    task = {"suite": "s", "metrics": [vars(Metric("accuracy"))], "references": {}}
+    facts = {"tasks": {"t": task}, "profile": {}, "variants": {}}
+    trials = [Trial("t", seed, "b", "conv", budget=Budget(steps)) for steps in (100, 200) for seed in range(5)]
+    with Store(f"sqlite:///{tmp_path / 'results.sqlite'}") as store:
+        runs = []
+        for loss in (0.0, 0.1):
+            runs.append(store.start_run("p", "coordbench gate", {}, facts))
+            listed = [(trial, Identity(f"{trial} {loss}", {}), {}) for trial in trials]
+            for place, (trial, who, _) in zip(store.add_items(runs[-1], listed), listed, strict=True):
+                score = 0.9 * (trial.budget.steps == 200) - loss + 0.001 * trial.seed
+                store.add(runs[-1], place, who, Record("ok", scores={"test": {"accuracy": score}}))
+        found = accuracy.compare(store, (runs[0], runs[1]), Settings())
+    assert [f.layer.partition(", ")[2] for f in found] == ["steps planned 100", "steps planned 200"]
+    assert [(f.verdict, len(f.pairs)) for f in found] == [("regressed", 5)] * 2
+    assert [f.change for f in found] == pytest.approx([-0.1, -0.1])
 
 
 def test_equal_code_with_other_seeds_does_not_regress() -> None:
