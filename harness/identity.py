@@ -13,7 +13,7 @@ import importlib.metadata
 import itertools
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,15 @@ def of_cost(job: CostJob) -> Identity:
     parts = _parts(chosen, _ROOT / "harness" / "train.py", *measuring, baseline)
     parts["machine"] = environment.fingerprint(job.device)
     return Identity(digest(asdict(job)), parts)
+
+
+def of_plugins(plugins: Sequence[str]) -> str:
+    """A hash of plug-ins and what they import beside them, as they are on disk now; "" where they are unreadable."""
+    files = [file for file in closure(frozenset(Path(name).resolve() for name in plugins)) if not _is_ours(file)]
+    try:
+        return digest(sorted(source_digest.__wrapped__(file) for file in files)) if files else ""
+    except (OSError, SyntaxError):  # just being written
+        return ""
 
 
 def _parts(chosen: list[tuple[Any, str]], *more: Path) -> dict[str, str]:

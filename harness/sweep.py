@@ -67,7 +67,8 @@ class Driver:
         """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
         memory = int(plan.profile.memory_gib * 2**30)
         chosen = plan.profile
-        limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds)
+        sources = identity.of_plugins(self.plugins)
+        limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds, sources)
         facts = {"profile": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
         device = plan.trials[0].device if plan.trials else "cpu"
         run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)

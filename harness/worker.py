@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import environment, isolate
+from harness import environment, identity, isolate
 from harness.isolate import Outcome
 from harness.measure import QUANTITIES, SECONDS, combine
 from harness.spec import CostJob, CostRecord, Record, Trial
@@ -26,12 +26,18 @@ class Limits:
     checkpoint_seconds: float = 300.0
     cost_seconds: float = SECONDS
     """How long each phase is timed; energy needs 5 s or more."""
+    sources: str = ""
+    """`identity.of_plugins` as the run began; "" where plug-ins may change."""
 
 
 def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
     """Do a job under its limits; one whose process died is tried once more, since who killed it cannot be told."""
     os.environ.update(environment.WORKER)
     record = _trial(job, plugins, limits) if isinstance(job, Trial) else measure(job, plugins, limits)
+    if limits.sources and identity.of_plugins(plugins) != limits.sources:
+        record = type(record)(
+            "error", "a plug-in was changed while the run went on: this may be of either; run it again"
+        )
     record.environment = _described(job.device)
     return record
 

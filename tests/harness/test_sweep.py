@@ -70,6 +70,20 @@ def test_matched_widths_are_a_contest_of_their_own(store: Store, toy: Path) -> N
     assert not found.unmatched
 
 
+def test_a_plugin_that_changes_during_a_run_leaves_no_record_to_reuse(store: Store, toy: Path) -> None:
+    class Editor(Quiet):
+        def done(self, job: object, record: object) -> None:
+            toy.write_text(toy.read_text().replace("noise: float = 0.0", "noise: float = 1.0"))
+
+    registry.load_plugin(toy)
+    made = plan.make_plan(plan.parse_profile({"run": {"seeds": 4}, "sweep": [SWEEP]}, "mine"))
+    run = Driver(store, Editor(), workers=1, plugins=(str(toy),)).run(made).run
+    found = summarize.tables(store, run).trials
+    assert found["status"].iloc[0] == "ok"
+    assert found["status"].iloc[-1] == "error"
+    assert "a plug-in was changed while the run went on" in found["error"].iloc[-1]
+
+
 class _Odd(Executor):
     """Answers each job at once, the first by a score that is no number."""
 
