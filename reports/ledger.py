@@ -54,10 +54,11 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
     """Decide by adjusted p values; `level` is the claim's own, below which its p would decide."""
     if _void(draft):
         return draft
-    if p_tied < LEVEL:
-        return replace(draft, verdict="fails", reason=f"tied: within a margin of {draft.margin:g}")
+    margin = f"within a margin of {draft.margin:g}"
     if p < LEVEL:
-        return _sided(draft)
+        return replace(_sided(draft), reason=f"by little: {margin}" if p_tied < LEVEL else "")
+    if p_tied < LEVEL:
+        return replace(draft, verdict="fails", reason=f"tied: {margin}")
     effect = draft.measured - draft.claim.value
     more = more_seeds(effect, draft.deviation, draft.seeds, draft.margin, level) if draft.deviation > 0 else None
     told = f"about {more} more like these would" if more else f"{MOST_SEEDS} like these would not either"

@@ -60,6 +60,16 @@ def test_a_lead_within_the_margin_is_no_lead(store: Store, fill: Any, apart: flo
     assert "tied" not in ledger.ledger(made(store, fill, 6, record), [about(value=0.1)])[0].reason
 
 
+def test_a_sure_lead_within_the_margin_holds_by_little(store: Store, fill: Any) -> None:
+    def record(trial: Trial) -> Record | None:
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.01 * (trial.variant == "coordconv")}})
+
+    run = made(store, fill, 12, record)
+    found = ledger.ledger(run, [about(value=0), about(value=0, relation="<")])
+    assert [f.verdict for f in found] == ["holds", "fails"]
+    assert {f.reason for f in found} == {"by little: within a margin of 0.02"}
+
+
 def test_an_open_claim_tells_how_many_seeds_would_decide(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         lead = (trial.variant == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
