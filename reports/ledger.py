@@ -57,8 +57,13 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
     margin = f"within a margin of {draft.margin:g}"
     if p < LEVEL:
         return replace(_sided(draft), reason=f"by little: {margin}" if p_tied < LEVEL else "")
+    leads = draft.low > draft.claim.value if draft.claim.relation == ">" else draft.high < draft.claim.value
     if p_tied < LEVEL:
-        return replace(draft, verdict="fails", reason=f"tied: {margin}")
+        return replace(
+            draft,
+            verdict="inconclusive" if leads else "fails",
+            reason=f"{'leads by little' if leads else 'tied'}: {margin}",
+        )
     effect = draft.measured - draft.claim.value
     more = more_seeds(effect, draft.deviation, draft.seeds, draft.margin, level) if draft.deviation > 0 else None
     told = f"about {more} more like these would" if more else f"{MOST_SEEDS} like these would not either"

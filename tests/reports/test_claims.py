@@ -70,6 +70,17 @@ def test_a_sure_lead_within_the_margin_holds_by_little(store: Store, fill: Any) 
     assert {f.reason for f in found} == {"by little: within a margin of 0.02"}
 
 
+def test_a_small_lead_that_is_not_sure_stays_open_and_the_contrary_fails(store: Store, fill: Any) -> None:
+    def record(trial: Trial) -> Record | None:
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.002 * (trial.variant == "coordconv")}})
+
+    found = ledger.ledger(made(store, fill, 12, record), [about(value=0), about(value=0, relation="<")])
+    assert [(f.verdict, f.reason) for f in found] == [
+        ("inconclusive", "leads by little: within a margin of 0.02"),
+        ("fails", "tied: within a margin of 0.02"),
+    ]
+
+
 def test_an_open_claim_tells_how_many_seeds_would_decide(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         lead = (trial.variant == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
