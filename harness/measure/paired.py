@@ -28,8 +28,6 @@ MIN_TURNS = 6
 
 _PLACE_SECONDS, _PLACE_TURNS = 0.01, 2
 """How long compiled kernels are timed from one place in memory, and in at least how many turns (see `placement`)."""
-_SLOW_SECONDS = 0.05
-"""Calls that take so long do not feel that their code has just been moved, by less than a thousandth."""
 
 _MAX_TURNS = 400
 _PATIENCE, _FEWEST_TURNS = 3.0, 3  # after so many seconds, so many turns have to do, at a lower confidence
@@ -120,12 +118,10 @@ class Pairs:
         self.taken.add((pair[0], pair[1]), (self.processor.waited() - waited) * 1e-9)
 
     def _move(self, code: Sequence[placement.Span]) -> None:
-        """Let compiled code run from another place; the first call from there waits for it, which quick ones feel."""
-        assert self.warm_up is not None
+        """Let compiled code run from another place; the first call from there waits for it."""
         if sum(placement.relocate(span) for span in code):
-            for side, seconds in zip(self.sides, self.warm_up.fastest, strict=True):
-                if seconds < _SLOW_SECONDS:
-                    side()
+            for side in self.sides:
+                side()
 
 
 @dataclass
