@@ -13,7 +13,7 @@ from scipy import special
 
 from harness import statistics, summarize
 from harness.store import Store
-from harness.summarize import CELL
+from harness.summarize import CELL, PLACE
 
 Verdict = Literal["better", "tied", "worse", "inconclusive", "none"]
 LEVEL = 0.05
@@ -143,8 +143,8 @@ class RunComparison:
     def text(self) -> str:
         """A table for a terminal: scores and whatever changed, then what was refused and why."""
         shown = self.rows[~self.rows["verdict"].isin(["equal", "refused"])]
-        alike = [name for name in [*CELL[4:], "low", "high"] if name in ("low", "high") or shown[name].nunique() < 2]
-        table = shown.drop(columns=alike).to_string(index=False, na_rep="")
+        alike = set(PLACE) - {"steps_planned", *summarize.telling(shown)}
+        table = shown.drop(columns=[*alike, "low", "high"]).to_string(index=False, na_rep="")
         refused = [f"times and memory refused: {line}" for line in self.differences]
         unmatched = self.unmatched[:5] + [f"and {len(self.unmatched) - 5} more"] * (len(self.unmatched) > 5)
         equal = f"{int((self.rows['verdict'] == 'equal').sum())} exact quantities are equal"

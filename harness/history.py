@@ -13,8 +13,8 @@ import pandas as pd
 from harness import statistics, summarize
 from harness.spec import UsageError
 from harness.store import Store
+from harness.summarize import PLACE
 
-PLACE = [*summarize.BUDGET, "device", "dtype"]
 COLUMNS = [
     *("run", "started", "commit", "task", "backbone", "label", *PLACE),
     *("metric", "unit", "count", "mean", "low", "high"),
@@ -76,5 +76,7 @@ def _summed(values: pd.Series[Any]) -> dict[str, Any]:
 def show(found: pd.DataFrame) -> str:
     """One line per row, with short commits."""
     table = found.assign(commit=found["commit"].astype(str).str[:10], started=found["started"].astype(str).str[:16])
-    alike = ["metric", "unit", *(name for name in PLACE if table[name].nunique(dropna=False) < 2)]
-    return str(table.drop(columns=alike).to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    alike = set(PLACE) - set(summarize.telling(found))
+    return str(
+        table.drop(columns=["metric", "unit", *alike]).to_string(index=False, float_format=lambda value: f"{value:.4g}")
+    )

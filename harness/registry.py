@@ -132,11 +132,11 @@ def load_plugin(path: str | Path) -> None:
     file = Path(path).resolve()
     if str(file) in _loaded:
         return
-    load()  # so that it is the plug-in that takes a name twice
     if not file.is_file():
         raise UsageError(
             f"plug-in {str(path)!r} is not a file; expected a Python file that registers a variant or task"
         )
+    load()  # so that it is the plug-in that takes a name twice
     name = f"coordbench_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     specification = importlib.util.spec_from_file_location(name, file)
     if specification is None or specification.loader is None:

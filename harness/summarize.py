@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -38,8 +38,10 @@ _STORED = {column.name: column for column in schema.records.c} | {
 _TEXT = ("task", "backbone", "variant", "device", "dtype", "memory_format", "status", "error")
 _JSON = ("job", "notes", "details")
 BUDGET = ["steps_planned", "schedule", "learning_rate", "memory_format", "match"]
-"""What cells of a profile may differ in beside task, backbone, variant, device and dtype."""
-CELL = ["task", "backbone", "variant", *BUDGET, "device", "dtype"]
+"""What a sweep of a profile sets for its trials beside task, backbone, variant, device and dtype."""
+PLACE = [*BUDGET, "device", "dtype"]
+"""What cells of the same task, backbone and variant may differ in."""
+CELL = ["task", "backbone", "variant", *PLACE]
 """What trials that differ by their seeds alone share."""
 
 
@@ -99,6 +101,17 @@ def cells(store: Store, run: str, trials: pd.DataFrame) -> pd.DataFrame:
     own["learning_rate"] = own["learning_rate"].map(lambda rate: "" if np.isnan(rate) else f"{rate:g}").astype("str")
     named = {column: selector(trials, column) for column in ("task", "backbone", "variant")}
     return trials.assign(**named).join(own)
+
+
+def telling(frame: pd.DataFrame) -> list[str]:
+    """The columns of PLACE in which the rows of a table differ, and which so need to be told."""
+    return [name for name in PLACE if frame[name].nunique(dropna=False) > 1]
+
+
+def place(row: Any, names: Sequence[str]) -> str:
+    """These columns of a row in words, such as `, steps planned 100`; what a profile leaves open is left out."""
+    known = [name for name in names if str(row[name]) not in ("", "nan")]
+    return "".join(f", {name.replace('_', ' ')} {row[name]}" for name in known)
 
 
 def selector(frame: pd.DataFrame, column: str) -> pd.Series[Any]:

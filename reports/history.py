@@ -10,7 +10,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from harness.history import PLACE
+from harness import summarize
+from harness.summarize import PLACE
 
 WIDTH, HEIGHT = 640, 160
 """Of one drawing [px]."""
@@ -25,7 +26,7 @@ def write_history(found: pd.DataFrame, metric: str, out: Path) -> Path:
     )
     runs = list(dict.fromkeys(found["run"]))
     cells = found.groupby(["task", "backbone", "label", *PLACE], sort=False, dropna=False)
-    telling = [name for name in PLACE if found[name].nunique(dropna=False) > 1]
+    telling = summarize.telling(found)
     drawings = [draw(group, runs, telling) for _, group in cells]
     name = re.sub(r"\W+", "-", metric).strip("-") or "metric"
     out.mkdir(parents=True, exist_ok=True)
@@ -55,8 +56,7 @@ def draw(group: pd.DataFrame, runs: list[str], telling: Sequence[str] = ()) -> d
         for row in shown.to_dict("records")
     ]
     first = group.iloc[0]
-    place = [f"{name.replace('_', ' ')} {first[name]}" for name in telling if str(first[name]) not in ("", "nan")]
-    title = ", ".join([f"{first['label']} in {first['backbone']} on {first['task']}", *place])
+    title = f"{first['label']} in {first['backbone']} on {first['task']}{summarize.place(first, telling)}"
     line = " ".join(f"{point['x']:.1f},{point['y']:.1f}" for point in points)
     return {
         "title": title,

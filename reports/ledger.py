@@ -57,8 +57,8 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
     margin = f"within a margin of {draft.margin:g}"
     if p < LEVEL:
         return replace(_sided(draft), reason=f"by little: {margin}" if p_tied < LEVEL else "")
-    leads = draft.low > draft.claim.value if draft.claim.relation == ">" else draft.high < draft.claim.value
     if p_tied < LEVEL:
+        leads = _meets(draft.claim, draft.low if draft.claim.relation == ">" else draft.high)
         return replace(
             draft,
             verdict="inconclusive" if leads else "fails",
@@ -75,5 +75,8 @@ def _void(draft: Finding) -> bool:
 
 
 def _sided(draft: Finding) -> Finding:
-    holds = draft.measured > draft.claim.value if draft.claim.relation == ">" else draft.measured < draft.claim.value
-    return replace(draft, verdict="holds" if holds else "fails")
+    return replace(draft, verdict="holds" if _meets(draft.claim, draft.measured) else "fails")
+
+
+def _meets(claim: Claim, measured: float) -> bool:
+    return measured > claim.value if claim.relation == ">" else measured < claim.value

@@ -25,7 +25,7 @@ from harness.gate.settings import Settings
 from harness.gate.sides import Tree, end
 from harness.spec import Metric, UsageError
 from harness.store import Store
-from harness.summarize import BUDGET, CELL
+from harness.summarize import CELL
 
 FEWEST = 5
 """Fewer pairs of seeds decide nothing."""
@@ -191,13 +191,12 @@ def _paired(base: pd.DataFrame, candidate: pd.DataFrame) -> list[tuple[str, pd.D
     metrics = (set(base.columns) | set(candidate.columns)) - {*CELL, "seed"}
     base, candidate = (side.reindex(columns=[*CELL, "seed", *sorted(metrics)]) for side in (base, candidate))
     both = base.merge(candidate, on=[*CELL, "seed"], suffixes=("_base", "_candidate"), validate="one_to_one")
-    telling = [name for name in (*BUDGET, "device", "dtype") if both[name].nunique() > 1]
+    telling = summarize.telling(both)
     return [(_name(group.iloc[0], telling), group) for _, group in both.groupby(CELL, sort=False)]
 
 
 def _name(row: Any, telling: Sequence[str]) -> str:
-    place = [f"{name.replace('_', ' ')} {row[name]}" for name in telling if row[name]]
-    return ", ".join([f"{row['variant']} in {row['backbone']} on {row['task']}", *place])
+    return f"{row['variant']} in {row['backbone']} on {row['task']}{summarize.place(row, telling)}"
 
 
 def _metrics(store: Store, run: str) -> dict[str, list[Metric]]:
