@@ -33,7 +33,7 @@ def python(session: nox.Session) -> str:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run a profile and write its report; arguments go to `coordbench run`."""
-    session.run(python(session), "-m", "harness", "run", *session.posargs, external=True)
+    session.run(python(session), "-m", "coordbench", "run", *session.posargs, external=True)
 
 
 @nox.session
@@ -55,7 +55,7 @@ def layers(session: nox.Session) -> None:
     where = "--benchmark-json=coordbench-results/layers.json"
     (ROOT / "coordbench-results").mkdir(exist_ok=True)
     session.run(python(session), "-m", "pytest", "tests/benchmarks/layers.py", where, *session.posargs, external=True)
-    session.run(python(session), "-m", "harness", "import", "coordbench-results/layers.json", external=True)
+    session.run(python(session), "-m", "coordbench", "import", "coordbench-results/layers.json", external=True)
 
 
 @nox.session

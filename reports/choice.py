@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.compare import judge
-from harness.measure import BASELINE
-from reports.costs import details
-from reports.ranking import leaderboard, merits_by_cell
-from reports.runs import COSTS, Run, given
+from coordbench.harness.analysis.compare import judge
+from coordbench.harness.measure import BASELINE
+from coordbench.reports.costs import details
+from coordbench.reports.ranking import leaderboard, merits_by_cell
+from coordbench.reports.runs import COSTS, Run, given
 
 LIMITS = {
     "latency": "latency_forward_seconds",

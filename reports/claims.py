@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from harness.spec import UsageError
+from coordbench.harness.core.errors import UsageError
 
 FILE = Path(__file__).parent / "claims.toml"
 Measure = Literal["level", "difference", "reduction", "ratio", "spread", "survival"]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from harness import summarize
-from harness.compare import RunComparison, compare_runs
-from harness.spec import UsageError
-from harness.store import Store
-from harness.summarize import CELL
-from reports import rendering
+from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.compare import RunComparison, compare_runs
+from coordbench.harness.analysis.summarize import CELL
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.store.store import Store
+from coordbench.reports import rendering
 
 ORDER = ["worse", "better", "inconclusive", "tied", "none"]
 UNITS = {"latency_forward_seconds": "seconds", "latency_step_seconds": "seconds", "peak_memory_bytes": "size"}

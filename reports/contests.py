@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from harness.statistics import mean_interval
-from harness.store import Store
-from reports import drawing, figures, series, survival, tables
-from reports.gallery import gallery
-from reports.runs import Run
+from coordbench.harness.statistics import mean_interval
+from coordbench.harness.store.store import Store
+from coordbench.reports import drawing, figures, series, survival, tables
+from coordbench.reports.gallery import gallery
+from coordbench.reports.runs import Run
 
 GALLERY_BYTES = 1_700_000
 """Pictures of a page; beyond it contests show fewer examples, and none only where one each is too much."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.measure.table import flatten
-from reports.runs import Run, given
+from coordbench.harness.measure.table import flatten
+from coordbench.reports.runs import Run, given
 
 _CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match"]
 COLUMNS = [

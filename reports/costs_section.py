@@ -9,11 +9,11 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from harness import scaling
-from reports import choice, drawing, figures
-from reports.costs import costs, details
-from reports.probes import probes, stored
-from reports.runs import Run
+from coordbench.harness.analysis import scaling
+from coordbench.reports import choice, drawing, figures
+from coordbench.reports.costs import costs, details
+from coordbench.reports.probes import probes, stored
+from coordbench.reports.runs import Run
 
 Axis = tuple[tuple[str, str], ...]
 """What was swept: task, backbone, axis and the options that all points share, as pairs."""

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from harness import statistics
-from harness.compare import FEWEST_PAIRS
-from reports import survival
-from reports.claims import Claim, Finding, Measure
-from reports.runs import COSTS, Run
+from coordbench.harness import statistics
+from coordbench.harness.analysis.compare import FEWEST_PAIRS
+from coordbench.reports import survival
+from coordbench.reports.claims import Claim, Finding, Measure
+from coordbench.reports.runs import COSTS, Run
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""

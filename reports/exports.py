@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from harness.spec import UsageError
-from harness.store import Store
-from reports import costs_section, drawing, figures, findings, ledger, series, tables
-from reports.probes import stored
-from reports.runs import Run
-from reports.text import big, interval, number, plural
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.store.store import Store
+from coordbench.reports import costs_section, drawing, figures, findings, ledger, series, tables
+from coordbench.reports.probes import stored
+from coordbench.reports.runs import Run
+from coordbench.reports.text import big, interval, number, plural
 
 FRAMES = ("leaderboard", "references", "verdicts", "aggregate", "coverage", "failures", "environment", "probes")
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

@@ -13,10 +13,23 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy import special
 
-from harness.statistics import kaplan_meier, performance_profile
-from reports import tables, text
-from reports.drawing import INK, MUTED, banded, canvas, cost_axis, dash, dot, log_ticks, look, ratio_axis, reach, reader
-from reports.runs import Run
+from coordbench.harness.statistics import kaplan_meier, performance_profile
+from coordbench.reports import tables, text
+from coordbench.reports.drawing import (
+    INK,
+    MUTED,
+    banded,
+    canvas,
+    cost_axis,
+    dash,
+    dot,
+    log_ticks,
+    look,
+    ratio_axis,
+    reach,
+    reader,
+)
+from coordbench.reports.runs import Run
 
 NAMES = {
     "flops": "FLOPs, forward",

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness.compare import FEWEST_PAIRS
-from harness.spec import FAILED
-from reports.claims import Finding
-from reports.runs import Run
-from reports.text import interval, number, plural, signed
+from coordbench.harness.analysis.compare import FEWEST_PAIRS
+from coordbench.harness.core.record import FAILED
+from coordbench.reports.claims import Finding
+from coordbench.reports.runs import Run
+from coordbench.reports.text import interval, number, plural, signed
 
 GLYPHS = {"better": "▲", "tied": "=", "worse": "▼", "inconclusive": "?", "none": "·"}
 LEANING = {1: "△", -1: "▽", 0: "?"}

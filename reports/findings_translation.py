@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.text import number
+from coordbench.reports.text import number
 
 EXACT = 1e-6
 """Relative errors below it are rounding."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from harness.gate.output import quantity
+from coordbench.harness.gate.output import quantity
 
 WIDTH, ROW = 560, 26
 """Of a drawing and of one comparison in it [px]."""

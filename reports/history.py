@@ -10,8 +10,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from harness import summarize
-from harness.summarize import PLACE
+from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.summarize import PLACE
 
 WIDTH, HEIGHT = 640, 160
 """Of one drawing [px]."""

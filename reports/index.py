@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import summarize
-from harness.spec import FAILED
-from harness.store import Store
-from reports.comparison import newest_pairs, page_name
-from reports.rendering import environment
+from coordbench.harness.analysis import summarize
+from coordbench.harness.core.record import FAILED
+from coordbench.harness.store.store import Store
+from coordbench.reports.comparison import newest_pairs, page_name
+from coordbench.reports.rendering import environment
 
 
 def write_index(store: Store, out: Path) -> Path:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import statistics
-from harness.compare import LEVEL, MOST_SEEDS, more_seeds, own_levels
-from reports.claims import Claim, Finding, inequality, read_claims
-from reports.evidence import measure
-from reports.runs import Run
+from coordbench.harness import statistics
+from coordbench.harness.analysis.compare import LEVEL, MOST_SEEDS, more_seeds, own_levels
+from coordbench.reports.claims import Claim, Finding, inequality, read_claims
+from coordbench.reports.evidence import measure
+from coordbench.reports.runs import Run
 
 
 def ledger(run: Run, claims: Sequence[Claim] | None = None) -> list[Finding]:

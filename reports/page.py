@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from harness import summarize
-from harness.spec import UsageError
-from harness.store import Store
-from reports import (
+from coordbench.harness.analysis import summarize
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.store.store import Store
+from coordbench.reports import (
     claims,
     comparison,
     contests,
@@ -30,7 +30,7 @@ from reports import (
     tables,
     variants,
 )
-from reports.runs import Run
+from coordbench.reports.runs import Run
 
 MOST_COMPARED = 20_000
 """Trials and costs of a run that is set beside the last one unasked; larger ones by `write_comparison`."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from harness import compare
-from reports.runs import COSTS, Run, given
+from coordbench.harness.analysis import compare
+from coordbench.reports.runs import COSTS, Run, given
 
 
 def leaderboard(run: Run | str | None = None, **where: Any) -> pd.DataFrame:

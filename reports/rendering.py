@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from reports import text
+from coordbench.reports import text
 
 TEMPLATES = Path(__file__).parent / "templates"
 _FILTERS = ("breakable", "number", "rounded", "signed", "interval", "big", "seconds", "size", "plural")

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import summarize
-from harness.spec import FAILED
-from harness.store import Store, open_store
+from coordbench.harness.analysis import summarize
+from coordbench.harness.core.record import FAILED
+from coordbench.harness.store.store import Store, open_store
 
 CONTEST = [
     *("suite", "full_task", "full_backbone", "device", "dtype"),

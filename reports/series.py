@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
-from harness import schema
-from harness.statistics import median_interval
-from harness.store import Store, unpack, unpack_sample
-from reports.runs import Run
+from coordbench.harness.statistics import median_interval
+from coordbench.harness.store import schema
+from coordbench.harness.store.store import Store, unpack, unpack_sample
+from coordbench.reports.runs import Run
 
 MOST_POINTS = 40
 """Points of a curve that a figure shows; more cannot be told apart."""

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from harness.statistics import log_rank, wilson
-from reports import drawing, figures
-from reports.runs import Run
+from coordbench.harness.statistics import log_rank, wilson
+from coordbench.reports import drawing, figures
+from coordbench.reports.runs import Run
 
 NEVER_STARTED, COLLAPSED, CENSORED = 0, 1, 2
 """The values of the score `collapse_state`."""

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import statistics
-from harness.spec import FAILED
-from reports.choice import choose
-from reports.costs import costs
-from reports.probes import probes
-from reports.ranking import leaderboard, merit_table, merits_by_cell, verdicts
-from reports.runs import COSTS, Run, given, load
+from coordbench.harness import statistics
+from coordbench.harness.core.record import FAILED
+from coordbench.reports.choice import choose
+from coordbench.reports.costs import costs
+from coordbench.reports.probes import probes
+from coordbench.reports.ranking import leaderboard, merit_table, merits_by_cell, verdicts
+from coordbench.reports.runs import COSTS, Run, given, load
 
 __all__ = [
     "COSTS",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import probes
-from reports.findings import failed_share
-from reports.runs import Run
+from coordbench.reports import probes
+from coordbench.reports.findings import failed_share
+from coordbench.reports.runs import Run
 
 RATIOS = {
     "parameters": "parameters",

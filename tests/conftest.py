@@ -18,8 +18,9 @@ TOY = '''
 import torch
 from torch import nn
 
-from harness.registry import backbone, reference, task
-from harness.spec import Metric, Optimizer, Phase, Problem, Sample, seed_of
+from coordbench.harness.core.registry import backbone, reference, task
+from coordbench.harness.core.problem import Metric, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.seeds import seed_of
 
 from toy_helper import SIZE
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
 
 Kind = Literal["se", "cbam"]
 

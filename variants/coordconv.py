@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import Convolution, conv_parameters
-from variants._coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import Convolution, conv_parameters
+from coordbench.variants._coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
 
 
 def _parameters(

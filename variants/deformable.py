@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.registry import variant
-from variants._convolution import Convolution, conv_flops, conv_parameters, strided
-from variants._fast import full_precision
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import Convolution, conv_flops, conv_parameters, strided
+from coordbench.variants._fast import full_precision
 
 
 def _parameters(

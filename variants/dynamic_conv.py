@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import Convolution, Padding, conv_flops, conv_parameters, convolve, strided
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, convolve, strided
 
 
 def _parameters(

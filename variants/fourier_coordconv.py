@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
-from variants._coordinates import coordinates, fourier_features
-from variants._fast import full_precision
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
+from coordbench.variants._coordinates import coordinates, fourier_features
+from coordbench.variants._fast import full_precision
 
 
 def _parameters(

@@ -20,9 +20,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import Convolution, conv_parameters
-from variants._coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import Convolution, conv_parameters
+from coordbench.variants._coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
 
 Merge = Literal["auto", "product", "sumsq", "sum", "radix", "hypot"]
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import (
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import (  # fmt: skip
     Convolution,
     Padding,
     conv_flops,
@@ -23,7 +23,7 @@ from variants._convolution import (
     convolve,
     require_size,
     strided,
-)  # fmt: skip
+)
 
 
 def _parameters(

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import Padding, conv_flops, pad, patches, require_size, strided
-from variants._fast import blockwise, lowered, modulated
-from variants._fast_windows import LocalProduct
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import Padding, conv_flops, pad, patches, require_size, strided
+from coordbench.variants._fast import blockwise, lowered, modulated
+from coordbench.variants._fast_windows import LocalProduct
 
 
 def _parameters(

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import (
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import (  # fmt: skip
     Convolution,
     Padding,
     conv_flops,
@@ -27,9 +27,9 @@ from variants._convolution import (
     pad,
     patches,
     strided,
-)  # fmt: skip
-from variants._fast import blockwise, lowered
-from variants._fast_windows import AdaptiveProduct
+)
+from coordbench.variants._fast import blockwise, lowered
+from coordbench.variants._fast_windows import AdaptiveProduct
 
 Guidance = Literal["input", "coordinates"]
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.registry import variant
-from variants._convolution import Convolution, conv_flops, conv_parameters, require_size, strided
+from coordbench.harness.core.registry import variant
+from coordbench.variants._convolution import Convolution, conv_flops, conv_parameters, require_size, strided
 
 
 def _parameters(

@@ -18,14 +18,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from harness import statistics, summarize
-from harness.gate import probe
-from harness.gate.findings import Finding, Verdict
-from harness.gate.settings import Settings
-from harness.gate.sides import Tree, end
-from harness.spec import Metric, UsageError
-from harness.store import Store
-from harness.summarize import CELL
+from coordbench.harness import statistics
+from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.summarize import CELL
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric
+from coordbench.harness.gate import probe
+from coordbench.harness.gate.findings import Finding, Verdict
+from coordbench.harness.gate.settings import Settings
+from coordbench.harness.gate.sides import Tree, end
+from coordbench.harness.store.store import Store
 
 FEWEST = 5
 """Fewer pairs of seeds decide nothing."""
@@ -108,7 +110,7 @@ def _trial(trial: Mapping[str, Any]) -> tuple[Any, ...]:
 def run_trials(tree: Tree, profile: Path, choice: Sequence[str], plugins: Sequence[str], store: str) -> str:
     """Run a profile's trials with the code of a tree, into a store; return why that did not work, or nothing."""
     command = [
-        *(sys.executable, "-m", "harness", "run", str(profile), "--device", "cpu", *choice),
+        *(sys.executable, "-m", "coordbench", "run", str(profile), "--device", "cpu", *choice),
         *(["--plugin", *plugins] if plugins else []),
         *("--no-report", "--store", store, "--out", str(tree.scratch / f"out-{tree.name}")),
     ]

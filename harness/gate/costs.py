@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.gate.findings import Finding, Verdict
-from harness.gate.probe import Layer
-from harness.gate.settings import Settings
-from harness.gate.sides import LayerError, SideError, Tree, running
+from coordbench.harness.gate.findings import Finding, Verdict
+from coordbench.harness.gate.probe import Layer
+from coordbench.harness.gate.settings import Settings
+from coordbench.harness.gate.sides import LayerError, SideError, Tree, running
 
 COUNTS = {"parameters": "", "flops": "FLOPs", "allocated_bytes": "bytes"}
 """Quantities that should not grow, with their units; 2 FLOPs per multiply-add."""

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from harness import cli
+from coordbench.harness.core.exit_codes import ExitCode
 
 Verdict = Literal["pass", "improved", "regressed", "inconclusive", "not measured", "not comparable", "listed"]
 """`listed` is none: a layer that only one side has."""
 
 CODES: dict[Verdict, int] = {
-    "not comparable": cli.NOT_COMPARABLE,
-    "regressed": cli.REGRESSED,
-    "not measured": cli.NOTHING_MEASURED,
-    "inconclusive": cli.INCONCLUSIVE,
+    "not comparable": ExitCode.NOT_COMPARABLE,
+    "regressed": ExitCode.REGRESSED,
+    "not measured": ExitCode.NOTHING_MEASURED,
+    "inconclusive": ExitCode.INCONCLUSIVE,
 }
 """Verdicts that fail a gate, the first that occurs decides its exit code."""
 
@@ -60,7 +60,7 @@ class Report:
     @property
     def code(self) -> int:
         """The exit code."""
-        return CODES.get(self.verdict, cli.OK)
+        return CODES.get(self.verdict, ExitCode.OK)
 
     def plain(self) -> dict[str, Any]:
         """Everything as plain values."""

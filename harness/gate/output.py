@@ -8,8 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.gate.findings import CODES, Finding, Report
-from harness.spec import UsageError
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.gate.findings import CODES, Finding, Report
 
 COLUMNS = ("layer", "quantity", "base", "candidate", "change", "verdict", "note")
 _MARKS = {

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import environment, plan
-from harness.gate import accuracy, costs, selection, speed
-from harness.gate.findings import Finding, Report
-from harness.gate.probe import Layer, source_digest
-from harness.gate.selection import Described, Selection
-from harness.gate.settings import Settings, read_settings
-from harness.gate.sides import SideError, Tree, running
-from harness.gate.speed import Say
-from harness.gate.trees import Project, Unmeasurable, checked_out, find_project, interruptible, scratch
-from harness.spec import UsageError
-from harness.store import open_store
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.gate import accuracy, costs, selection, speed
+from coordbench.harness.gate.findings import Finding, Report
+from coordbench.harness.gate.probe import Layer, source_digest
+from coordbench.harness.gate.selection import Described, Selection
+from coordbench.harness.gate.settings import Settings, read_settings
+from coordbench.harness.gate.sides import SideError, Tree, running
+from coordbench.harness.gate.speed import Say
+from coordbench.harness.gate.trees import Project, Unmeasurable, checked_out, find_project, interruptible, scratch
+from coordbench.harness.plan import planning as plan
+from coordbench.harness.process import environment
+from coordbench.harness.store.store import open_store
 
 Stage = Literal["costs", "speed", "accuracy"]
 STAGES: tuple[Stage, ...] = ("costs", "speed", "accuracy")
@@ -163,7 +164,8 @@ class Gate:
 
     def _store(self) -> str:
         """A store that outlives the gate, so that the next one finds its records, where both sides write it alike."""
-        schemas = {source_digest(tree.folder / "harness" / "schema.py") for tree in self._trees_with_harness()}
+        trees = self._trees_with_harness()
+        schemas = {source_digest(tree.folder / "harness" / "store" / "schema.py") for tree in trees}
         folder = self.request.out.resolve() if len(schemas) < 2 else self.candidate.scratch
         folder.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{folder / 'gate.sqlite'}"
@@ -177,7 +179,7 @@ def profile_file(name: str, tree: Tree) -> Path:
     if name.endswith(".toml"):
         path = tree.folder / name
     else:
-        path = (tree.folder / "harness" / "profiles" if tree.holds_harness else plan.PROFILES) / f"{name}.toml"
+        path = (tree.folder / "harness" / "presets" if tree.holds_harness else plan.PROFILES) / f"{name}.toml"
     plan.read_profile(str(path) if path.is_file() else name)
     return path
 

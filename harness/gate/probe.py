@@ -28,7 +28,7 @@ from typing import Any
 Layer = dict[str, Any]
 """What `describe` says of a layer; enough for another process of this side to build it."""
 
-_OURS = ("harness", "variants", "tasks")
+_PACKAGE = "coordbench"
 _PR_SET_PDEATHSIG = 1
 _WARM_UP = 5
 
@@ -62,7 +62,7 @@ def explain(error: BaseException) -> str:
 
 def describe(plugins: list[str], selectors: list[str]) -> dict[str, Any]:
     """The layers of this tree by their labels, and those of `selectors` among them, with the sources they import."""
-    from harness import registry
+    from coordbench.harness.core import registry
 
     registry.load()
     owners: dict[str, str] = {}
@@ -126,7 +126,7 @@ def source_digest(file: Path) -> str:
 
 def _is_ours(name: str, file: Path) -> bool:
     inside = file.resolve().is_relative_to(Path.cwd()) and "site-packages" not in file.parts
-    return inside or name.partition(".")[0] in _OURS
+    return inside or name.partition(".")[0] == _PACKAGE
 
 
 def _short(file: Path) -> str:
@@ -153,7 +153,8 @@ def _imported(name: str, file: Path) -> Iterator[str]:
 
 def identities(profile: str, variants: list[str]) -> list[dict[str, Any]]:
     """What the scores of each trial of a profile depend on, as a hash, with these variants instead of its own."""
-    from harness import identity, plan
+    from coordbench.harness.plan import planning as plan
+    from coordbench.harness.run import identity
 
     made = plan.make_plan(plan.narrow(plan.read_profile(profile), variants))
     trials = [trial for trial in made.trials if trial.variant]
@@ -186,7 +187,7 @@ def build(layer: Layer, case: dict[str, int]) -> tuple[Any, Any]:
     """A layer with seeded weights, and a seeded input (batch, channels, *size) that takes a gradient."""
     torch = prepare_torch()
     if layer["plugin"]:
-        from harness import registry
+        from coordbench.harness.core import registry
 
         registry.load_plugin(layer["plugin"])
     module = sys.modules.get(layer["module"]) or importlib.import_module(layer["module"])
@@ -228,7 +229,7 @@ def flops(layer: Layer, network: Any, shape: tuple[int, ...]) -> int | None:
         return None
     module, name = layer["formula"]
     if "<" in name:  # a lambda or a local function can be had by the registry only, which imports every file for it
-        from harness import registry
+        from coordbench.harness.core import registry
 
         return int(registry.entry("variant", layer["name"]).facts["flops"](network, shape))
     return int(operator.attrgetter(name)(sys.modules[module])(network, shape))

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import statistics
-from harness.spec import UsageError
+from coordbench.harness import statistics
+from coordbench.harness.core.errors import UsageError
 
 Array = NDArray[np.float64]
 OPEN, PASS, IMPROVED, REGRESSED, INCONCLUSIVE = range(5)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.gate.findings import Finding
-from harness.gate.probe import Layer, source_digest
-from harness.gate.sides import Tree
-from harness.gate.trees import Unmeasurable
-from harness.spec import UsageError
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.gate.findings import Finding
+from coordbench.harness.gate.probe import Layer, source_digest
+from coordbench.harness.gate.sides import Tree
+from coordbench.harness.gate.trees import Unmeasurable
 
 Described = Mapping[str, Any]
 """What `probe.describe` answers."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.gate.rule import Thresholds
-from harness.spec import UsageError
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.gate.rule import Thresholds
 
 Phase = Literal["forward", "forward_backward"]
 PHASES: tuple[Phase, ...] = ("forward", "forward_backward")

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import harness
-from harness import environment
-from harness.gate import probe
+import coordbench
+from coordbench.harness.gate import probe
+from coordbench.harness.process import environment
 
-_INSTALLED = Path(harness.__file__).resolve().parent.parent
+_INSTALLED = Path(coordbench.__file__).resolve().parent.parent
 
 
 class SideError(Exception):
@@ -52,7 +52,7 @@ class Tree:
     @property
     def holds_harness(self) -> bool:
         """Whether this is a tree of this project itself, whose own layers are compared."""
-        return (self.folder / "harness" / "registry.py").is_file()
+        return (self.folder / "coordbench" / "harness" / "core" / "registry.py").is_file()
 
 
 class Side:

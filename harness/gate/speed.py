@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.gate import rule
-from harness.gate.findings import Finding, Verdict
-from harness.gate.probe import Layer
-from harness.gate.settings import Settings
-from harness.gate.sides import LayerError, Side, SideError, Tree, running
-from harness.spec import seed_of
+from coordbench.harness.core.seeds import seed_of
+from coordbench.harness.gate import rule
+from coordbench.harness.gate.findings import Finding, Verdict
+from coordbench.harness.gate.probe import Layer
+from coordbench.harness.gate.settings import Settings
+from coordbench.harness.gate.sides import LayerError, Side, SideError, Tree, running
 
 STOLEN, FAULTS = 0.10, 0.02
 """Tolerated within a pair: the share of the core's time that was taken away, the share of time in page faults."""

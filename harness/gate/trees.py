@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.spec import UsageError
+from coordbench.harness.core.errors import UsageError
 
 _PREFIX = "coordbench-gate-"
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-from harness import registry
-from harness.entries import Layer
-from harness.laws import behavior, costs, tools  # noqa: F401  # each registers its laws
-from harness.laws.law import LAWS
+from coordbench.harness.core import registry
+from coordbench.harness.core.entries import Layer
+from coordbench.harness.laws import behavior, costs, tools  # noqa: F401  # each registers its laws
+from coordbench.harness.laws.law import LAWS
 
 __all__ = ["LAWS", "Verdict", "check", "verdict"]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from harness import registry
-from harness.entries import Layer
-from harness.laws.law import law
-from harness.laws.specimens import (
+from coordbench.harness.core import registry
+from coordbench.harness.core.entries import Layer
+from coordbench.harness.laws.law import law
+from coordbench.harness.laws.specimens import (
     CHANNELS,
     SIZES,
     SMALL_SIZES,

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from harness.entries import Layer
-from harness.laws.law import law
-from harness.laws.specimens import CHANNELS, SIZES, count_flops, module_of, require
+from coordbench.harness.core.entries import Layer
+from coordbench.harness.laws.law import law
+from coordbench.harness.laws.specimens import CHANNELS, SIZES, count_flops, module_of, require
 
 
 @law

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.entries import Layer
+from coordbench.harness.core.entries import Layer
 
 Law = Callable[[Layer], str]
 

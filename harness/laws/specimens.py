@@ -13,8 +13,8 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.entries import Layer
-from harness.spec import UsageError
+from coordbench.harness.core.entries import Layer
+from coordbench.harness.core.errors import UsageError
 
 CHANNELS = 4, 8
 SIZES: dict[int, tuple[int, ...]] = {1: (9,), 2: (6, 5), 3: (4, 3, 5)}

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from harness.entries import Layer
-from harness.laws.law import law
-from harness.laws.specimens import (
+from coordbench.harness.core.entries import Layer
+from coordbench.harness.laws.law import law
+from coordbench.harness.laws.specimens import (
     CHANNELS,
     SEED,
     SIZES,

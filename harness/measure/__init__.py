@@ -11,7 +11,9 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.spec import CostJob, CostRecord, told
+from coordbench.harness.core.errors import describe_error
+from coordbench.harness.core.record import CostRecord
+from coordbench.harness.core.trial import CostJob
 
 Part = dict[str, Any]
 """Fields of a CostRecord and `details`; or, of a quantity that failed, `status` and `reason`."""
@@ -23,7 +25,8 @@ SECONDS = 0.6
 
 
 def _measure(quantity: str, job: CostJob, seconds: float = SECONDS) -> Part:
-    module = importlib.import_module(f"harness.measure.{quantity}")  # late: the driver of a sweep needs no torch
+    # late: the driver of a sweep needs no torch
+    module = importlib.import_module(f"coordbench.harness.measure.{quantity}")
     part: Part = getattr(module, f"measure_{quantity}")(job, seconds)
     return part
 
@@ -41,7 +44,7 @@ def measure(job: CostJob, seconds: float = SECONDS) -> CostRecord:
         try:
             parts[name] = quantity(job, seconds)
         except Exception as error:  # a layer may raise anything
-            parts[name] = {"status": "error", "reason": told(error)}
+            parts[name] = {"status": "error", "reason": describe_error(error)}
     return combine(parts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.measure.subject import Subject
+from coordbench.harness.measure.subject import Subject
 
 
 class _Listener(TorchDispatchMode):

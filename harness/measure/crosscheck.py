@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.measure.subject import Subject
-from harness.spec import told
+from coordbench.harness.core.errors import describe_error
+from coordbench.harness.measure.subject import Subject
 
 _MULTIPLY_ADDS = ("conv", "linear", "matmul", "mm", "bmm", "addmm", "einsum")
 
@@ -54,7 +54,7 @@ def by_fvcore(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
             found = analysis.by_operator()
             skipped = analysis.unsupported_ops()
         except Exception as error:  # whatever a layer does that cannot be traced
-            return {"reason": told(error)[:300]}
+            return {"reason": describe_error(error)[:300]}
     multiply_adds = sum(int(n) for name, n in found.items() if name in _MULTIPLY_ADDS)
     return {
         "forward": 2 * multiply_adds,

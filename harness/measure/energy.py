@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from harness.measure.exclusive import alone_on
-from harness.measure.nvml import Gpu, Reading, open_gpu
-from harness.measure.subject import Step, subject
-from harness.spec import CostJob
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure.exclusive import alone_on
+from coordbench.harness.measure.nvml import Gpu, Reading, open_gpu
+from coordbench.harness.measure.subject import Step, subject
 
 WINDOW = 5.0
 """Shortest window [s]: the counter moves every few tens of milliseconds, and power takes a second to settle."""

@@ -18,9 +18,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from harness.measure import crosscheck
-from harness.measure.subject import subject
-from harness.spec import CostJob
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import crosscheck
+from coordbench.harness.measure.subject import subject
 
 _ALLOCATE = ("empty", "new_empty", "lift_fresh", "alias", "detach", "_unsafe_view", "_reshape_alias")
 

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from harness.measure import BASELINE, SECONDS, noise
-from harness.measure.backend import backends
-from harness.measure.clock import clocks_of
-from harness.measure.exclusive import alone_on
-from harness.measure.modes import Mode, Unavailable, compile_models, step_of
-from harness.measure.nvml import open_gpu
-from harness.measure.paired import Pairs, Ratio
-from harness.measure.subject import PHASES, Subject, subject
-from harness.spec import CostJob, seed_of
+from coordbench.harness.core.seeds import seed_of
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import BASELINE, SECONDS, noise
+from coordbench.harness.measure.backend import backends
+from coordbench.harness.measure.clock import clocks_of
+from coordbench.harness.measure.exclusive import alone_on
+from coordbench.harness.measure.modes import Mode, Unavailable, compile_models, step_of
+from coordbench.harness.measure.nvml import open_gpu
+from coordbench.harness.measure.paired import Pairs, Ratio
+from coordbench.harness.measure.subject import PHASES, Subject, subject
 
 OCCASIONS = 3
 """How often all phases are gone through: what slows the machine lasts for tenths of a second."""

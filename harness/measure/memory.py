@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import tree_leaves
 
-from harness import train
-from harness.measure.allocations import track
-from harness.measure.nvml import open_gpu
-from harness.measure.subject import Subject, subject
-from harness.spec import CostJob
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure.allocations import track
+from coordbench.harness.measure.nvml import open_gpu
+from coordbench.harness.measure.subject import Subject, subject
+from coordbench.harness.training import train
 
 _STEPS = 2  # the first makes gradients and optimizer state, the second meets them at its own peak
 

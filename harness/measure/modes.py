@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from harness.measure.subject import Step, Subject
+from coordbench.harness.measure.subject import Step, Subject
 
 Mode = Literal["eager", "compiled", "graphed"]
 _CAPTURED = ("forward", "forward_backward")

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import statistics
-from harness.measure import noise, placement
-from harness.measure.clock import Clock, CpuClock
-from harness.measure.subject import Step
+from coordbench.harness import statistics
+from coordbench.harness.measure import noise, placement
+from coordbench.harness.measure.clock import Clock, CpuClock
+from coordbench.harness.measure.subject import Step
 
 TURNS = 30
 WARM_UP = 1.0

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harness import registry
-from harness.measure.subject import subject
-from harness.spec import CostJob
+from coordbench.harness.core import registry
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure.subject import subject
 
 
 def measure_parameters(job: CostJob, seconds: float = 0.0) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from harness import probes
-from harness.spec import CostJob, told
+from coordbench.harness.core.errors import describe_error
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import position as probes
 
 
 def measure_probes(job: CostJob, seconds: float) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def measure_probes(job: CostJob, seconds: float) -> dict[str, Any]:
     try:
         found = probes.probe(job.variant)
     except Exception as error:  # such as a layer that knows no float64
-        return {"details": {"reason": told(error)}}
+        return {"details": {"reason": describe_error(error)}}
     return {"details": {name: _plain(value) for name, value in found.items()}}
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from harness import train
-from harness.spec import Budget, CostJob, Problem
+from coordbench.harness.core.problem import Problem
+from coordbench.harness.core.trial import Budget, CostJob
+from coordbench.harness.training import train
 
 PHASES = ("forward", "forward_backward", "optimizer", "step")
 """What is timed: a forward pass without gradients, loss and gradients, the optimizer alone, a step as training does."""

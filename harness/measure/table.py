@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness import registry
-from harness.spec import CostJob, CostRecord
+from coordbench.harness.core import registry
+from coordbench.harness.core.record import CostRecord
+from coordbench.harness.core.trial import CostJob
 
 FIELDS = (
     *("status", "error", "parameters", "flops", "latency_forward_seconds", "latency_step_seconds"),

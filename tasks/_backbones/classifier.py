@@ -8,13 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from harness import registry
-from harness.registry import backbone
-from harness.spec import LayerFactory
-from tasks._backbones.downsampling import Down, Padding, halving
-from tasks._backbones.placement import Placed, Where
-from tasks._backbones.shapes import GlobalMax, GlobalMean
-from tasks._backbones.width import scaled
+from coordbench.harness.core import registry
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.downsampling import Down, Padding, halving
+from coordbench.tasks._backbones.placement import Placed, Where
+from coordbench.tasks._backbones.shapes import GlobalMax, GlobalMean
+from coordbench.tasks._backbones.width import scaled
 
 Head = Literal["global_mean", "fully_conv", "dense"]
 CHANNELS = (16, 32, 32, 64)

@@ -10,12 +10,12 @@ import itertools
 
 from torch import nn
 
-from harness.registry import backbone
-from harness.spec import LayerFactory
-from tasks._backbones.dcgan import Player, critic, plain
-from tasks._backbones.placement import Placed, Where
-from tasks._backbones.shapes import Tile
-from tasks._backbones.width import scaled
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.dcgan import Player, critic, plain
+from coordbench.tasks._backbones.placement import Placed, Where
+from coordbench.tasks._backbones.shapes import Tile
+from coordbench.tasks._backbones.width import scaled
 
 WIDTHS, KERNELS = (512, 256, 256, 128, 64, 64, 64), (1, 1, 1, 1, 1, 3, 3, 1)
 

@@ -12,10 +12,11 @@ from typing import Literal
 
 from torch import nn
 
-from harness import registry
-from harness.registry import backbone
-from harness.spec import LayerFactory, UsageError
-from tasks._backbones.placement import Placed, Where, upsampling
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.placement import Placed, Where, upsampling
 
 Upsample = Literal["transposed", "resize"]
 Player = Literal["both", "generator", "discriminator"]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from harness.registry import backbone
-from harness.spec import LayerFactory, UsageError
-from tasks._backbones.placement import Placed, Where, upsampling
-from tasks._backbones.shapes import NORMS
-from tasks._backbones.width import scaled
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.placement import Placed, Where, upsampling
+from coordbench.tasks._backbones.shapes import NORMS
+from coordbench.tasks._backbones.width import scaled
 
 CHANNELS = (64, 64, 64, 32, 32)
 

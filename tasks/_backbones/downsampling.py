@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from harness import registry
+from coordbench.harness.core import registry
 
 Down = Literal["stride", "max_pool", "average_pool", "blur_pool", "aps"]
 Padding = Literal["zeros", "circular", "reflect", "replicate"]

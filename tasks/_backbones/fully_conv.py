@@ -9,12 +9,12 @@ import math
 
 from torch import nn
 
-from harness.registry import backbone
-from harness.spec import LayerFactory
-from tasks._backbones.placement import Placed, Where
-from tasks._backbones.shapes import NORMS, GlobalMean
-from tasks._backbones.start import he_start
-from tasks._backbones.width import scaled
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.placement import Placed, Where
+from coordbench.tasks._backbones.shapes import NORMS, GlobalMean
+from coordbench.tasks._backbones.start import he_start
+from coordbench.tasks._backbones.width import scaled
 
 LAYERS = (
     (5, 2, "relu"),

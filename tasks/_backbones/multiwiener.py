@@ -14,9 +14,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from harness.registry import backbone
-from harness.spec import LayerFactory, UsageError
-from tasks._backbones.unet import Norm, Where, unet
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.unet import Norm, Where, unet
 
 
 class MultiWiener(nn.Module):

@@ -12,12 +12,12 @@ import itertools
 
 from torch import nn
 
-from harness.registry import backbone
-from harness.spec import LayerFactory
-from tasks._backbones.placement import Placed, Where
-from tasks._backbones.shapes import GlobalMax, SoftmaxOverPixels, Tile
-from tasks._backbones.start import he_start
-from tasks._backbones.width import scaled
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.placement import Placed, Where
+from coordbench.tasks._backbones.shapes import GlobalMax, SoftmaxOverPixels, Tile
+from coordbench.tasks._backbones.start import he_start
+from coordbench.tasks._backbones.width import scaled
 
 
 @backbone("pixelwise", source="Liu et al. 2018, arXiv 1807.03247")

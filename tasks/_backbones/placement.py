@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from harness import registry
-from harness.spec import LayerFactory
+from coordbench.harness.core import registry
+from coordbench.harness.core.problem import LayerFactory
 
 Where = Literal["all", "first", "last", "none"]
 

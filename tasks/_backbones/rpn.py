@@ -11,11 +11,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from harness import registry
-from harness.registry import backbone
-from harness.spec import LayerFactory
-from tasks._backbones.start import scaled_start
-from tasks._backbones.width import scaled
+from coordbench.harness.core import registry
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.start import scaled_start
+from coordbench.tasks._backbones.width import scaled
 
 PLACES = {"all": range(6), "paper": (0, 3, 4), "first": (0,), "last": (5,), "none": ()}
 

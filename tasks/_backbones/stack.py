@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from harness.registry import backbone
-from harness.spec import LayerFactory
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
 
 
 @backbone("stack")

@@ -10,11 +10,11 @@ from typing import Literal
 
 from torch import nn
 
-from harness.registry import backbone
-from harness.spec import LayerFactory
-from tasks._backbones.placement import Placed, Where
-from tasks._backbones.shapes import GlobalMean
-from tasks._backbones.width import scaled
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.placement import Placed, Where
+from coordbench.tasks._backbones.shapes import GlobalMean
+from coordbench.tasks._backbones.width import scaled
 
 CHANNELS = (32, 64, 64, 128)
 

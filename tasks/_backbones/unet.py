@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import registry
-from harness.registry import backbone
-from harness.spec import LayerFactory, UsageError
-from tasks._backbones.placement import Placed, upsampling
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.placement import Placed, upsampling
 
 Norm = Literal["none", "batch", "group"]
 Padding = Literal["zeros", "circular", "reflect", "replicate"]

@@ -9,10 +9,10 @@ from typing import Literal
 
 from torch import nn
 
-from harness.registry import backbone
-from harness.spec import LayerFactory
-from tasks._backbones.dcgan import Upsample, critic, grow, plain
-from tasks._backbones.placement import Where
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.dcgan import Upsample, critic, grow, plain
+from coordbench.tasks._backbones.placement import Where
 
 
 @backbone("vae", source="Kingma and Welling 2013, arXiv 1312.6114")

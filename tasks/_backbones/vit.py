@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.registry import backbone
-from harness.spec import LayerFactory, UsageError
-from tasks._backbones.placement import Placed, Where
-from tasks._backbones.shapes import GlobalMean
-from tasks._backbones.width import scaled
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones.placement import Placed, Where
+from coordbench.tasks._backbones.shapes import GlobalMean
+from coordbench.tasks._backbones.width import scaled
 
 HEADS = 4
 

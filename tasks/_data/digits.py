@@ -10,7 +10,7 @@ import functools
 import torch
 from torch import Tensor
 
-from tasks._data.draws import permutation
+from coordbench.tasks._data.draws import permutation
 
 CLASSES = 10
 SIDE = 8

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from harness.spec import seed_of
+from coordbench.harness.core.seeds import seed_of
 
 
 def generator(*key: object) -> torch.Generator:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.spec import UsageError
-from tasks._data.photographs import photographs
-from tasks._data.pictures import Pictures, dealt
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.photographs import photographs
+from coordbench.tasks._data.pictures import Pictures, dealt
 
 _FACES = 100
 _LEAST = 6

@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from harness.spec import UsageError
-from tasks._data.draws import permutation
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.draws import permutation
 
 HALF = 4
 """Pixels of the square on each side of its center."""

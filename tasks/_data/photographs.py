@@ -16,7 +16,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from harness.spec import UsageError, seed_of
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.seeds import seed_of
 
 SPLITS = ("train", "validation", "test")
 _SHIPPED = {

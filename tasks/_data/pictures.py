@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks._data.draws import permutation
+from coordbench.tasks._data.draws import permutation
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.spec import seed_of
+from coordbench.harness.core.seeds import seed_of
 
 Region = Literal["everywhere", "corner", "elsewhere"]
 Indices = NDArray[np.int64]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.spec import seed_of
-from tasks._data.digits import split_digits
+from coordbench.harness.core.seeds import seed_of
+from coordbench.tasks._data.digits import split_digits
 
 SIDES = (15, 25)
 """Smallest and largest side of a scattered digit [px]."""

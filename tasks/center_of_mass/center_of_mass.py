@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError
-from tasks._data.points import Field, Indices, Region, Scattered, scatter
-from tasks._predict import predict
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks._data.points import Field, Indices, Region, Scattered, scatter
+from coordbench.tasks._predict import predict
 
 NAME = "center_of_mass"
 SEEN = (2, 4, 8, 16, 32, 64, 128, 256)

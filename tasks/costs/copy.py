@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Phase, Problem
-from tasks._data.draws import generator
-from tasks._predict import predict
+from coordbench.harness.core.problem import Metric, Models, Network, Phase, Problem
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks._predict import predict
 
 NAME = "copy"
 _EVALUATED = 32

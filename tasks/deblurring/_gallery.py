@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from torch import Tensor, nn
 
-from harness.spec import Sample
+from coordbench.harness.core.problem import Sample
 
 _LARGEST = 96
 _GATES = 4

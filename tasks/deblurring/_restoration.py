@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference
-from harness.spec import Models, Network, Optimizer, Phase, Problem, Sample, seed_of
-from tasks._backbones.multiwiener import MultiWiener
-from tasks._data.blur import Operator
-from tasks._data.psf import Optic, field_positions
-from tasks._predict import predict
-from tasks.deblurring._gallery import crops, gates
+from coordbench.harness.core.problem import Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.registry import reference
+from coordbench.harness.core.seeds import seed_of
+from coordbench.tasks._backbones.multiwiener import MultiWiener
+from coordbench.tasks._data.blur import Operator
+from coordbench.tasks._data.psf import Optic, field_positions
+from coordbench.tasks._predict import predict
+from coordbench.tasks.deblurring._gallery import crops, gates
 
 Pair = tuple[Tensor, Tensor]
 """What the camera observed and the truth, (N, C, H, W) each."""

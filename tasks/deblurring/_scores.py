@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from tasks._data.psf import eccentricity, field_positions
+from coordbench.tasks._data.psf import eccentricity, field_positions
 
 _RINGS = (0.0, 0.35, 0.7, 1.0)
 """Bounds of the rings of eccentricity (1 = corner) that are scored apart."""

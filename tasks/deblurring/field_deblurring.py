@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Problem, UsageError
-from tasks._data.blur import Blur
-from tasks._data.fields import Fields
-from tasks._data.psf import Family, Optic
-from tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
-from tasks.deblurring._scores import field_scores
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Problem
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks._data.blur import Blur
+from coordbench.tasks._data.fields import Fields
+from coordbench.tasks._data.psf import Family, Optic
+from coordbench.tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
+from coordbench.tasks.deblurring._scores import field_scores
 
 NAME = "field_deblurring"
 _HELD_OUT = 64

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference
-from harness.spec import Models, Problem
-from tasks._data.blur import Operator, norm
-from tasks.deblurring._restoration import TASKS
-from tasks.deblurring._tuning import Restorer, best
+from coordbench.harness.core.problem import Models, Problem
+from coordbench.harness.core.registry import reference
+from coordbench.tasks._data.blur import Operator, norm
+from coordbench.tasks.deblurring._restoration import TASKS
+from coordbench.tasks.deblurring._tuning import Restorer, best
 
 _ROUNDS = (1, 2, 4, 8, 16, 32)
 _WEIGHTS = tuple(1e-3 * 2**i for i in range(6))

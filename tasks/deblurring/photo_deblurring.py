@@ -16,14 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from harness.registry import task
-from harness.spec import Metric, Network, Problem, UsageError
-from tasks._data.blur import Blur, LowRankBlur
-from tasks._data.noise import poisson_gaussian
-from tasks._data.photographs import Photograph, photographs
-from tasks._data.psf import Family, Optic
-from tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
-from tasks.deblurring._scores import photograph_scores
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Network, Problem
+from coordbench.harness.core.registry import task
+from coordbench.tasks._data.blur import Blur, LowRankBlur
+from coordbench.tasks._data.noise import poisson_gaussian
+from coordbench.tasks._data.photographs import Photograph, photographs
+from coordbench.tasks._data.psf import Family, Optic
+from coordbench.tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
+from coordbench.tasks.deblurring._scores import photograph_scores
 
 NAME = "photo_deblurring"
 _SIDES = 4

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference
-from harness.spec import Models, Problem
-from tasks._data.blur import Operator
-from tasks.deblurring._restoration import TASKS
-from tasks.deblurring._tuning import Restorer, best
+from coordbench.harness.core.problem import Models, Problem
+from coordbench.harness.core.registry import reference
+from coordbench.tasks._data.blur import Operator
+from coordbench.tasks.deblurring._restoration import TASKS
+from coordbench.tasks.deblurring._tuning import Restorer, best
 
 _PENALTIES = tuple(10 ** (-2.5 + 0.25 * i) for i in range(12))
 _STEP = 0.75

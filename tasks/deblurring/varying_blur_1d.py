@@ -19,10 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError, seed_of
-from tasks._data.signals import Signals, apply_kernels, as_matrix, best_of_rank, drifting_gaussians
-from tasks._predict import predict
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.registry import reference, task
+from coordbench.harness.core.seeds import seed_of
+from coordbench.tasks._data.signals import Signals, apply_kernels, as_matrix, best_of_rank, drifting_gaussians
+from coordbench.tasks._predict import predict
 
 NAME = "varying_blur_1d"
 _ZONES = 8

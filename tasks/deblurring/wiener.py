@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference
-from harness.spec import Models, Problem
-from tasks.deblurring._restoration import TASKS, kernel_grid
-from tasks.deblurring._tuning import Restorer, best
+from coordbench.harness.core.problem import Models, Problem
+from coordbench.harness.core.registry import reference
+from coordbench.tasks.deblurring._restoration import TASKS, kernel_grid
+from coordbench.tasks.deblurring._tuning import Restorer, best
 
 _NOISE_TO_SIGNAL = tuple(10 ** (-3 + 0.25 * i) for i in range(11))
 _PATCHES = 5

@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Record, Sample
-from tasks._data.draws import epochs, generator
-from tasks._data.pictures import Pictures
-from tasks._predict import predict
-from tasks.gan_stability._collapse import fate
-from tasks.gan_stability._features import Features, projection
-from tasks.gan_stability._fidelity import coverage, fidelity, near, nearest
-from tasks.gan_stability._sheets import path, sheet
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.record import Record
+from coordbench.tasks._data.draws import epochs, generator
+from coordbench.tasks._data.pictures import Pictures
+from coordbench.tasks._predict import predict
+from coordbench.tasks.gan_stability._collapse import fate
+from coordbench.tasks.gan_stability._features import Features, projection
+from coordbench.tasks.gan_stability._fidelity import coverage, fidelity, near, nearest
+from coordbench.tasks.gan_stability._sheets import path, sheet
 
 METRICS = (
     Metric("coverage", margin=0.05),

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tasks._data.draws import generator
-from tasks.gan_stability._components import principal
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks.gan_stability._components import principal
 
 Features = Literal["pca", "random_convolution"]
 Projection = Callable[[Tensor], Tensor]

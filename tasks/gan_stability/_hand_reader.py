@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks._data.draws import generator
-from tasks._data.hands import Hands, draw, hands
-from tasks.gan_stability._features import Projection, projection
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks._data.hands import Hands, draw, hands
+from coordbench.tasks.gan_stability._features import Projection, projection
 
 EXAMPLES, CALIBRATION = 3000, 1000
 ACCEPTED = 0.95

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.registry import reference
-from harness.spec import Models, Problem
-from tasks.gan_stability._adversarial import memorized
+from coordbench.harness.core.problem import Models, Problem
+from coordbench.harness.core.registry import reference
+from coordbench.tasks.gan_stability._adversarial import memorized
 
 GANS = ("object_gan", "hand_gan", "digit_gan", "face_gan")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.spec import Sample
+from coordbench.harness.core.problem import Sample
 
 
 def sheet(group: str, role: str, images: Tensor, columns: int = 8) -> Sample:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.spec import UsageError
-from tasks._data.draws import generator
-from tasks._data.faces import faces
-from tasks._data.hands import draw, hands
-from tasks._data.objects import objects, paint
-from tasks._data.pictures import Pictures, dealt
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks._data.faces import faces
+from coordbench.tasks._data.hands import draw, hands
+from coordbench.tasks._data.objects import objects, paint
+from coordbench.tasks._data.pictures import Pictures, dealt
 
 Source = Literal["objects", "hands", "digits", "faces"]
 DRAWN, HELD_OUT = 50_000, 1000

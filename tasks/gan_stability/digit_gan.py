@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import task
-from harness.spec import Metric, Network, Problem
-from tasks.gan_stability._adversarial import METRICS, Game, adversarial
-from tasks.gan_stability._factors import entropy
-from tasks.gan_stability._features import Features
-from tasks.gan_stability._sources import digits_of, pictures
+from coordbench.harness.core.problem import Metric, Network, Problem
+from coordbench.harness.core.registry import task
+from coordbench.tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from coordbench.tasks.gan_stability._factors import entropy
+from coordbench.tasks.gan_stability._features import Features
+from coordbench.tasks.gan_stability._sources import digits_of, pictures
 
 NAME = "digit_gan"
 CLASSES, SIDE = 10, 8

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.registry import task
-from harness.spec import Network, Problem
-from tasks.gan_stability._adversarial import METRICS, Game, adversarial
-from tasks.gan_stability._features import Features
-from tasks.gan_stability._sources import pictures
+from coordbench.harness.core.problem import Network, Problem
+from coordbench.harness.core.registry import task
+from coordbench.tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from coordbench.tasks.gan_stability._features import Features
+from coordbench.tasks.gan_stability._sources import pictures
 
 NAME = "face_gan"
 

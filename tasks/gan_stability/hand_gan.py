@@ -10,15 +10,15 @@ import functools
 
 from torch import Tensor
 
-from harness.registry import task
-from harness.spec import Metric, Network, Problem
-from tasks._data.draws import generator
-from tasks._data.hands import FINGERS, draw, hands
-from tasks.gan_stability._adversarial import METRICS, Game, adversarial
-from tasks.gan_stability._factors import entropy
-from tasks.gan_stability._features import Features
-from tasks.gan_stability._hand_reader import hand_reader
-from tasks.gan_stability._sources import pictures
+from coordbench.harness.core.problem import Metric, Network, Problem
+from coordbench.harness.core.registry import task
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks._data.hands import FINGERS, draw, hands
+from coordbench.tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from coordbench.tasks.gan_stability._factors import entropy
+from coordbench.tasks.gan_stability._features import Features
+from coordbench.tasks.gan_stability._hand_reader import hand_reader
+from coordbench.tasks.gan_stability._sources import pictures
 
 NAME = "hand_gan"
 _GRADED = 1000

@@ -14,13 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError
-from tasks._data.draws import epochs, generator
-from tasks._predict import predict
-from tasks.gan_stability._components import principal
-from tasks.gan_stability._sheets import sheet
-from tasks.gan_stability._sources import Source, pictures
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks._data.draws import epochs, generator
+from coordbench.tasks._predict import predict
+from coordbench.tasks.gan_stability._components import principal
+from coordbench.tasks.gan_stability._sheets import sheet
+from coordbench.tasks.gan_stability._sources import Source, pictures
 
 NAME = "image_vae"
 _FITTED, _SHOWN = 2000, 16

@@ -11,13 +11,13 @@ from typing import Literal
 
 from torch import Tensor
 
-from harness.registry import task
-from harness.spec import Metric, Network, Problem
-from tasks._data.objects import HIGH, LOW, locate
-from tasks.gan_stability._adversarial import METRICS, Game, adversarial
-from tasks.gan_stability._factors import BINS, cells, entropy, occupied
-from tasks.gan_stability._features import Features
-from tasks.gan_stability._sources import pictures
+from coordbench.harness.core.problem import Metric, Network, Problem
+from coordbench.harness.core.registry import task
+from coordbench.tasks._data.objects import HIGH, LOW, locate
+from coordbench.tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from coordbench.tasks.gan_stability._factors import BINS, cells, entropy, occupied
+from coordbench.tasks.gan_stability._features import Features
+from coordbench.tasks.gan_stability._sources import pictures
 
 NAME = "object_gan"
 _AREA = (150, 600)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks._data.not_so_clevr import scale
+from coordbench.tasks._data.not_so_clevr import scale
 
 
 class Painter(nn.Module):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from harness.spec import Sample
+from coordbench.harness.core.problem import Sample
 
 
 def pairs(centers: Tensor, truth: Tensor, prediction: Tensor, kind: Literal["image", "heatmap"]) -> list[Sample]:

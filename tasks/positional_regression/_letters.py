@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.spec import Models, Network, Optimizer, Phase, Problem, Sample, UsageError, seed_of
-from tasks._data.glyphs import read
-from tasks._predict import predict
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.seeds import seed_of
+from coordbench.tasks._data.glyphs import read
+from coordbench.tasks._predict import predict
 
 EXAMPLES = {"validation": 240, "test": 480}
 """Pictures of each condition."""

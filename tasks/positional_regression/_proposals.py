@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tasks._data import boxes
-from tasks._data.draws import generator
+from coordbench.tasks._data import boxes
+from coordbench.tasks._data.draws import generator
 
 STRIDE = 4
 SIDES = (15, 20, 25)

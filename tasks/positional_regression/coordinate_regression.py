@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample
-from tasks._data.draws import epochs
-from tasks._data.not_so_clevr import NotSoClevr, Split, not_so_clevr, one_hot
-from tasks._predict import predict
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks._data.draws import epochs
+from coordbench.tasks._data.not_so_clevr import NotSoClevr, Split, not_so_clevr, one_hot
+from coordbench.tasks._predict import predict
 
 NAME = "coordinate_regression"
 SHOWN = 24

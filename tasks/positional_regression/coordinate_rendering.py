@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample
-from tasks._data.draws import epochs
-from tasks._data.not_so_clevr import HALF, NotSoClevr, Split, not_so_clevr, scale, squares
-from tasks._predict import predict
-from tasks.positional_regression._closed_form import Painter
-from tasks.positional_regression._gallery import pairs
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks._data.draws import epochs
+from coordbench.tasks._data.not_so_clevr import HALF, NotSoClevr, Split, not_so_clevr, scale, squares
+from coordbench.tasks._predict import predict
+from coordbench.tasks.positional_regression._closed_form import Painter
+from coordbench.tasks.positional_regression._gallery import pairs
 
 NAME = "coordinate_rendering"
 SHOWN = 3

@@ -20,12 +20,13 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample, UsageError
-from tasks._data import boxes
-from tasks._data.scattered_digits import Scattered, scatter
-from tasks._predict import predict
-from tasks.positional_regression._proposals import ANCHORS, SIDES, STRIDE, answer, assign, split
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks._data import boxes
+from coordbench.tasks._data.scattered_digits import Scattered, scatter
+from coordbench.tasks._predict import predict
+from coordbench.tasks.positional_regression._proposals import ANCHORS, SIDES, STRIDE, answer, assign, split
 
 NAME = "digit_detection"
 EXAMPLES = {"validation": 64, "test": 256}

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Problem, UsageError
-from tasks._data.glyphs import FACES, LETTERS, glyph, paint
-from tasks.positional_regression import _letters
-from tasks.positional_regression._letters import Pictures, check_canvas, classification, place
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Problem
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks._data.glyphs import FACES, LETTERS, glyph, paint
+from coordbench.tasks.positional_regression import _letters
+from coordbench.tasks.positional_regression._letters import Pictures, check_canvas, classification, place
 
 NAME = "positional_bias"
 

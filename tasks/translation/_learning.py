@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.spec import Models, Optimizer, Phase
-from tasks._data.digits import CLASSES, SIDE, split_digits
-from tasks._data.draws import generator
-from tasks._predict import predict
-from tasks.translation._places import every_place, painted
+from coordbench.harness.core.problem import Models, Optimizer, Phase
+from coordbench.tasks._data.digits import CLASSES, SIDE, split_digits
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks._predict import predict
+from coordbench.tasks.translation._places import every_place, painted
 
 Output = Literal["map", "vector"]
 BATCH = 32

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from harness.spec import UsageError
+from coordbench.harness.core.errors import UsageError
 
 Places = Literal["one", "few", "all"]
 

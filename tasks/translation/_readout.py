@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.translation._equivariance import AT_ONCE
+from coordbench.tasks.translation._equivariance import AT_ONCE
 
 _RIDGE = 1e-9
 """Share of the mean variance of the features that is added to each: enough for features that repeat one another."""

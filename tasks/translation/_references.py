@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.registry import reference
-from harness.spec import Models, Problem
-from tasks._data.digits import CLASSES, SIDE
-from tasks._data.draws import generator
-from tasks.translation._learning import Digits
-from tasks.translation._places import painted
+from coordbench.harness.core.problem import Models, Problem
+from coordbench.harness.core.registry import reference
+from coordbench.tasks._data.digits import CLASSES, SIDE
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks.translation._learning import Digits
+from coordbench.tasks.translation._places import painted
 
 
 def _seldom(options: Mapping[str, object]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tasks._data.digits import SIDE, split_digits
-from tasks._data.draws import generator
+from coordbench.tasks._data.digits import SIDE, split_digits
+from coordbench.tasks._data.draws import generator
 
 _CROWD = 128
 """Pixels of the scene per digit."""

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from harness.registry import task
-from harness.spec import Metric, Models, Network, Problem, Sample, UsageError
-from tasks.translation._equivariance import (
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
+from coordbench.harness.core.registry import task
+from coordbench.tasks.translation._equivariance import (
     Function,
     circular_errors,
     exactly,
@@ -26,8 +27,8 @@ from tasks.translation._equivariance import (
     shift,
     window_errors,
 )
-from tasks.translation._learning import Output, accuracy, output_shape, phases, training
-from tasks.translation._scenes import scenes
+from coordbench.tasks.translation._learning import Output, accuracy, output_shape, phases, training
+from coordbench.tasks.translation._scenes import scenes
 
 NAME = "equivariance"
 SHIFTS = (1, 2, 3, 4, 8)

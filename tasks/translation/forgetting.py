@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from harness.registry import task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, UsageError
-from tasks._data.digits import CLASSES, SIDE, split_digits
-from tasks._predict import predict
-from tasks.translation._learning import BATCH, Drawn, accuracy, cross_entropy, everywhere
-from tasks.translation._places import painted, trained_places
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem
+from coordbench.harness.core.registry import task
+from coordbench.tasks._data.digits import CLASSES, SIDE, split_digits
+from coordbench.tasks._predict import predict
+from coordbench.tasks.translation._learning import BATCH, Drawn, accuracy, cross_entropy, everywhere
+from coordbench.tasks.translation._places import painted, trained_places
 
 NAME = "forgetting"
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from harness.registry import reference, task
-from harness.spec import Metric, Models, Network, Problem, Sample
-from tasks.translation._learning import Output, accuracy, output_shape, phases, training
-from tasks.translation._readout import features, grid, r_squared, told_place
-from tasks.translation._scenes import scenes
+from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
+from coordbench.harness.core.registry import reference, task
+from coordbench.tasks.translation._learning import Output, accuracy, output_shape, phases, training
+from coordbench.tasks.translation._readout import features, grid, r_squared, told_place
+from coordbench.tasks.translation._scenes import scenes
 
 NAME = "position_readout"
 LAYERS = range(1, 9)

@@ -17,16 +17,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.registry import task
-from harness.spec import Metric, Models, Network, Problem, Sample, UsageError
-from tasks._data.digits import SIDE
-from tasks._data.draws import generator
-from tasks._predict import predict
-from tasks.translation._equivariance import Function, exactly, mismatch
-from tasks.translation._learning import BATCH, Digits, Drawn, Output, everywhere, logits, output_shape, phases
-from tasks.translation._places import trained_places
-from tasks.translation._resampling import disk, resampled
-from tasks.translation._scenes import scenes
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
+from coordbench.harness.core.registry import task
+from coordbench.tasks._data.digits import SIDE
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks._predict import predict
+from coordbench.tasks.translation._equivariance import Function, exactly, mismatch
+from coordbench.tasks.translation._learning import (
+    BATCH,
+    Digits,
+    Drawn,
+    Output,
+    everywhere,
+    logits,
+    output_shape,
+    phases,
+)
+from coordbench.tasks.translation._places import trained_places
+from coordbench.tasks.translation._resampling import disk, resampled
+from coordbench.tasks.translation._scenes import scenes
 
 NAME = "scale_rotation"
 CHANGES: Mapping[str, Sequence[float]] = {"angle": (15, 30, 45, 90, 180), "scale": (0.5, 0.75, 1.5, 2.0)}

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from harness.registry import task
-from harness.spec import Metric, Models, Network, Optimizer, Phase, Problem, Sample
-from tasks._data.digits import CLASSES, SIDE, split_digits
-from tasks._predict import predict
-from tasks.translation._learning import Digits, Drawn, cross_entropy
-from tasks.translation._places import Places, distance, every_place, painted, trained_places
+from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
+from coordbench.harness.core.registry import task
+from coordbench.tasks._data.digits import CLASSES, SIDE, split_digits
+from coordbench.tasks._predict import predict
+from coordbench.tasks.translation._learning import Digits, Drawn, cross_entropy
+from coordbench.tasks.translation._places import Places, distance, every_place, painted, trained_places
 
 NAME = "unseen_places"
 DISTANCES = (1, 2, 4, 8)

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.registry import task
-from harness.spec import Metric, Models, Network, Problem, Sample
-from tasks._data.digits import CLASSES
-from tasks.translation._learning import accuracy, everywhere, phases, training
+from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
+from coordbench.harness.core.registry import task
+from coordbench.tasks._data.digits import CLASSES
+from coordbench.tasks.translation._learning import accuracy, everywhere, phases, training
 
 NAME = "unseen_size"
 SHARES = (0.5, 0.75, 1.25, 1.5, 2.0)

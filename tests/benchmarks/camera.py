@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import torch
 
-from harness import train
-from harness.spec import CostJob
-from tasks._data.blur import Blur, LowRankBlur, operator_error
-from tasks._data.psf import Optic
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.training import train
+from coordbench.tasks._data.blur import Blur, LowRankBlur, operator_error
+from coordbench.tasks._data.psf import Optic
 
 JOBS = (
     ("photo_deblurring", "unet[depth=2, norm=group, residual=true, width=8]", "conv"),

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from harness import environment, worker
-from harness.measure import QUANTITIES, SECONDS
-from harness.spec import CostJob
-from harness.worker import Limits
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import QUANTITIES, SECONDS
+from coordbench.harness.process import environment
+from coordbench.harness.run import worker
+from coordbench.harness.run.worker import Limits
 
 VARIANTS = ("conv", "coordconv", "geoconv", "coordgate")
 SHAPES = ("copy", "copy[batch=32, channels=32, size=64]")

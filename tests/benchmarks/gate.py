@@ -16,15 +16,15 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.gate.settings import Settings
-from harness.gate.sides import Tree, running
-from harness.gate.speed import Stage
+from coordbench.harness.gate.settings import Settings
+from coordbench.harness.gate.sides import Tree, running
+from coordbench.harness.gate.speed import Stage
 
 LAYER = '''"""A convolution, {times} times in a row."""
 
 from torch import nn
 
-from harness.registry import variant
+from coordbench.harness.core.registry import variant
 
 
 @variant("repeated", source="none")

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from harness import schema
-from harness.environment import describe
-from harness.store import Store, open_store
-from harness.summarize import tables
-from reports.page import write_report
+from coordbench.harness.analysis.summarize import tables
+from coordbench.harness.process.environment import describe
+from coordbench.harness.store import schema
+from coordbench.harness.store.store import Store, open_store
+from coordbench.reports.page import write_report
 
 POINTS = 300
 

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import sqlalchemy as sql
 
-from harness import schema, summarize
-from harness.store import Store
+from coordbench.harness.analysis import summarize
+from coordbench.harness.store import schema
+from coordbench.harness.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 TRIALS = 300
@@ -32,8 +33,8 @@ SHARES = {"trial": 0.8, "server": 0.1, "driver": 0.1}
 PLUGIN = """
 import torch
 from torch import nn
-from harness.registry import backbone, task, variant
-from harness.spec import Metric, Phase, Problem
+from coordbench.harness.core.registry import backbone, task, variant
+from coordbench.harness.core.problem import Metric, Phase, Problem
 
 @variant("soaked", source="none")
 class Soaked(nn.Conv1d):
@@ -87,7 +88,7 @@ def soak(home: Path, chance: random.Random) -> tuple[Counter[str], int, set[int]
     started = time.monotonic()
     for drivers in range(1, 1000):
         with (home / f"log{drivers}").open("w") as log:
-            command = [sys.executable, "-m", "harness", "run", "soak.toml", "--plugin", "soak_plugin.py"]
+            command = [sys.executable, "-m", "coordbench", "run", "soak.toml", "--plugin", "soak_plugin.py"]
             driver = subprocess.Popen(
                 command, cwd=home, stderr=log, stdout=log, env=os.environ | {"PYTHONPATH": str(ROOT)}
             )

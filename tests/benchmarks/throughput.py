@@ -29,13 +29,18 @@ from typing import Any
 
 import numpy as np
 
-from harness import environment, plan, registry, summarize
-from harness.cluster import connect
-from harness.identity import Identity
-from harness.spec import Budget, CostJob, CostRecord, CurvePoint, Record, Sample, Trial
-from harness.store import Store, open_store
-from harness.sweep import Driver
-from harness.worker import Limits, work
+from coordbench.harness.analysis import summarize
+from coordbench.harness.core import registry
+from coordbench.harness.core.problem import Sample
+from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.plan import planning as plan
+from coordbench.harness.process import environment
+from coordbench.harness.run.cluster import connect
+from coordbench.harness.run.identity import Identity
+from coordbench.harness.run.sweep import Driver
+from coordbench.harness.run.worker import Limits, work
+from coordbench.harness.store.store import Store, open_store
 
 ROOT = Path(__file__).parents[2]
 Seconds = np.ndarray[Any, Any]
@@ -43,8 +48,8 @@ PLUGIN = """
 import time
 import torch
 from torch import nn
-from harness.registry import backbone, task, variant
-from harness.spec import Metric, Phase, Problem
+from coordbench.harness.core.registry import backbone, task, variant
+from coordbench.harness.core.problem import Metric, Phase, Problem
 
 @variant("plain", source="none")
 class Plain(nn.Conv1d):
@@ -91,7 +96,18 @@ class Told:
 def trials(home: Path) -> None:
     """Time a run of many short trials, as a user starts it."""
     path = _profile(home, 1000, 10)
-    command = [sys.executable, "-m", "harness", "run", str(path), "--workers", "2", "--no-report", "--out", str(home)]
+    command = [
+        sys.executable,
+        "-m",
+        "coordbench",
+        "run",
+        str(path),
+        "--workers",
+        "2",
+        "--no-report",
+        "--out",
+        str(home),
+    ]
     began = time.perf_counter()
     subprocess.run([*command, "--plugin", str(home / "nap.py")], cwd=ROOT, check=True, capture_output=True)
     _tell("1,000 trials of 10 ms on two workers", time.perf_counter() - began, "s", "at most 60")

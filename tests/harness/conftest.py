@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import registry
+from coordbench.harness.core import registry
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.identity import Identity
-from harness.spec import Budget, CostJob, CostRecord, CurvePoint, Record, Sample, Trial
-from harness.store import Store, open_store
+from coordbench.harness.core.problem import Sample
+from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.run.identity import Identity
+from coordbench.harness.store.store import Store, open_store
 
 ENVIRONMENT = {"processor": "a & <b>", "versions": {"torch": "2.13.0"}, "settings": {"OMP_NUM_THREADS": "1"}}
 TASKS: dict[str, Any] = {

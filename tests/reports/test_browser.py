@@ -13,10 +13,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
-from harness.store import Store
-from reports import tables
-from reports.comparison import write_comparison
-from reports.page import write_report
+from coordbench.harness.store.store import Store
+from coordbench.reports import tables
+from coordbench.reports.comparison import write_comparison
+from coordbench.reports.page import write_report
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from harness import plan, registry
-from harness.spec import Record, Trial, UsageError
-from harness.store import Store
-from reports import claims, ledger, survival, tables
-from reports.runs import COSTS, Run
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Trial
+from coordbench.harness.plan import planning as plan
+from coordbench.harness.store.store import Store
+from coordbench.reports import claims, ledger, survival, tables
+from coordbench.reports.runs import COSTS, Run
 from tests.reports.conftest import outcome
 
 SIDES = {"left": {"variant": "coordconv", "backbone": "net"}, "right": {"variant": "conv", "backbone": "net"}}

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.spec import Record, Trial
-from harness.store import Store
-from reports.comparison import write_comparison
-from reports.page import write_report
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Trial
+from coordbench.harness.store.store import Store
+from coordbench.reports.comparison import write_comparison
+from coordbench.reports.page import write_report
 from tests.reports.conftest import outcome
 from tests.reports.test_page import read
 

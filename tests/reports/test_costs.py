@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.identity import Identity
-from harness.spec import CostJob, CostRecord
-from harness.store import Store
-from reports import choice, costs_section, tables
-from reports.page import write_report
-from reports.probes import probes
+from coordbench.harness.core.record import CostRecord
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.run.identity import Identity
+from coordbench.harness.store.store import Store
+from coordbench.reports import choice, costs_section, tables
+from coordbench.reports.page import write_report
+from coordbench.reports.probes import probes
 from tests.reports.conftest import ENVIRONMENT
 from tests.reports.test_page import read
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.spec import CurvePoint, Record, Trial
-from harness.store import Store
-from reports import contests, figures, series, survival
-from reports.page import write_report
-from reports.runs import load
+from coordbench.harness.core.record import CurvePoint, Record
+from coordbench.harness.core.trial import Trial
+from coordbench.harness.store.store import Store
+from coordbench.reports import contests, figures, series, survival
+from coordbench.reports.page import write_report
+from coordbench.reports.runs import load
 from tests.reports.conftest import TASKS
 
 IMAGES: dict[str, list[int | None]] = {

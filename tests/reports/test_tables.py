@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.spec import Record, Trial
-from harness.store import Store
-from reports import tables
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Trial
+from coordbench.harness.store.store import Store
+from coordbench.reports import tables
 
 
 def _failing(trial: Trial) -> Record:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness import registry
-from tasks._data.blur import Blur, norm
-from tasks._data.fields import Fields
-from tasks._data.psf import Optic
-from tasks.deblurring._tuning import best
-from tasks.deblurring.iterative import denoise, divergence, fista, gradient, lucy
-from tasks.deblurring.ring import Rings
-from tasks.deblurring.wiener import wiener_filter, windows
+from coordbench.harness.core import registry
+from coordbench.tasks._data.blur import Blur, norm
+from coordbench.tasks._data.fields import Fields
+from coordbench.tasks._data.psf import Optic
+from coordbench.tasks.deblurring._tuning import best
+from coordbench.tasks.deblurring.iterative import denoise, divergence, fista, gradient, lucy
+from coordbench.tasks.deblurring.ring import Rings
+from coordbench.tasks.deblurring.wiener import wiener_filter, windows
 
 OPTIC = Optic("radial", size=24, radius=4)
 

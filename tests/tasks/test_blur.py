@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tasks._data.blur import Blur, Difference, LowRankBlur, norm, operator_error
-from tasks._data.noise import poisson_gaussian
-from tasks._data.psf import Optic, field_positions, taps
+from coordbench.tasks._data.blur import Blur, Difference, LowRankBlur, norm, operator_error
+from coordbench.tasks._data.noise import poisson_gaussian
+from coordbench.tasks._data.psf import Optic, field_positions, taps
 
 FAMILIES = ("radial", "asymmetric", "zernike", "relay", "invariant")
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from harness import registry, train
-from harness.spec import Budget, Trial
-from tasks._data.points import Field, scatter
+from coordbench.harness.core import registry
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.training import train
+from coordbench.tasks._data.points import Field, scatter
 
 SHAPES = ["dims=1", "canvas=32", "canvas=16, dims=3"]
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from harness import registry, train
-from harness.spec import Budget, Trial, UsageError
-from tasks.deblurring._scores import photograph_scores
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.training import train
+from coordbench.tasks.deblurring._scores import photograph_scores
 
 TASK = "photo_deblurring[canvas=32, scenes=2]"
 

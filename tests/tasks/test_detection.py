@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness import registry, train
-from harness.spec import Budget, Trial, UsageError
-from tasks._data import boxes
-from tasks._data.scattered_digits import SIDES, TOUCH, crops, scatter
-from tasks.positional_regression._proposals import SAMPLED, answer, assign, join, split
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.training import train
+from coordbench.tasks._data import boxes
+from coordbench.tasks._data.scattered_digits import SIDES, TOUCH, crops, scatter
+from coordbench.tasks.positional_regression._proposals import SAMPLED, answer, assign, join, split
 
 
 def test_overlaps_by_hand() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness import registry
-from harness.spec import UsageError
-from tasks._data.fields import Fields
-from tasks.deblurring._gallery import gates
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.fields import Fields
+from coordbench.tasks.deblurring._gallery import gates
 
 TASK = "field_deblurring[canvas=16, radius=3]"
 

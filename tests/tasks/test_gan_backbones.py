@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from harness import registry
-from harness.spec import UsageError
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
 
 CANVAS = (3, 64, 64)
 

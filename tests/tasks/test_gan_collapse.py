@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.gan_stability._collapse import Fate, fate
+from coordbench.tasks.gan_stability._collapse import Fate, fate
 
 
 def judge(*coverages: float, real: float = 1.0, died_at: int | None = None) -> Fate:

@@ -9,17 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.spec import UsageError
-from tasks._data.draws import generator
-from tasks._data.faces import faces
-from tasks._data.hands import Hands, draw, hands
-from tasks._data.objects import HIGH, LOW, locate, objects, paint
-from tasks.gan_stability._factors import cells, entropy
-from tasks.gan_stability._hand_reader import hand_reader
-from tasks.gan_stability._sources import pictures
-from tasks.gan_stability.digit_gan import classify, count_modes
-from tasks.gan_stability.hand_gan import grade
-from tasks.gan_stability.object_gan import count_places
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.draws import generator
+from coordbench.tasks._data.faces import faces
+from coordbench.tasks._data.hands import Hands, draw, hands
+from coordbench.tasks._data.objects import HIGH, LOW, locate, objects, paint
+from coordbench.tasks.gan_stability._factors import cells, entropy
+from coordbench.tasks.gan_stability._hand_reader import hand_reader
+from coordbench.tasks.gan_stability._sources import pictures
+from coordbench.tasks.gan_stability.digit_gan import classify, count_modes
+from coordbench.tasks.gan_stability.hand_gan import grade
+from coordbench.tasks.gan_stability.object_gan import count_places
 
 
 def test_objects_stay_apart_and_spread_as_the_paper_says() -> None:

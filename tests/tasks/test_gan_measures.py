@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.gan_stability._components import principal
-from tasks.gan_stability._factors import cells, entropy, occupied
-from tasks.gan_stability._features import projection
-from tasks.gan_stability._fidelity import fidelity, mmd, near, nearest, radii, vendi
+from coordbench.tasks.gan_stability._components import principal
+from coordbench.tasks.gan_stability._factors import cells, entropy, occupied
+from coordbench.tasks.gan_stability._features import projection
+from coordbench.tasks.gan_stability._fidelity import fidelity, mmd, near, nearest, radii, vendi
 
 
 def normal(count: int, dims: int, seed: int) -> Tensor:

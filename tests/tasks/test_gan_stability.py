@@ -10,9 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from harness import registry, train
-from harness.spec import Budget, Models, Problem, Record, Trial
-from tasks.gan_stability._sheets import path, sheet
+from coordbench.harness.core import registry
+from coordbench.harness.core.problem import Models, Problem
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.training import train
+from coordbench.tasks.gan_stability._sheets import path, sheet
 
 TASKS = ["object_gan[canvas=8]", "hand_gan[canvas=16]", "digit_gan", "face_gan[canvas=16]"]
 SMALL = "hand_gan[batch=32, canvas=16, latent=16{}]"

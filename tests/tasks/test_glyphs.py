@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from harness import registry, train
-from harness.spec import Budget, Problem, Trial, UsageError
-from tasks._data.glyphs import FACES, LETTERS, glyph, paint, read, shapes
-from tasks.positional_regression._letters import place
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Problem
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.training import train
+from coordbench.tasks._data.glyphs import FACES, LETTERS, glyph, paint, read, shapes
+from coordbench.tasks.positional_regression._letters import place
 
 TASKS = [
     "positional_bias[canvas=32]",

@@ -7,9 +7,12 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from harness import registry, train
-from harness.spec import Budget, Problem, Trial, UsageError
-from tasks.gan_stability.image_vae import divergence, reconstruction
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Problem
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.training import train
+from coordbench.tasks.gan_stability.image_vae import divergence, reconstruction
 
 NOISE = 0.5
 SELECTOR = f"image_vae[canvas=8, latent=6, noise={NOISE}]"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness import registry
-from harness.spec import UsageError
-from tasks._data.psf import Optic, field_positions
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.psf import Optic, field_positions
 
 
 def build(selector: str, shape=(1, 32, 32)):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.spec import UsageError
-from tasks._data.draws import epochs
-from tasks._data.not_so_clevr import not_so_clevr, one_hot, scale, squares
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.draws import epochs
+from coordbench.tasks._data.not_so_clevr import not_so_clevr, one_hot, scale, squares
 
 
 def test_squares_equal_an_identity_convolved_with_nine_by_nine_ones() -> None:

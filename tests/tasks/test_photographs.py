@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.spec import UsageError
-from tasks._data.photographs import photographs
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.photographs import photographs
 
 
 @pytest.fixture

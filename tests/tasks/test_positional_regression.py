@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from harness import registry, train
-from harness.spec import Budget, Record, Trial
-from tasks._backbones.start import he_start
-from tasks.positional_regression.coordinate_rendering import intersection_over_union
+from coordbench.harness.core import registry
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.training import train
+from coordbench.tasks._backbones.start import he_start
+from coordbench.tasks.positional_regression.coordinate_rendering import intersection_over_union
 
 
 def parameters(backbone: str, variant: str, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:

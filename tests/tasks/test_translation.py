@@ -9,13 +9,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import registry, train
-from harness.spec import Budget, Problem, Record, Trial, UsageError
-from tasks._backbones.classifier import classifier
-from tasks._backbones.downsampling import Down
-from tasks._data.digits import SIDE, digits, split_digits
-from tasks._predict import predict
-from tasks.translation._places import distance, every_place, painted, trained_places
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Problem
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.training import train
+from coordbench.tasks._backbones.classifier import classifier
+from coordbench.tasks._backbones.downsampling import Down
+from coordbench.tasks._data.digits import SIDE, digits, split_digits
+from coordbench.tasks._predict import predict
+from coordbench.tasks.translation._places import distance, every_place, painted, trained_places
 
 CANVAS = 20
 PROBES = ("equivariance[canvas=16]", "position_readout[canvas=16]", "scale_rotation")

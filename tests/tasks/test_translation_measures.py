@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import registry
-from tasks._backbones.downsampling import halving
-from tasks.translation._equivariance import (
+from coordbench.harness.core import registry
+from coordbench.tasks._backbones.downsampling import halving
+from coordbench.tasks.translation._equivariance import (
     Function,
     circular_errors,
     exactly,
@@ -19,10 +19,10 @@ from tasks.translation._equivariance import (
     shift,
     window_errors,
 )
-from tasks.translation._readout import features, grid, r_squared, told_place
-from tasks.translation._resampling import disk, resampled
-from tasks.translation._scenes import scenes
-from tasks.translation.scale_rotation import change_error
+from coordbench.tasks.translation._readout import features, grid, r_squared, told_place
+from coordbench.tasks.translation._resampling import disk, resampled
+from coordbench.tasks.translation._scenes import scenes
+from coordbench.tasks.translation.scale_rotation import change_error
 
 SIZE = 16
 ROUNDING = 1e-12

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness import registry
-from harness.spec import UsageError
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
 
 PLAIN = {
     64: (402_113, 1_860_417, 7_693_377, 31_024_705),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness import registry
-from harness.spec import UsageError
-from tasks._data.signals import Signals, apply_kernels, as_matrix, best_of_rank, drifting_gaussians, tail
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.tasks._data.signals import Signals, apply_kernels, as_matrix, best_of_rank, drifting_gaussians, tail
 
 KERNELS = drifting_gaussians(256, 31, (0.5, 4.0), drift=3.0)
 INSIDE = slice(15, -15)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness import registry
-from harness.spec import UsageError
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
 
 
 def network(selector: str, variant: str, size: tuple[int, ...]) -> torch.nn.Module:
@@ -35,7 +35,7 @@ def test_learned_positions_or_a_layer_tell_the_place(selector: str) -> None:
 
 
 def test_attention_equals_its_definition() -> None:
-    from tasks._backbones.vit import HEADS, Attention
+    from coordbench.tasks._backbones.vit import HEADS, Attention
 
     module, x = Attention(8).double(), torch.randn(2, 8, 3, 2, dtype=torch.float64)
     tokens = torch.nn.functional.layer_norm(x.flatten(2).mT, (8,))

@@ -10,9 +10,9 @@ import torch._inductor.config
 from torch.func import vmap
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness import registry
-from harness.measure.allocations import track
-from variants import _fast
+from coordbench.harness.core import registry
+from coordbench.harness.measure.allocations import track
+from coordbench.variants import _fast
 
 
 def make(selector: str, in_channels: int = 2, out_channels: int = 3, size: tuple[int, ...] = (4, 3)) -> Any:

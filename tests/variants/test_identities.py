@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import registry
-from variants.geoconv import expanded, merged
+from coordbench.harness.core import registry
+from coordbench.variants.geoconv import expanded, merged
 
 N = 32
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import laws, registry
+from coordbench.harness import laws
+from coordbench.harness.core import registry
 
 COMBINATIONS = (
     "conv[antialias=aps, padding=circular]",

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness import registry
+from coordbench.harness.core import registry
 
 
 def _load(name: str) -> ModuleType:

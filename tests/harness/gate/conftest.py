@@ -14,7 +14,7 @@ import time
 
 from torch import Tensor, nn
 
-from harness.registry import variant
+from coordbench.harness.core.registry import variant
 
 
 @variant("{name}", source="none", flops=lambda layer, shape: 1000)

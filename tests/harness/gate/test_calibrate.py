@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import calibrate
-from harness.gate.rule import Thresholds
+from coordbench.harness.gate import calibrate
+from coordbench.harness.gate.rule import Thresholds
 
 LIMITS = Thresholds()
 

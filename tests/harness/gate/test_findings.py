@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.gate import accuracy, costs, output, speed
-from harness.gate.accuracy import Difference
-from harness.gate.findings import Finding, Report, Verdict
-from harness.gate.settings import Settings, parse_settings
-from harness.gate.speed import Measured, Pair
-from harness.identity import Identity
-from harness.spec import Budget, Metric, Record, Trial, UsageError
-from harness.store import Store
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.problem import Metric
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.gate import accuracy, costs, output, speed
+from coordbench.harness.gate.accuracy import Difference
+from coordbench.harness.gate.findings import Finding, Report, Verdict
+from coordbench.harness.gate.settings import Settings, parse_settings
+from coordbench.harness.gate.speed import Measured, Pair
+from coordbench.harness.run.identity import Identity
+from coordbench.harness.store.store import Store
 
 FACTS = {
     "parameters": 10, "flops": 1000, "allocated_bytes": 1000, "buffers": 0,

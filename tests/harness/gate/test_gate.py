@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from harness import cli
+from coordbench.harness.cli import main as cli
+from coordbench.harness.core.exit_codes import ExitCode
 
 pytestmark = pytest.mark.slow  # whole gates over real commits: minutes, `nox -s slow`
 
@@ -68,7 +69,7 @@ def rows(report: dict[str, Any], layer: str) -> dict[str, Any]:
 
 def test_a_slower_layer_regressed_and_nothing_else_of_it(found: Any) -> None:
     code, report, _ = found
-    assert code == cli.REGRESSED
+    assert code == ExitCode.REGRESSED
     slow = rows(report, "slow")
     assert slow["forward"]["verdict"] == "regressed"
     assert slow["forward"]["low"] > 0.05
@@ -118,7 +119,7 @@ def test_a_planted_loss_of_accuracy_is_caught_with_ten_seeds(make_project: Any, 
 import torch
 from torch import nn
 
-from harness import registry
+from coordbench.harness.core import registry
 
 
 @registry.variant("noisy", source="none")
@@ -154,7 +155,7 @@ costs = false
     project.write("noisy.py", source.replace("NOISE", "1.0"))
     code, printed, _ = gate(project.folder, "--stages", "accuracy", "--json")
     accuracy = next(row for row in json.loads(printed)["findings"] if row["quantity"] == "accuracy")
-    assert (code, accuracy["verdict"], len(accuracy["pairs"])) == (cli.REGRESSED, "regressed", 10)
+    assert (code, accuracy["verdict"], len(accuracy["pairs"])) == (ExitCode.REGRESSED, "regressed", 10)
     assert accuracy["high"] < -0.02
 
 
@@ -165,7 +166,7 @@ def test_a_base_that_cannot_be_imported_is_not_measured(make_project: Any, gate:
     project.commit()
     project.layer("mine")
     code, _, said = gate(project.folder)
-    assert code == cli.NOTHING_MEASURED
+    assert code == ExitCode.NOTHING_MEASURED
     assert "the base revision cannot be imported: it raised UsageError: plug-in 'mine.py' cannot be loaded" in said
     assert (project.worktrees(), left_behind()) == (1, [])
 
@@ -174,7 +175,7 @@ def test_a_project_without_layers_is_not_measured(make_project: Any, gate: Calla
     project = make_project()
     project.commit()
     code, printed, _ = gate(project.folder)
-    assert (code, printed.splitlines()[-1][:14]) == (cli.NOTHING_MEASURED, "not measured: ")
+    assert (code, printed.splitlines()[-1][:14]) == (ExitCode.NOTHING_MEASURED, "not measured: ")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_mistakes_are_told_in_one_line(
     project.write("pyproject.toml", f"[tool.coordbench.gate]\n{content}\n")
     project.commit()
     code, _, said = gate(project.folder, *arguments)
-    assert code == cli.USAGE
+    assert code == ExitCode.USAGE
     assert told in said
     assert said.count("\n") == 1
     assert (project.worktrees(), left_behind()) == (1, [])
@@ -204,7 +205,7 @@ def test_mistakes_are_told_in_one_line(
 
 def test_a_folder_outside_of_any_repository_is_refused(tmp_path: Path, gate: Callable[..., Any]) -> None:
     code, _, said = gate(tmp_path)
-    assert code == cli.USAGE
+    assert code == ExitCode.USAGE
     assert "is in no git repository" in said
 
 
@@ -218,7 +219,7 @@ def test_an_interrupted_gate_removes_its_worktree_and_its_processes(
     log = project.folder / "log.txt"
     with log.open("w") as stream:
         driver = subprocess.Popen(
-            [sys.executable, "-m", "harness", "gate", "--base", "HEAD"], cwd=project.folder, stderr=stream,
+            [sys.executable, "-m", "coordbench", "gate", "--base", "HEAD"], cwd=project.folder, stderr=stream,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's `&` has it ignored
         )  # fmt: skip
@@ -227,7 +228,7 @@ def test_an_interrupted_gate_removes_its_worktree_and_its_processes(
     started = wait_for(lambda: next(iter(worktree(project).glob("started")), None))
     side = int(wait_for(started.read_text))
     driver.send_signal(signal.SIGINT)
-    assert driver.wait(120) == cli.INTERRUPTED
+    assert driver.wait(120) == ExitCode.INTERRUPTED
     assert "interrupted" in log.read_text()
     assert project.worktrees() == 1
     assert not Path("/proc", str(side)).exists()

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.gate import rule
-from harness.gate.rule import IMPROVED, INCONCLUSIVE, OPEN, PASS, REGRESSED, Thresholds
-from harness.spec import UsageError
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.gate import rule
+from coordbench.harness.gate.rule import IMPROVED, INCONCLUSIVE, OPEN, PASS, REGRESSED, Thresholds
 
 TRIALS, TURNS = 2000, 30
 LIMITS = Thresholds()

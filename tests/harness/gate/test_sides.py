@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from harness import cli
-from harness.gate import selection, trees
-from harness.gate.sides import LayerError, Side, SideError, Tree, running
-from harness.gate.trees import Unmeasurable, checked_out, find_project, interruptible, scratch
-from harness.spec import UsageError
+import coordbench
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.gate import selection, trees
+from coordbench.harness.gate.sides import LayerError, Side, SideError, Tree, running
+from coordbench.harness.gate.trees import Unmeasurable, checked_out, find_project, interruptible, scratch
 
 
 @pytest.fixture
@@ -50,12 +51,12 @@ def test_a_side_that_hangs_is_given_up_and_ended(tree: Tree) -> None:
 
 def test_a_side_ends_with_its_driver(tree: Tree) -> None:
     script = (
-        "import sys, pathlib; from harness.gate.sides import Side, Tree\n"
+        "import sys, pathlib; from coordbench.harness.gate.sides import Side, Tree\n"
         f"side = Side(Tree('base', pathlib.Path({str(tree.folder)!r}), pathlib.Path({str(tree.scratch)!r})), 60)\n"
         "side.ask('pin', core=min(__import__('os').sched_getaffinity(0)))\n"
         "print(side.process.pid, flush=True); __import__('os').kill(__import__('os').getpid(), 9)\n"
     )
-    root = Path(cli.__file__).parents[1]
+    root = Path(coordbench.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
     side = Path("/proc", done.stdout.strip(), "stat")
     for _ in range(200):
@@ -75,7 +76,7 @@ HOOK = """
 import importlib.util, sys
 class Elsewhere:  # what an editable install with an import hook does
     def find_spec(self, name, path=None, target=None):
-        if name == "harness":
+        if name == "coordbench":
             file = {installed!r}
             places = [file.rpartition("/")[0]]
             return importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
@@ -85,9 +86,10 @@ sys.meta_path.insert(0, Elsewhere())
 
 def test_an_installed_copy_that_hides_the_tree_is_not_measured(tree: Tree) -> None:
     """The tree holds a harness of its own, and yet both sides would import the installed one."""
-    installed = Path(cli.__file__).parent / "__init__.py"
-    (tree.folder / "harness").mkdir()
-    shutil.copy(installed.parent / "registry.py", tree.folder / "harness")
+    installed = Path(coordbench.__file__)
+    core = tree.folder / "coordbench" / "harness" / "core"
+    core.mkdir(parents=True)
+    shutil.copy(registry.__file__, core)
     (tree.folder / "sitecustomize.py").write_text(HOOK.format(installed=str(installed)))
     with running(tree, deadline=120) as (side,):
         described = side.ask("describe", plugins=[], selectors=[])

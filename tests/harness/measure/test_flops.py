@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from harness import registry
-from harness.measure import crosscheck
-from harness.measure.flops import count
+from coordbench.harness.core import registry
+from coordbench.harness.measure import crosscheck
+from coordbench.harness.measure.flops import count
 
 
 class Apply(nn.Module):

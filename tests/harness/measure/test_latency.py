@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from harness import isolate, worker
-from harness.measure import clock, exclusive, latency, memory, modes, noise
-from harness.measure.backend import backends
-from harness.measure.paired import paired_ratio
-from harness.measure.subject import PHASES, subject
-from harness.spec import CostJob
-from harness.statistics import pseudomedian
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import clock, exclusive, latency, memory, modes, noise
+from coordbench.harness.measure.backend import backends
+from coordbench.harness.measure.paired import paired_ratio
+from coordbench.harness.measure.subject import PHASES, subject
+from coordbench.harness.process import isolate
+from coordbench.harness.run import worker
+from coordbench.harness.statistics import pseudomedian
 
 JOB = CostJob("copy[batch=4, channels=6, size=8]", "stack", "coordconv")
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -43,7 +44,7 @@ SLEEPY = '''
 
 import time
 
-from harness.registry import layer, variant
+from coordbench.harness.core.registry import layer, variant
 
 
 @variant("sleepy", source="a test")

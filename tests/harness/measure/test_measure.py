@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness import measure, registry
-from harness.measure import subject as subjects
-from harness.spec import CostJob
+from coordbench.harness import measure
+from coordbench.harness.core import registry
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import subject as subjects
 
 JOB = CostJob("copy[batch=4, channels=6, size=8]", "stack[depth=2]", "conv")
 
@@ -74,7 +75,7 @@ def test_probes_of_the_layer_are_kept_beside_its_costs(record):
 def test_a_layer_that_cannot_be_probed_has_a_reason_or_null(tmp_path, y, kept):
     file = tmp_path / f"odd_{kept}.py"
     file.write_text(
-        "from torch import nn\nfrom harness.registry import variant\n\n"
+        "from torch import nn\nfrom coordbench import variant\n\n"
         f"@variant('odd_{kept}', source='none')\n"
         "class Odd(nn.Module):\n"
         "    def __init__(self, in_channels, out_channels, kernel_size, *, size, stride=1, bias=True):\n"

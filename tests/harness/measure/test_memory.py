@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.measure import memory
-from harness.measure.allocations import track
-from harness.measure.memory import activations, measure_memory
-from harness.measure.nvml import Reading
-from harness.measure.parameters import count
-from harness.measure.subject import subject
-from harness.spec import CostJob
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import memory
+from coordbench.harness.measure.allocations import track
+from coordbench.harness.measure.memory import activations, measure_memory
+from coordbench.harness.measure.nvml import Reading
+from coordbench.harness.measure.parameters import count
+from coordbench.harness.measure.subject import subject
 
 N, C, S = 4, 6, 8
 MAP = N * C * S * S * 4  # one map of a batch [bytes]

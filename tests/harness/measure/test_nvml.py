@@ -10,8 +10,8 @@ import pynvml
 import pytest
 import torch
 
-from harness.measure import energy, nvml
-from harness.spec import CostJob
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import energy, nvml
 
 GIB = 1 << 30
 

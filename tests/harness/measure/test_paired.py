@@ -8,9 +8,9 @@ import mmap
 import numpy as np
 import pytest
 
-from harness.measure import noise, paired
-from harness.measure.clock import CpuClock
-from harness.measure.paired import paired_ratio
+from coordbench.harness.measure import noise, paired
+from coordbench.harness.measure.clock import CpuClock
+from coordbench.harness.measure.paired import paired_ratio
 
 
 class Fake:

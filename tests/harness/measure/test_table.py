@@ -8,9 +8,10 @@ import sys
 import pandas as pd
 import pytest
 
-from harness import measure
-from harness.measure import table
-from harness.spec import CostJob, CostRecord
+from coordbench.harness import measure
+from coordbench.harness.core.record import CostRecord
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure import table
 
 SHAPE = "copy[batch=2, channels=4, size=8]"
 
@@ -59,6 +60,6 @@ def test_print_shows_ratios_with_intervals_and_marks_noise(found):
 
 
 def test_tables_need_no_torch():
-    code = "import sys, harness.measure.table, harness.scaling; print('torch' in sys.modules)"
+    code = "import sys, coordbench.harness.measure.table, coordbench.harness.analysis.scaling; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,0 +1,1 @@
+"""Stored records become tidy tables, and tables become statistics and verdicts."""

@@ -1,0 +1,257 @@
+"""Compare two variants seed by seed, or two stored runs: numbers become verdicts here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import special
+
+from coordbench.harness import statistics
+from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.summarize import CELL, PLACE
+from coordbench.harness.store.store import Store
+
+Verdict = Literal["better", "tied", "worse", "inconclusive", "none"]
+LEVEL = 0.05
+FEWEST_PAIRS = 5
+"""Fewer paired seeds decide nothing."""
+MOST_SEEDS = 200
+"""More seeds than this nobody will run."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference and what it proves: positive is better. `low` and `high` bound its 95 % interval.
+
+    `verdict` is none below two pairs and inconclusive below FEWEST_PAIRS. `detectable` is the smallest effect that so
+    many pairs would have shown, `more_seeds` how many further pairs would decide if they went on like these.
+    """
+
+    verdict: Verdict
+    pairs: int
+    mean: float
+    low: float
+    high: float
+    p: float
+    detectable: float
+    more_seeds: int | None
+
+
+def judge(family: Sequence[ArrayLike], margins: Sequence[float], level: float = LEVEL) -> list[Comparison]:
+    """Judge paired differences, one array (pairs,) per comparison, that are looked at together.
+
+    tied: the mean lies within +-margin; better or worse: it is not 0, and not tied; each at `level` after Holm over
+    the whole family. Differences count as at least a quarter margin uncertain, so that seeds which agree exactly
+    (both saturated, or both blind) do not decide on the spot.
+    """
+    arrays = [np.asarray(differences, dtype=np.float64) for differences in family]
+    paired = list(zip(arrays, margins, strict=True))
+    different = np.array([statistics.paired_t(d, smallest_deviation=m / 4) for d, m in paired])
+    alike = np.array([statistics.equivalence_t(d, m, smallest_deviation=m / 4) for d, m in paired])
+    adjusted, adjusted_alike = statistics.holm(different), statistics.holm(alike)
+    levels = own_levels(different, level)
+    return [
+        _comparison(d, m, adjusted[i], adjusted_alike[i], level, float(levels[i])) for i, (d, m) in enumerate(paired)
+    ]
+
+
+def _comparison(
+    differences: np.ndarray[tuple[int], np.dtype[np.float64]],
+    margin: float,
+    p: float,
+    p_alike: float,
+    level: float,
+    own_level: float,
+) -> Comparison:
+    pairs = len(differences)
+    mean = float(differences.mean()) if pairs else float("nan")
+    if pairs < 2:
+        return Comparison("none", pairs, mean, float("nan"), float("nan"), 1.0, float("nan"), None)
+    low, high = statistics.mean_interval(differences)
+    deviation = max(float(differences.std(ddof=1)), margin / 4)
+    verdict: Verdict = "inconclusive"
+    if pairs >= FEWEST_PAIRS and p_alike < level:
+        verdict = "tied"
+    elif pairs >= FEWEST_PAIRS and p < level:
+        verdict = "better" if mean > 0 else "worse"
+    detectable = statistics.smallest_detectable_effect(deviation, pairs, own_level)
+    more: int | None = 0
+    if verdict == "inconclusive" and min(p, p_alike) >= level:
+        more = more_seeds(mean, deviation, pairs, margin, own_level)
+    more = None if more is None else max(more, FEWEST_PAIRS - pairs, 0)
+    return Comparison(verdict, pairs, mean, low, high, float(p), detectable, more)
+
+
+def more_seeds(mean: float, deviation: float, pairs: int, margin: float, level: float) -> int | None:
+    """How many further pairs with this mean and deviation would decide; None beyond MOST_SEEDS.
+
+    They decide once the mean is not 0, or lies within +-margin, at `level`; without a margin nothing is tied.
+    """
+    counts = np.arange(pairs + 1, MOST_SEEDS + 1)
+    error = deviation / np.sqrt(counts)
+    different = np.asarray(2 * special.stdtr(counts - 1, -abs(mean) / error) < level)
+    decided = different | np.asarray(special.stdtr(counts - 1, (abs(mean) - margin) / error) < level)
+    return int(counts[decided][0]) - pairs if decided.any() else None
+
+
+def own_levels(p_values: ArrayLike, level: float = LEVEL) -> statistics.Floats:
+    """The level that Holm leaves to each p value (n,): the smallest must stay below level / n, the largest below it."""
+    order = np.argsort(np.asarray(p_values, dtype=np.float64), kind="stable")
+    levels = np.empty(len(order))
+    levels[order] = level / np.arange(len(order), 0, -1)
+    return levels
+
+
+_COLUMNS = [*CELL, "quantity", "a", "b", "change", "low", "high", "pairs", "verdict", "note"]
+_EXACT = ("parameters", "flops")
+_TRENDS = ("latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes")
+_COMPARABLE = ("processor", "cores", "gpu", "device", "versions.torch", "settings.OMP_NUM_THREADS")
+"""What must be equal on both sides before their times may be looked at together."""
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Run b against run a: `rows` has one row per cell and quantity, `differences` says why times were refused."""
+
+    a: str
+    b: str
+    rows: pd.DataFrame
+    differences: list[str]
+    unmatched: list[str]
+
+    def plain(self) -> dict[str, Any]:
+        """Everything as plain values; what is not a number becomes null."""
+        rows = self.rows.astype(object).where(self.rows.notna(), None).to_dict("records")
+        return {"a": self.a, "b": self.b, "differences": self.differences, "unmatched": self.unmatched, "rows": rows}
+
+    @property
+    def outcome(self) -> Literal["not comparable", "worse", "nothing shared", "inconclusive", "not worse"]:
+        """What it comes to, the weightiest first."""
+        verdicts = set(self.rows.loc[self.rows["quantity"] == "score", "verdict"])
+        if self.differences:
+            return "not comparable"
+        if "worse" in verdicts:
+            return "worse"
+        if not verdicts - {"none"}:
+            return "nothing shared"
+        return "inconclusive" if "inconclusive" in verdicts else "not worse"
+
+    def text(self) -> str:
+        """A table for a terminal: scores and whatever changed, then what was refused and why."""
+        shown = self.rows[~self.rows["verdict"].isin(["equal", "refused"])]
+        alike = set(PLACE) - {"steps_planned", *summarize.telling(shown)}
+        table = shown.drop(columns=[*alike, "low", "high"]).to_string(index=False, na_rep="")
+        refused = [f"times and memory refused: {line}" for line in self.differences]
+        unmatched = self.unmatched[:5] + [f"and {len(self.unmatched) - 5} more"] * (len(self.unmatched) > 5)
+        equal = f"{int((self.rows['verdict'] == 'equal').sum())} exact quantities are equal"
+        return "\n".join([table if len(shown) else "the runs share nothing that differs", equal, *refused, *unmatched])
+
+
+def compare_runs(store: Store, a: str, b: str) -> RunComparison:
+    """Compare what two runs of a store share.
+
+    Scores are judged by pairs of equal seeds, parameters and FLOPs compared exactly. Times and memory of two jobs are
+    a trend and get no verdict; where hardware, torch, dtype or threads differ they are refused.
+    """
+    sides = [_cells(store, run) for run in (a, b)]
+    differences = _differences(store, a, b, *sides)
+    shared = sides[0][CELL].drop_duplicates().merge(sides[1][CELL].drop_duplicates())
+    margins = _margins(store, a, b)
+    rows = [*_score_rows(shared, sides[0], sides[1], margins), *_cost_rows(shared, *sides, refused=bool(differences))]
+    return RunComparison(a, b, pd.DataFrame(rows, columns=_COLUMNS), differences, _unmatched(shared, a, b, *sides))
+
+
+def _cells(store: Store, run: str) -> pd.DataFrame:
+    """The trials of variants that were run, with their full selectors and budgets."""
+    trials = summarize.cells(store, run, summarize.tables(store, run, series=False).trials)
+    return trials[trials["reference"].isna() & (trials["status"] != "skipped")].reset_index(drop=True)
+
+
+def _margins(store: Store, a: str, b: str) -> dict[str, tuple[float, float]]:
+    """Task -> sign of its primary metric (higher is better: 1) and its margin, as the later run knows them."""
+    tasks = summarize.run_facts(store, a)["tasks"] | summarize.run_facts(store, b)["tasks"]
+    primary = {task: facts["metrics"][0] for task, facts in tasks.items()}
+    return {task: (1.0 if m["better"] == "higher" else -1.0, float(m["margin"])) for task, m in primary.items()}
+
+
+def _score_rows(
+    shared: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, margins: dict[str, tuple[float, float]]
+) -> list[dict[str, Any]]:
+    cells = [tuple(row) for row in shared.itertuples(index=False)]
+    scores = [frame.set_index([*shared.columns, "seed"])["score"].sort_index() for frame in (a, b)]
+    pairs = [pd.concat([s.loc[cell] for s in scores], axis=1, keys=["a", "b"], join="inner") for cell in cells]
+    signs = [margins[cell[0]][0] for cell in cells]
+    kept = [_with_failed(pair, sign) for pair, sign in zip(pairs, signs, strict=True)]
+    family = [((pair["b"] - pair["a"]) * sign).to_numpy() for pair, sign in zip(kept, signs, strict=True)]
+    judged = judge(family, [margins[cell[0]][1] for cell in cells])
+    rows = []
+    for cell, pair, whole, sign, found in zip(cells, kept, pairs, signs, judged, strict=True):
+        low, high = sorted((sign * found.low, sign * found.high))
+        failed = int(whole.isna().any(axis=1).sum())
+        note = f"{failed} seeds failed on a side and count as the worst" if failed else ""
+        if found.verdict == "inconclusive":
+            more = f"{found.more_seeds}" if found.more_seeds else f"more than {MOST_SEEDS}"
+            few = f"fewer than {FEWEST_PAIRS} pairs decide nothing" if found.pairs < FEWEST_PAIRS else ""
+            wanted = f"{more} more seeds needed, {found.detectable:.3g} was detectable"
+            note = "; ".join(filter(None, [note, few, wanted]))
+        rows.append(
+            dict(zip(shared.columns, cell, strict=True))
+            | {"quantity": "score", "a": pair["a"].mean(), "b": pair["b"].mean(), "change": sign * found.mean}
+            | {"low": low, "high": high, "pairs": found.pairs, "verdict": found.verdict, "note": note}
+        )
+    return rows
+
+
+def _with_failed(pair: pd.DataFrame, sign: float) -> pd.DataFrame:
+    """Failed seeds as the worst score that either side saw; a seed that failed on both sides tells nothing."""
+    worst = (pair * sign).min().min() * sign
+    return pair.dropna(how="all").fillna(worst)
+
+
+def _cost_rows(shared: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, *, refused: bool) -> list[dict[str, Any]]:
+    """Exact quantities: equal or changed. Times and memory: a ratio without a verdict, or refused."""
+    columns = list(shared.columns)
+    known = [frame.drop_duplicates(columns)[[*columns, *_EXACT, *_TRENDS]] for frame in (a, b)]
+    both = shared.merge(known[0], on=columns).merge(known[1], on=columns, suffixes=("_a", "_b"))
+    rows = []
+    for row in both.to_dict("records"):
+        cell = {name: row[name] for name in columns}
+        for name in (*_EXACT, *_TRENDS):
+            ours, theirs = row[f"{name}_a"], row[f"{name}_b"]
+            if pd.isna(ours) or pd.isna(theirs):
+                continue
+            told: dict[str, Any] = {"quantity": name, "a": ours, "b": theirs, "change": theirs - ours}
+            if name in _EXACT:
+                told |= {"verdict": "equal" if ours == theirs else "changed", "note": ""}
+            elif refused:
+                told |= {"b": np.nan, "a": np.nan, "change": np.nan, "verdict": "refused", "note": "not comparable"}
+            else:
+                told |= {"verdict": "trend", "note": f"x {theirs / ours:.3g}; two jobs, so no verdict" if ours else ""}
+            rows.append(cell | told)
+    return rows
+
+
+def _differences(store: Store, a: str, b: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+    """One line per fact of the surroundings that is not the same on both sides."""
+    facts = [summarize.tables(store, run, series=False).environment for run in (a, b)]
+    values = [{n: set(f.loc[f["name"] == n, "value"]) for n in _COMPARABLE} for f in facts]
+    for side, frame in zip(values, (ours, theirs), strict=True):
+        side |= {"dtype": set(frame["dtype"])}
+    names = [name for name in (*_COMPARABLE, "dtype") if values[0][name] != values[1][name]]
+    told = [[", ".join(sorted(side[name])) or "unknown" for side in values] for name in names]
+    return [f"{name}: {x} in {a}, {y} in {b}" for name, (x, y) in zip(names, told, strict=True)]
+
+
+def _unmatched(shared: pd.DataFrame, a: str, b: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+    """Cells that only one of the runs holds."""
+    known = {tuple(row) for row in shared.itertuples(index=False)}
+    told = []
+    for run, frame in ((a, ours), (b, theirs)):
+        cells = frame[list(shared.columns)].drop_duplicates().itertuples(index=False)
+        told += [f"only in {run}: {c[2]} in {c[1]} on {c[0]}, {c[3]} steps" for c in cells if tuple(c) not in known]
+    return told

@@ -1,0 +1,69 @@
+"""What there is to choose from, as rows: variants, tasks, backbones, references, profiles, runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from coordbench.harness.analysis import summarize
+from coordbench.harness.core import registry
+from coordbench.harness.core.entries import Entry
+from coordbench.harness.plan import planning as plan
+from coordbench.harness.run import identity
+from coordbench.harness.store.store import open_store
+
+Row = dict[str, Any]
+
+
+def rows(kind: str, plugins: Sequence[Path] = (), store: str | None = None, out: Path = Path()) -> list[Row]:
+    """The things of one kind, each with at least a name."""
+    for plugin in plugins:
+        registry.load_plugin(plugin)
+    if kind == "profiles":
+        return [{"name": name, "description": plan.read_profile(name).description} for name in plan.profiles()]
+    if kind == "runs":
+        with open_store(store, out) as opened:
+            frame = summarize.runs(opened).rename(columns={"run": "name"})
+        found: list[Row] = json.loads(frame.to_json(orient="records"))
+        return found
+    makers = {"variants": _variant, "tasks": _task, "backbones": _common, "references": _reference}
+    return [makers[kind](entry) for entry in registry.entries(kind.removesuffix("s"))]  # type: ignore[arg-type]
+
+
+def show(found: Sequence[Row], *, as_json: bool) -> str:
+    """Rows as JSON, or as aligned text: name and description."""
+    if as_json:
+        return json.dumps(found, indent=1, default=str)
+    width = max((len(row["name"]) for row in found), default=0)
+    return "\n".join(f"{row['name']:<{width}}  {_text(row)}".rstrip() for row in found)
+
+
+def _text(row: Row) -> str:
+    options = "; ".join(
+        f"{option['name']}={option['default']} ({option['values']})" for option in row.get("options", ())
+    )
+    told = row.get("description") or ", ".join(f"{key}={value}" for key, value in row.items() if key != "name")
+    return str(told) + (f"  [{options}]" if options else "")
+
+
+def _common(entry: Entry) -> Row:
+    options = [
+        {"name": option.name, "default": option.default, "values": option.describe()} for option in entry.options
+    ]
+    file = identity.short(Path(entry.file))
+    return {"name": entry.name, "description": entry.summary, "file": file, "options": options}
+
+
+def _variant(entry: Entry) -> Row:
+    return _common(entry) | {name: entry.facts[name] for name in ("source", "dims", "fixed_size", "formula")}
+
+
+def _task(entry: Entry) -> Row:
+    metrics = [metric.name for metric in entry.facts["metrics"]]
+    return _common(entry) | {"suite": entry.facts["suite"], "metrics": metrics, "backbones": entry.facts["backbones"]}
+
+
+def _reference(entry: Entry) -> Row:
+    return _common(entry) | {"tasks": entry.facts["tasks"], "kind": entry.facts["reference_kind"]}

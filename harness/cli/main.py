@@ -1,0 +1,61 @@
+"""The command `coordbench`: exit codes and errors of one line; the commands themselves are in `commands`.
+
+Nothing heavy is imported up here: every worker process imports its driver's main module again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import sys
+from collections.abc import Sequence
+
+from coordbench.harness.core.exit_codes import ExitCode
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; a user's mistake is one line on standard error."""
+    from coordbench.harness.core.errors import UsageError
+
+    try:
+        return _dispatch(arguments)
+    except UsageError as error:
+        print(f"coordbench: {error}", file=sys.stderr)
+        return ExitCode.USAGE
+    except KeyboardInterrupt:
+        print("coordbench: interrupted; finished records are kept, the same command goes on from them", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return ExitCode.OK
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    import tyro
+
+    from coordbench.harness.cli.commands import app
+
+    errors = io.StringIO()
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    try:
+        with contextlib.redirect_stderr(errors):
+            command = app.cli(args=list(arguments) or ["--help"], prog="coordbench", config=config)
+    except SystemExit as stop:
+        if stop.code:
+            print(f"coordbench: {_one_line(errors.getvalue())}", file=sys.stderr)
+        return ExitCode.USAGE if stop.code else ExitCode.OK
+    return int(command())
+
+
+def _one_line(box: str) -> str:
+    """The sentences of a parser's error box, without its frame and its help."""
+    lines = [line.strip("\u2502 ") for line in box.splitlines() if not line.startswith(("\u256d", "\u2570"))]
+    told = itertools.takewhile(lambda line: not line.startswith(("Argument helptext", "For full helptext")), lines)
+    return " ".join(line if not line.startswith("\u2500") else "-" for line in told if line).strip(" -")

@@ -1,0 +1,1 @@
+"""A preset becomes a list of trials; nothing is run here."""

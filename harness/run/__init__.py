@@ -1,0 +1,1 @@
+"""Jobs become records: in processes of this machine or of a cluster."""

@@ -1,0 +1,100 @@
+"""Run trials on a Dask cluster: workers isolate each trial as the driver would, only the driver writes the store."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.record import CostRecord, Record
+from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.run import identity
+from coordbench.harness.run.worker import Limits, work
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The source of plug-ins and of what lies beside them and is imported, so that it reaches every worker."""
+
+    plugins: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
+
+    def unpack(self, folder: Path) -> list[str]:
+        """Write the files below `folder`, named by their content; return the plug-ins' paths."""
+        home = folder / f"plugins-{hashlib.sha256(repr(self.files).encode()).hexdigest()[:16]}"
+        for name, text in self.files:
+            path = home / name
+            if not path.is_file():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+        return [str(home / name) for name in self.plugins]
+
+
+def bundle(plugins: Sequence[str]) -> Bundle:
+    """Pack plug-ins with their helpers; each plug-in's folder is kept apart by its place in the list."""
+    names: list[str] = []
+    files: dict[str, str] = {}
+    for place, plugin in enumerate(plugins):
+        path = Path(plugin).resolve()
+        beside = [file for file in identity.closure(frozenset([path])) if file.is_relative_to(path.parent)]
+        files |= {f"{place}/{file.relative_to(path.parent)}": file.read_text(encoding="utf-8") for file in beside}
+        names.append(f"{place}/{path.name}")
+    return Bundle(tuple(names), tuple(sorted(files.items())))
+
+
+def work_remotely(job: Trial | CostJob, packed: Bundle, limits: Limits) -> Record | CostRecord:
+    """Do a job on a cluster's worker, with the plug-ins unpacked in the folder that ends with it."""
+    from distributed import get_worker
+
+    return work(job, packed.unpack(Path(get_worker().local_directory)), limits)
+
+
+class ClusterExecutor(Executor):
+    """An executor over a Dask client; jobs for a GPU go to workers that offer the resource `GPU`."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.packed: dict[tuple[str, ...], Bundle] = {}
+        self.plain = client.get_executor(pure=False)
+        self.gpu = client.get_executor(pure=False, resources={"GPU": 1})
+
+    def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        """Send a job; its function is `work_remotely` whatever the local one is."""
+        job, plugins, limits = arguments
+        packed = self.packed.setdefault(plugins, bundle(plugins))
+        chosen = self.gpu if job.device.startswith("cuda") else self.plain
+        return chosen.submit(work_remotely, job, packed, limits, **keywords)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Cancel what has not ended; the cluster itself stays."""
+        for executor in (self.plain, self.gpu):
+            executor.shutdown(wait=False)
+
+
+@contextmanager
+def connect(address: str) -> Iterator[ClusterExecutor]:
+    """An executor over the scheduler at `address`, or over `local:N` worker processes of this machine."""
+    try:
+        distributed: Any = importlib.import_module("distributed")
+    except ModuleNotFoundError as error:
+        raise UsageError("--cluster needs dask.distributed; install coordbench[cluster]") from error
+    if address.startswith("local:"):
+        count = address.removeprefix("local:")
+        if not count.isdecimal() or int(count) < 1:
+            raise UsageError(f"cluster {address!r} is not valid; write local:N with N of at least 1, or an address")
+        options = {"n_workers": int(count), "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+        with distributed.LocalCluster(**options) as local, distributed.Client(local) as client:
+            yield ClusterExecutor(client)
+        return
+    try:
+        client = distributed.Client(address, timeout="20s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageError(f"no scheduler answers at {address!r}; expected an address such as tcp://host:8786") from error
+    with client:
+        yield ClusterExecutor(client)

@@ -1,0 +1,61 @@
+"""Say what a plan would do: how many trials, which are at hand already and why not, and about how long."""
+
+from __future__ import annotations
+
+import sqlalchemy as sql
+
+from coordbench.harness.core.trial import Trial
+from coordbench.harness.plan.planning import Plan
+from coordbench.harness.run import identity
+from coordbench.harness.run.progress import describe as name
+from coordbench.harness.store import schema
+from coordbench.harness.store.store import Store
+
+
+def describe(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = False) -> str:
+    """The plan in a few lines; with `explain`, one line per trial on why it is run or reused."""
+    lines: list[str] = []
+    pending: list[Trial] = []
+    for trial in (*plan.tuning, *plan.trials):
+        why = _why(trial, store, fresh)
+        if why != "reused":
+            pending.append(trial)
+        lines.append(f"{name(trial)}: {why}")
+    seconds = _seconds(store)
+    known = [seconds[trial.task, trial.variant] for trial in pending if (trial.task, trial.variant) in seconds]
+    estimate = "no estimate of the time yet: none of these has been run here"
+    if pending and known:
+        estimate = f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
+    total = len(plan.trials) + len(plan.tuning)
+    head = f"profile {plan.profile.name}: {total} trials, {len(pending)} to run; {len(plan.costs)} cost measurements"
+    tuned = ["tuned trials are looked up after their learning rates are chosen"] if plan.tuning else []
+    return "\n".join([head, estimate if pending else "nothing to train", *tuned, *(lines if explain else _cells(plan))])
+
+
+def _why(trial: Trial, store: Store, fresh: bool) -> str:
+    if fresh:
+        return "run: --fresh"
+    identified = identity.of_trial(trial)
+    if store.find(identified) is not None:
+        return "reused"
+    before = store.earlier_parts(identified)
+    if before is None:
+        return "run: never run before"
+    changes = identified.explain(before)
+    return f"run: {changes}" if changes != "nothing changed" else "run: the earlier trial failed"
+
+
+def _seconds(store: Store) -> dict[tuple[str, str | None], float]:
+    """Mean training time [s] of earlier trials by task and variant."""
+    query = sql.select(schema.items.c.job, schema.records.c.seconds).join(
+        schema.records, schema.items.c.record == schema.records.c.id
+    )
+    found: dict[tuple[str, str | None], list[float]] = {}
+    for row in store.read(query.where(schema.items.c.kind == "trial").limit(5000)):
+        found.setdefault((row.job["task"], row.job.get("variant")), []).append(row.seconds or 0.0)
+    return {cell: sum(values) / len(values) for cell, values in found.items()}
+
+
+def _cells(plan: Plan) -> list[str]:
+    cells = dict.fromkeys((trial.task, trial.backbone or "", trial.label, trial.budget.steps) for trial in plan.trials)
+    return [f"  {task}  {backbone}  {label}  {steps} steps" for task, backbone, label, steps in cells]

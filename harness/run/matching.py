@@ -1,0 +1,106 @@
+"""Solve the width of a backbone so that a variant meets the baseline's budget of parameters or FLOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.plan.planning import Plan, cost_of
+from coordbench.harness.process import isolate
+from coordbench.harness.run.worker import run_quantity
+
+TOLERANCE = 0.02
+_HALVINGS = 14
+
+
+@dataclass(frozen=True)
+class Match:
+    """The width that comes closest, what it costs, what was wanted, and the share by which it misses."""
+
+    by: Literal["parameters", "flops"]
+    width: float
+    amount: int
+    wanted: int
+
+    @property
+    def left_over(self) -> float:
+        """Relative difference to the baseline's budget; more than TOLERANCE is told."""
+        return self.amount / self.wanted - 1
+
+
+def resolve(plan: Plan, plugins: Sequence[str] = ()) -> Plan:
+    """Give every trial of a plan whose sweep asks for a match its width, and its row a note."""
+    cells = {_key(trial): trial for trial in plan.trials if trial.match}
+    found: dict[tuple[Any, ...], Match] = {}
+    for cell in cells.values():
+        outcome = isolate.call(solve, cost_of(cell), plan.profile.baseline, tuple(plugins), deadline=600.0)
+        if outcome.status != "ok":
+            raise UsageError(f"match={cell.match!r} of {cell.variant} in {cell.backbone}: {outcome.error}")
+        found[_key(cell)] = outcome.value
+    fit = {trial: _fitted(trial, found) for trial in (*plan.trials, *plan.tuning)}
+    notes = {
+        fit[t]: {"match": asdict(m) | {"left_over": m.left_over}} for t in plan.trials if (m := found.get(_key(t)))
+    }
+    return replace(
+        plan,
+        trials=tuple(fit[trial] for trial in plan.trials),
+        tuning=tuple(fit[trial] for trial in plan.tuning),
+        costs=tuple(_fitted(job, found) for job in plan.costs),
+        rates={fit[trial]: rates for trial, rates in plan.rates.items()},
+        notes=dict(plan.notes) | notes,
+    )
+
+
+def solve(job: CostJob, baseline: str, plugins: Sequence[str]) -> Match:
+    """Find the width for a job by bisection; runs in its own process."""
+    by = job.match or "parameters"
+
+    def amount(candidate: CostJob) -> int:
+        return int(run_quantity(candidate, plugins, (by, 0.0))[by])
+
+    options = {option.name: option for option in registry.select("backbone", job.backbone).entry.options}
+    if "width" not in options:
+        raise UsageError(f"backbone {job.backbone!r} has no option width, so its budget cannot be matched")
+    whole = options["width"].annotation is int
+    start = registry.select("backbone", job.backbone).all_options["width"]
+    wanted = amount(replace(job, variant=baseline))
+    width, reached = bisect(lambda width: amount(replace(job, width=width)), float(start), wanted, whole=whole)
+    return Match(by, width, reached, wanted)
+
+
+def bisect(amount: Callable[[float], int], start: float, wanted: int, *, whole: bool) -> tuple[float, int]:
+    """The width whose amount is nearest to `wanted`, for an amount that grows with the width in steps."""
+    tried = {start: amount(start)}
+    low, high = start, start
+    while tried[low] > wanted and low > (1 if whole else start / 64):
+        low = max(1, low // 2) if whole else low / 2
+        tried[low] = amount(_number(low, whole))
+    while tried[high] < wanted and high < 64 * start:
+        high *= 2
+        tried[high] = amount(_number(high, whole))
+    for _ in range(_HALVINGS):
+        middle = (low + high) // 2 if whole else (low + high) / 2
+        if middle in (low, high):
+            break
+        if middle not in tried:
+            tried[middle] = amount(_number(middle, whole))
+        low, high = (middle, high) if tried[middle] < wanted else (low, middle)
+    best = min(tried, key=lambda width: (abs(tried[width] - wanted), width))
+    return _number(best, whole), tried[best]
+
+
+def _number(width: float, whole: bool) -> float:
+    return int(width) if whole else width
+
+
+def _key(job: Trial | CostJob) -> tuple[Any, ...]:
+    return job.task, job.backbone, job.variant, job.match
+
+
+def _fitted(job: Any, found: dict[tuple[Any, ...], Match]) -> Any:
+    match = found.get(_key(job))
+    return job if match is None or job.width is not None else replace(job, width=match.width)

@@ -1,0 +1,99 @@
+"""Show how far a run is: a live bar on a terminal, one plain line per finished trial elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Protocol
+
+from coordbench.harness.core import registry
+from coordbench.harness.core.record import CostRecord, Record
+from coordbench.harness.core.trial import CostJob, Trial
+
+
+class Listener(Protocol):
+    """What a sweep tells about its course."""
+
+    def expect(self, pending: int, reused: int) -> None:
+        """Say that a stage begins with this many jobs to do and this many already answered."""
+
+    def done(self, job: Trial | CostJob, record: Record | CostRecord) -> None:
+        """Say that a job has left its record in the store."""
+
+
+class Progress:
+    """A listener that writes to standard error; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self.total = self.finished = 0
+        self.bar, self.row = None, None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            self.bar = Bar(console=Console(stderr=True))
+            self.row = self.bar.add_task("trials", total=None)
+
+    def __enter__(self) -> Progress:
+        if self.bar is not None:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def expect(self, pending: int, reused: int) -> None:
+        """Add a stage's jobs to the total."""
+        self.total += pending
+        if reused:
+            self.say(f"{reused} of {pending + reused} results are at hand already")
+        if self.bar is not None and self.row is not None:
+            self.bar.update(self.row, total=self.total)
+
+    def done(self, job: Trial | CostJob, record: Record | CostRecord) -> None:
+        """Move the bar, or print the line; failures are told in both cases."""
+        self.finished += 1
+        line = f"[{self.finished}/{self.total}] {describe(job)}: {summary(job, record)}"
+        if self.bar is None or self.row is None:
+            print(line, file=sys.stderr, flush=True)
+            return
+        self.bar.update(self.row, completed=self.finished, description=_short(job))
+        if record.status != "ok":
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        """Print a line, above the bar if there is one."""
+        if self.bar is not None:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def describe(job: Trial | CostJob) -> str:
+    """Name a job in one line."""
+    if isinstance(job, CostJob):
+        return f"cost of {job.variant} in {job.backbone} on {job.task}"
+    where = f" in {job.backbone}" if job.backbone else ""
+    rate = f" (tuning, rate {job.budget.learning_rate:g})" if job.purpose == "tune" and job.budget.learning_rate else ""
+    return f"{job.task} {job.label}{where} seed {job.seed}{rate}"
+
+
+def summary(job: Trial | CostJob, record: Record | CostRecord) -> str:
+    """Say in one line how a job ended."""
+    if record.status != "ok":
+        return f"{record.status}: {record.error}"
+    if isinstance(record, CostRecord):
+        flops = "unknown" if record.flops is None else f"{record.flops:,}"
+        return f"{record.parameters} parameters, {flops} FLOPs"
+    metric = registry.select("task", job.task).entry.facts["metrics"][0]
+    split = "validation" if isinstance(job, Trial) and job.purpose == "tune" else "test"
+    value = record.scores.get(split, {}).get(metric.name, float("nan"))
+    return f"{metric.name} {value:.4g} {metric.unit}".rstrip() + f" after {record.steps} steps, {record.seconds:.1f} s"
+
+
+def _short(job: Trial | CostJob) -> str:
+    name = job.variant if isinstance(job, CostJob) else job.label
+    return f"{job.task.partition('[')[0]} {(name or '').partition('[')[0]}"

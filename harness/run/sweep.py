@@ -1,0 +1,270 @@
+"""Turn a plan into records over any executor; only the driver writes the store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError, describe_error
+from coordbench.harness.core.problem import Metric
+from coordbench.harness.core.record import FAILED, CostRecord, Record
+from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.plan.planning import Plan, tuning_trials
+from coordbench.harness.plan.tuning import Choice, choose, extend
+from coordbench.harness.process import environment, isolate
+from coordbench.harness.run import identity
+from coordbench.harness.run.identity import Identity
+from coordbench.harness.run.progress import Listener
+from coordbench.harness.run.worker import Limits, work
+from coordbench.harness.store.store import Store, StoreError
+
+Job = Trial | CostJob
+Noted = tuple[Job, Mapping[str, Any]]
+"""A job and what this run notes about it."""
+
+Answered = tuple[int, Identity, Job, Record | CostRecord]
+"""The position of an item, what its record depends on, its job and its record."""
+
+_BATCH = 500
+"""Records in one transaction at most, so that a crowd of them is told of in time and need not be kept."""
+
+
+@dataclass
+class Result:
+    """What a run came to: its name and how many items ended how."""
+
+    run: str
+    statuses: dict[str, int] = field(default_factory=dict)
+    reused: int = 0
+
+    @property
+    def failed(self) -> int:
+        """How many items failed."""
+        return sum(self.statuses.get(status, 0) for status in FAILED)
+
+    @property
+    def measured(self) -> int:
+        """How many items have a record."""
+        return sum(self.statuses.values())
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Everything a sweep needs beside its plan."""
+
+    store: Store
+    listener: Listener
+    workers: int = 2
+    executor: Executor | None = None
+    plugins: Sequence[str] = ()
+    fresh: bool = False
+    command: str = "coordbench run"
+    checkpoints: Path | None = None
+
+    def run(self, plan: Plan) -> Result:
+        """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
+        memory = int(plan.profile.memory_gib * 2**30)
+        chosen = plan.profile
+        sources = identity.of_plugins(self.plugins)
+        limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds, sources)
+        facts = {"profile": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
+        device = plan.trials[0].device if plan.trials else "cpu"
+        run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)
+        result = Result(run)
+        executor = self.executor or ThreadPoolExecutor(self.workers, thread_name_prefix="worker")
+        try:
+            trials = self._tune(plan, result, executor, limits)
+            self._stage(sorted(trials, key=lambda item: _by_seed(item[0])), result, executor, limits)
+            self._stage(_plain(plan.costs), result, executor, limits)
+        except BaseException:
+            isolate.stop()
+            raise
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+        self.store.finish_run(run)
+        return result
+
+    def _tune(self, plan: Plan, result: Result, executor: Executor, limits: Limits) -> list[Noted]:
+        """Run the tuning trials and give every tuned trial the rate its variant chose; extend the grid once for all.
+
+        A tuned trial may come to equal one whose rate the profile fixes: both stay, each with its own note.
+        """
+        if not plan.tuning:
+            return [(trial, plan.notes.get(trial, {})) for trial in plan.trials]
+        found = self._stage(_plain(plan.tuning), result, executor, limits)
+        cells = {trial: replace(trial, seed=-1) for trial in plan.rates}
+        grids = {cell: plan.rates[trial] for trial, cell in cells.items()}
+        more = self._extensions(grids, found)
+        extra = [trial for cell, rates in more.items() for trial in tuning_trials(cell, rates)]
+        found = found | self._stage(_plain(extra), result, executor, limits)
+        choices = {cell: self._choose(cell, (*rates, *more[cell]), found) for cell, rates in grids.items()}
+        trials: list[Noted] = []
+        for trial in plan.trials:
+            note = dict(plan.notes.get(trial, {}))
+            choice = choices[cells[trial]] if trial in cells else None
+            if choice is not None:
+                trial = replace(trial, budget=replace(trial.budget, learning_rate=choice.rate))
+                note["tuning"] = asdict(choice)
+            trials.append((trial, note))
+        return trials
+
+    def _stage(self, jobs: Iterable[Noted], result: Result, executor: Executor, limits: Limits) -> dict[Job, int]:
+        """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
+        listed = [(job, _identify(job), dict(note)) for job, note in jobs]
+        positions = self.store.add_items(result.run, listed)
+        planned = {place: (job, known) for place, (job, known, _) in zip(positions, listed, strict=True)}
+        answers = {} if self.fresh else self._reuse(planned, result)
+        self.listener.expect(len(planned), len(answers))
+        arrived: SimpleQueue[Future[Any]] = SimpleQueue()
+        waiting: dict[Future[Any], tuple[int, Identity, Job]] = {}
+        for place, (job, known) in planned.items():
+            future = executor.submit(work, job, tuple(self.plugins), self._limits(job, known, limits))
+            waiting[future] = place, known, job
+            future.add_done_callback(arrived.put)
+        while waiting:
+            ready = _take(arrived)
+            answers |= self._commit([(*waiting.pop(future), future) for future in ready], result)
+        return answers
+
+    def _reuse(self, planned: dict[int, tuple[Job, Identity]], result: Result) -> dict[Job, int]:
+        """Answer what earlier records can, take it from the plan, and return the number of each one's record."""
+        answers: dict[Job, int] = {}
+        found = self.store.reuse(result.run, [(place, known) for place, (_, known) in planned.items()])
+        for place, (record, status) in found.items():
+            answers[planned.pop(place)[0]] = record
+            result.reused += 1
+            _count(result, status)
+        return answers
+
+    def _commit(self, ready: list[tuple[int, Identity, Job, Future[Any]]], result: Result) -> dict[Job, int]:
+        """Store what has arrived in one transaction, then say that it is done."""
+        kept = [
+            (place, known, job, _record(future, job)) for place, known, job, future in ready if not future.cancelled()
+        ]
+        numbers, kept = self._add(result.run, kept)
+        for _, _, job, record in kept:
+            _count(result, record.status)
+            self.listener.done(job, record)
+        if len(kept) < len(ready):  # nobody here cancels, so the scheduler did, or is gone
+            raise UsageError("the cluster was lost; finished records are kept, the same command goes on from them")
+        return {job: number for (_, _, job, _), number in zip(kept, numbers, strict=True)}
+
+    def _add(self, run: str, answers: list[Answered]) -> tuple[list[int], list[Answered]]:
+        """Store records in one transaction; where one cannot be stored it becomes an error, and the others are kept."""
+        try:
+            return self.store.add_many(run, [(place, known, record) for place, known, _, record in answers]), answers
+        except StoreError:
+            raise
+        except Exception as error:  # whatever a task's own values made the store stumble over
+            if len(answers) == 1:
+                [(place, known, job, record)] = answers
+                told_of = type(record)("error", f"its record cannot be stored: {describe_error(error)}")
+                return self.store.add_many(run, [(place, known, told_of)]), [(place, known, job, told_of)]
+        added = [self._add(run, [answer]) for answer in answers]
+        return [number for numbers, _ in added for number in numbers], [one for _, kept in added for one in kept]
+
+    def _limits(self, job: Job, identified: Identity, limits: Limits) -> Limits:
+        """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
+        if self.checkpoints is None or isinstance(job, CostJob) or job.reference is not None:
+            return limits
+        return replace(limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
+
+    def _choose(self, cell: Trial, rates: Sequence[float], found: Mapping[Job, int]) -> Choice:
+        metric = _primary(cell)
+        scores: dict[float, list[float | None]] = {rate: [] for rate in rates}
+        for trial in tuning_trials(cell, rates):
+            rate = trial.budget.learning_rate
+            if rate is not None:
+                scores[rate].append(self.store.score(found[trial], "validation", metric.name))
+        return choose(scores, metric.better)
+
+    def _extensions(
+        self, grids: Mapping[Trial, tuple[float, ...]], found: Mapping[Job, int]
+    ) -> dict[Trial, tuple[float, ...]]:
+        """The rates to try in addition, the same for all cells that differ only in their variant or width."""
+        peers: dict[tuple[Any, ...], list[Trial]] = defaultdict(list)
+        for cell, rates in grids.items():
+            peers[cell.task, registry.options_of(cell.backbone or "")[0], rates].append(cell)
+        more: dict[Trial, tuple[float, ...]] = {}
+        for (_, _, rates), cells in peers.items():
+            added = extend(rates, [self._choose(cell, rates, found) for cell in cells])
+            more |= dict.fromkeys(cells, added)
+        return more
+
+
+def _plain(jobs: Iterable[Job]) -> list[Noted]:
+    return [(job, {}) for job in jobs]
+
+
+def _take(arrived: SimpleQueue[Future[Any]]) -> list[Future[Any]]:
+    """Wait for one future, and take all that have arrived by then."""
+    ready = [arrived.get()]
+    with suppress(Empty):
+        while len(ready) < _BATCH:
+            ready.append(arrived.get_nowait())
+    return ready
+
+
+def _by_seed(job: Job) -> int:
+    """All cells with one seed before any with the next, so that an interrupted run has seen every cell."""
+    return job.seed if isinstance(job, Trial) else 0
+
+
+def _identify(job: Job) -> Identity:
+    return identity.of_trial(job) if isinstance(job, Trial) else identity.of_cost(job)
+
+
+def _primary(trial: Trial) -> Metric:
+    metrics: tuple[Metric, ...] = registry.select("task", trial.task).entry.facts["metrics"]
+    return metrics[0]
+
+
+def _record(future: Future[Any], job: Job) -> Record | CostRecord:
+    """The record of a finished job; what went wrong outside its own process is a record too."""
+    error = future.exception()
+    if error is None:
+        record: Record | CostRecord = future.result()
+        return record
+    kind = Record if isinstance(job, Trial) else CostRecord
+    return kind("crashed", describe_error(error), environment=environment.describe(job.device))
+
+
+def _count(result: Result, status: str) -> None:
+    result.statuses[status] = result.statuses.get(status, 0) + 1
+
+
+def _task_facts(plan: Plan) -> dict[str, Any]:
+    """What the reports need to know of each task, so that they need not import it."""
+    facts = {}
+    for task in {trial.task for trial in plan.trials}:
+        chosen = registry.select("task", task)
+        own = chosen.entry.facts
+        facts[task] = {
+            "suite": own["suite"],
+            "metrics": [asdict(metric) for metric in own["metrics"]],
+            "source": own["source"],
+            "summary": chosen.entry.summary,
+            "references": {e.name: e.facts["reference_kind"] for e in registry.references(task)},
+        }
+    return facts
+
+
+def _facts_of_variants(plan: Plan) -> dict[str, Any]:
+    return variant_facts({trial.variant for trial in plan.trials if trial.variant})
+
+
+def variant_facts(variants: Iterable[str]) -> dict[str, Any]:
+    """Selector -> what the reports need to know of each variant."""
+    facts = {}
+    for variant in variants:
+        entry = registry.select("variant", variant).entry
+        own = {name: entry.facts[name] for name in ("source", "dims", "fixed_size", "formula")}
+        facts[variant] = own | {"summary": entry.summary, "file": identity.short(Path(entry.file))}
+    return facts

@@ -1,0 +1,126 @@
+"""Do one job - a trial or a cost - in fresh processes; always return a record, never raise for what went wrong."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coordbench.harness.core.record import CostRecord, Record
+from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.measure import QUANTITIES, SECONDS, combine
+from coordbench.harness.process import environment, isolate
+from coordbench.harness.process.isolate import Outcome
+from coordbench.harness.run import identity
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a job may take: seconds, and bytes beyond its start."""
+
+    deadline: float = 120.0
+    memory_bytes: int | None = 4 << 30
+    checkpoint: Path | None = None
+    """Where a long trial keeps its checkpoint; none is kept without it."""
+    checkpoint_seconds: float = 300.0
+    cost_seconds: float = SECONDS
+    """How long each phase is timed; energy needs 5 s or more."""
+    sources: str = ""
+    """`identity.of_plugins` as the run began; "" where plug-ins may change."""
+
+
+def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
+    """Do a job under its limits; one whose process died is tried once more, since who killed it cannot be told."""
+    os.environ.update(environment.WORKER)
+    record = _trial(job, plugins, limits) if isinstance(job, Trial) else measure(job, plugins, limits)
+    if limits.sources and identity.of_plugins(plugins) != limits.sources:
+        record = type(record)(
+            "error", "a plug-in was changed while the run went on: this may be of either; run it again"
+        )
+    record.environment = _described(job.device)
+    return record
+
+
+@functools.cache
+def _described(device: str) -> dict[str, Any]:
+    """What this process works on, asked once: its code stays what it was when it began, and git takes long."""
+    return environment.describe(device)
+
+
+def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
+    outcome, attempts = _call(run_trial, job, plugins, limits, limits)
+    record: Record = outcome.value if outcome.status == "ok" else Record(outcome.status, outcome.error)
+    if record.status == "ok" and not record.scores:
+        record = Record("error", "the task gave no scores")
+    if attempts > 1:
+        record.notes["attempts"] = attempts
+    if outcome.status != "ok":
+        record.notes["log"] = outcome.log
+        record.seconds = outcome.seconds
+    return record
+
+
+def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
+    """Measure each quantity of a cost in a process of its own."""
+    return combine({name: measure_quantity(name, job, plugins, limits) for name in QUANTITIES})
+
+
+def measure_quantity(quantity: str, job: CostJob, plugins: Sequence[str], limits: Limits) -> dict[str, Any]:
+    """One quantity of a cost, as `combine` takes it."""
+    outcome, _ = _call(run_quantity, job, plugins, limits, (quantity, limits.cost_seconds))
+    failed = {"status": outcome.status, "reason": outcome.error}
+    return outcome.value if outcome.status == "ok" else failed
+
+
+def _call(
+    function: Any, job: Trial | CostJob, plugins: Sequence[str], limits: Limits, argument: Any
+) -> tuple[Outcome, int]:
+    """Call in a fresh process, once more if that died; CUDA maps more address space than it uses, so no cap there."""
+    memory = None if job.device.startswith("cuda") else limits.memory_bytes
+    for attempts in (1, 2):
+        outcome = isolate.call(function, job, tuple(plugins), argument, deadline=limits.deadline, memory_bytes=memory)
+        if outcome.status != "crashed" or isolate.stopping():
+            return outcome, attempts
+    return outcome, 2
+
+
+def run_trial(trial: Trial, plugins: Sequence[str], limits: Limits) -> Record:
+    """Train and evaluate a trial; runs in its own process."""
+    from coordbench.harness.training import train
+    from coordbench.harness.training.checkpoint import Checkpoint
+
+    _load(plugins)
+    checkpoint = Checkpoint(limits.checkpoint, limits.checkpoint_seconds) if limits.checkpoint else None
+    try:
+        return train.run(trial, checkpoint)
+    except Exception as error:
+        if trial.variant and (wrong := _wrong_shape(trial.variant)):
+            error.add_note(f"; {trial.variant} breaks the law of shapes: {wrong}")
+        raise
+
+
+def _wrong_shape(variant: str) -> str:
+    """What a layer gives in place of the shape of a convolution, if that is so: the likely cause of another error."""
+    from coordbench.harness import laws
+    from coordbench.harness.core import registry
+
+    found = laws.verdict("shapes", registry.layer(variant))
+    return "" if found.passed or " gave " not in found.detail else found.detail
+
+
+def run_quantity(job: CostJob, plugins: Sequence[str], wanted: tuple[str, float]) -> dict[str, Any]:
+    """Measure one quantity of a cost for some seconds; runs in its own process."""
+    _load(plugins)
+    quantity, seconds = wanted
+    return QUANTITIES[quantity](job, seconds)
+
+
+def _load(plugins: Sequence[str]) -> None:
+    from coordbench.harness.core import registry
+
+    registry.load()
+    for plugin in plugins:
+        registry.load_plugin(plugin)

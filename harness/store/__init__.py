@@ -1,0 +1,1 @@
+"""Records in tables: SQLite by default, PostgreSQL by URL."""

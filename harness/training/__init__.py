@@ -1,0 +1,1 @@
+"""Build and train: the only room where a variant meets a task."""

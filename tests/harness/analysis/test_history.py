@@ -1,0 +1,88 @@
+"""The course of a metric over two stored runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coordbench.harness.analysis import history
+from coordbench.harness.cli import main as cli
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.exit_codes import ExitCode
+from coordbench.harness.core.problem import Metric
+from coordbench.harness.core.record import CostRecord, Record
+from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.run.identity import Identity
+from coordbench.harness.store.store import Store
+from coordbench.reports.history import write_history
+
+METRIC = {**vars(Metric("accuracy")), "name": "accuracy"}
+FACTS = {"tasks": {"t[n=1]": {"suite": "s", "metrics": [METRIC], "references": {}}}, "profile": {}, "variants": {}}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Two runs at two commits: accuracy .5 and .7 over seeds, then 1 and 1; 100 parameters, then 120."""
+    opened = Store(f"sqlite:///{tmp_path / 'results.sqlite'}")
+    for commit, scores, parameters in (("aaaa", (0.5, 0.7), 100), ("bbbb", (1.0, 1.0), 120)):
+        run = opened.start_run("p", "coordbench run", {"revision": {"commit": commit}}, FACTS)
+        trials = [Trial("t[n=1]", seed, "b", "conv", budget=Budget(1)) for seed in range(len(scores))]
+        jobs = [*trials, CostJob("t[n=1]", "b", "conv")]
+        identities = [Identity(f"{job}", {"commit": commit}) for job in jobs]
+        positions = opened.add_items(run, [(job, who, {}) for job, who in zip(jobs, identities, strict=True)])
+        records = [Record("ok", scores={"test": {"accuracy": score}}) for score in scores]
+        for position, who, record in zip(
+            positions, identities, [*records, CostRecord("ok", parameters=parameters)], strict=True
+        ):
+            opened.add(run, position, who, record)
+        opened.finish_run(run)
+    return opened
+
+
+def test_scores_by_commit_are_means_with_intervals(store: Store) -> None:
+    found = history.history(store, "accuracy")
+    assert found[["commit", "task", "label", "count"]].to_numpy().tolist() == [
+        ["aaaa", "t[n=1]", "conv", 2],
+        ["bbbb", "t[n=1]", "conv", 2],
+    ]
+    assert found["mean"].tolist() == pytest.approx([0.6, 1.0])
+    assert found["high"][0] - found["mean"][0] == pytest.approx(12.7062 * 0.1, rel=1e-4)  # t(1) at 97.5 %, error .1
+
+
+def test_costs_have_a_course_too(store: Store) -> None:
+    assert history.history(store, "parameters")["mean"].tolist() == [100, 120]
+
+
+def test_budgets_are_told_apart_and_a_run_without_costs_has_none(tmp_path: Path) -> None:
+    with Store(f"sqlite:///{tmp_path / 'other.sqlite'}") as store:
+        run = store.start_run("p", "coordbench run", {"revision": {"commit": "aaaa"}}, FACTS)
+        trials = [Trial("t[n=1]", seed, "b", "conv", budget=Budget(steps)) for steps in (1, 2) for seed in range(2)]
+        listed = [(trial, Identity(f"{trial}", {}), {}) for trial in trials]
+        for position, (trial, who, _) in zip(store.add_items(run, listed), listed, strict=True):
+            store.add(run, position, who, Record("ok", scores={"test": {"accuracy": float(trial.budget.steps)}}))
+        found = history.history(store, "accuracy")
+        assert found[["steps_planned", "count", "mean"]].to_numpy().tolist() == [[1, 2, 1], [2, 2, 2]]
+        assert "steps_planned" in history.show(found)
+        page = write_history(found, "accuracy", tmp_path).read_text()
+        assert "steps planned 1" in page
+        assert "steps planned 2" in page
+        assert history.history(store, "flops", tasks=["t"]).empty
+
+
+def test_an_unknown_metric_lists_those_that_exist(store: Store) -> None:
+    with pytest.raises(UsageError, match="no run holds a metric 'psnr'; valid: accuracy, flops,"):
+        history.history(store, "psnr")
+
+
+def test_the_page_draws_one_point_per_run_and_escapes_names(store: Store, tmp_path: Path) -> None:
+    found = history.history(store, "accuracy").assign(label="<script>")
+    page = write_history(found, "accuracy", tmp_path).read_text()
+    assert page.count("<circle") == 2
+    assert "<script>" not in page
+
+
+def test_the_command_prints_the_course(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["history", "accuracy", "--store", store.url, "--out", str(tmp_path)]) == ExitCode.OK
+    assert capsys.readouterr().out.count("conv") == 2
+    assert cli.run(["history", "accuracy", "--tasks", "other", "--store", store.url]) == ExitCode.NOTHING_MEASURED

@@ -1,0 +1,91 @@
+"""The laws find what is wrong: each mutant of a sound layer breaks the law that it was made to break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coordbench.harness import laws
+from coordbench.harness.core import registry
+
+LAYER = '''
+import random
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from coordbench.harness.core.registry import variant
+
+
+@variant("{name}", source="a test", dims=(2,){facts})
+class Layer(nn.Module):
+    """A convolution with something wrong."""
+
+    def __init__(self, in_channels, out_channels, kernel_size, *, size, stride=1, bias=True):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, bias=bias)
+        self.pad, self.cache, self.size = ((kernel_size - 1) // 2, kernel_size // 2) * 2, None, size
+
+    def forward(self, x):
+        {before}
+        y = self.conv(functional.pad(x, self.pad))
+        {after}
+        return y
+'''
+
+MUTANTS: dict[str, dict[str, str]] = {
+    "shapes": {"after": "y = y[:, :, :, :4]"},
+    "other_sizes": {"facts": ", fixed_size=True"},
+    "gradients": {"after": "y = y + (y.detach() - y) / 2"},
+    "images_apart": {"after": "y = y + x.mean()"},
+    "reproducible": {"after": "y = y + random.random()"},
+    "layouts": {"after": "y = y + torch.as_strided(x, (1,), (1,), 7)"},
+    "precisions": {"before": "x = x.float()"},
+    "copies": {"after": "y = y * self.__dict__.setdefault('scale', random.random())"},
+    "no_stale_results": {
+        "after": """
+        if not self.training and not torch.is_grad_enabled():
+            key = (self.conv.weight._version, x.shape)
+            if self.cache is None or self.cache[0] != key:
+                self.cache = (key, self.conv.weight.sum() * 1)
+            y = y + self.cache[1]"""
+    },
+    "compiles": {"after": "y = y * (1.0 if y.mean().item() > 0 else 2.0)"},
+    "exports": {"after": "y = y.numpy() if False else y * float(y.detach().mean() > 0)"},
+    "stacks": {"after": "y = torch.from_numpy(y.detach().numpy()) + y - y.detach()"},
+    "parameter_count": {"facts": ", parameters=lambda i, o, k, *, size, stride, bias: i * o * k * k"},
+    "flop_count": {"facts": ", flops=lambda layer, shape: 2 * layer.conv.weight.numel() * shape[2] * shape[3]"},
+}
+
+
+def _write(folder: Path, name: str, *, facts: str = "", before: str = "", after: str = "") -> str:
+    path = folder / f"{name}.py"
+    path.write_text(LAYER.format(name=name, facts=facts, before=before or "pass", after=after or "pass"))
+    registry.load_plugin(path)
+    return name
+
+
+def test_a_sound_plugin_obeys_every_law(tmp_path: Path) -> None:
+    verdicts = laws.check(_write(tmp_path, "sound_layer"))
+    assert [v for v in verdicts if not v.passed] == []
+    assert [v.law for v in verdicts] == list(laws.LAWS)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_breaks_its_law(name: str, tmp_path: Path) -> None:
+    layer = registry.layer(_write(tmp_path, f"breaks_{name}", **MUTANTS[name]))
+    verdict = laws.verdict(name, layer)
+    assert not verdict.passed
+    assert verdict.detail
+    assert "\n" not in verdict.detail
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert set(laws.LAWS) - set(MUTANTS) == {"wrong_input"}  # which the registry itself enforces
+
+
+def test_a_wrong_selector_is_refused_before_any_law() -> None:
+    with pytest.raises(registry.UsageError, match="unknown variant 'no_such_layer'"):
+        laws.check("no_such_layer")

@@ -1,0 +1,144 @@
+"""A profile becomes trials; whatever is wrong in it is told before anything runs."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.plan import planning as plan
+
+SWEEP: dict[str, Any] = {"tasks": ["toy"], "backbones": ["toy_net"], "variants": ["conv"], "steps": 3}
+
+
+@pytest.fixture
+def loaded(toy: Path) -> None:
+    registry.load_plugin(toy)
+
+
+def _profile(*sweeps: dict[str, Any], **run: Any) -> plan.Profile:
+    return plan.parse_profile({"run": run, "sweep": list(sweeps)}, "mine")
+
+
+@pytest.mark.usefixtures("loaded")
+def test_every_cell_has_each_seed_once_and_references_stand_beside() -> None:
+    twice = SWEEP | {"variants": ["conv", "conv[padding=zeros]", "coordconv"]}
+    made = plan.make_plan(_profile(twice, SWEEP, seeds=[3, 5]))
+    cells = [(trial.label, trial.seed) for trial in made.trials]
+    labels = ("toy_mean", "toy_exact", "conv", "coordconv")
+    assert sorted(cells) == sorted((label, seed) for label in labels for seed in (3, 5))
+    assert [(job.variant, job.device) for job in made.costs] == [("conv", "cpu"), ("coordconv", "cpu")]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_tuning_gives_every_variant_the_same_effort() -> None:
+    made = plan.make_plan(_profile(SWEEP | {"variants": ["conv", "coordconv"], "learning_rates": [0.1, 0.01]}))
+    effort = {v: [t for t in made.tuning if t.variant == v] for v in ("conv", "coordconv")}
+    assert len(effort["conv"]) == len(effort["coordconv"]) == 2 * len(plan.TUNING_SEEDS)
+    assert not {trial.seed for trial in made.tuning} & {trial.seed for trial in made.trials}
+    assert set(made.rates.values()) == {(0.01, 0.1)}
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"sweeps": []}, "unknown key 'sweeps'; valid: run, sweep"),
+        ({"run": {"seed": 3}}, "unknown key 'seed'; valid: .*seeds"),
+        ({"run": {"seeds": 0}}, "seeds=0 must be a number of seeds from 1 to"),
+        ({"run": {"seeds": 10**9}}, "seeds=1000000000 must be a number of seeds from 1 to 10000"),
+        ({"run": {}}, r"profile 'mine' holds no sweep; write at least one table, headed \[\[sweep\]\]"),
+        ({"run": {"memory_gib": float("nan")}}, "memory_gib=nan must be positive and finite"),
+        ({"sweep": [SWEEP | {"learning_rates": [0.1, -1]}]}, r"learning_rates=\[0.1, -1\] must be positive"),
+        ({"sweep": [SWEEP | {"match": "width"}]}, "match='width' is not valid; expected one of parameters, flops"),
+        ({"run": {"seeds": [1, 1]}}, r"seeds=\[1, 1\]"),
+        ({"run": {"deadline_seconds": -1}}, "deadline_seconds=-1 must be positive"),
+        ({"run": {"deadline_seconds": "long"}}, "deadline_seconds='long' is not valid; expected float"),
+        ({"run": {"name": "x"}}, "unknown key 'name'; valid: baseline, .*, seeds$"),
+        ({"sweep": {"tasks": []}}, r"each headed \[\[sweep\]\]"),
+        ({"sweep": [{"tasks": ["toy"]}]}, "missing keys backbones, variants"),
+        ({"sweep": [SWEEP | {"steps": 0}]}, "steps=0 must be positive"),
+        ({"sweep": [SWEEP | {"steps": True}]}, "steps=True is not valid; expected int"),
+        ({"sweep": [SWEEP | {"variants": []}]}, "variants must not be empty"),
+        ({"sweep": [SWEEP | {"variants": "conv"}]}, "variants='conv' is not valid; expected list"),
+        ({"sweep": [SWEEP | {"dtype": "float8"}]}, "dtype='float8' is not valid"),
+        (
+            {"sweep": [SWEEP | {"schedule": "warm"}]},
+            "schedule='warm' is not valid; expected one of constant, one_cycle, cosine, step",
+        ),
+    ],
+)
+def test_a_wrong_profile_is_told_in_one_line(content: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told) as caught:
+        plan.parse_profile(content, "mine")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"tasks": ["tog"]}, "unknown task 'tog'; did you mean 'toy'"),
+        ({"backbones": ["unet"]}, "task 'toy' takes no backbone 'unet'; valid: toy_net"),
+        ({"backbones": ["toy_net[width=wide]"]}, "width='wide' is not valid; expected an integer"),
+        ({"variants": ["conv[grups=2]"]}, "unknown option 'grups'"),
+    ],
+)
+def test_a_wrong_name_fails_before_anything_runs(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        plan.make_plan(_profile(SWEEP | change))
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_command_line_narrows_a_profile() -> None:
+    profile = _profile(SWEEP | {"seeds": [1]}, SWEEP | {"tasks": ["center_of_mass"], "backbones": ["strided"]})
+    narrowed = plan.narrow(profile, ["coordconv"], ["toy"], seeds=2)
+    made = plan.make_plan(narrowed)
+    assert {(t.task, t.variant, t.seed) for t in made.trials if t.variant} == {
+        ("toy", "coordconv", 0),
+        ("toy", "coordconv", 1),
+    }
+    with pytest.raises(
+        UsageError, match="holds none of the tasks coordinate_classification; it holds center_of_mass, toy"
+    ):
+        plan.narrow(profile, tasks=["coordinate_classification"])
+
+
+@pytest.mark.parametrize("name", plan.profiles())
+def test_every_built_in_profile_makes_a_plan_and_says_what_it_is_for(name: str) -> None:
+    profile = plan.read_profile(name)
+    made = plan.make_plan(profile)
+    assert made.trials
+    assert profile.description
+
+
+def test_an_unreadable_profile_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("[run\n")
+    with pytest.raises(UsageError, match=r"broken\.toml' cannot be read: "):
+        plan.read_profile(str(tmp_path / "broken.toml"))
+    with pytest.raises(UsageError, match=r"unknown profile 'quik'; valid: .*quick"):
+        plan.read_profile("quik")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(["tasks", "backbones", "variants", "steps", "seeds", "learning_rates", "match", "dtype"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    sweep=st.dictionaries(KEYS, JSON, max_size=4),
+    run=st.dictionaries(st.sampled_from(["seeds", "baseline"]), JSON, max_size=2),
+)
+def test_any_content_is_a_plan_or_a_usage_error(sweep: dict[str, Any], run: dict[str, Any], loaded: None) -> None:
+    with contextlib.suppress(UsageError):
+        assert plan.make_plan(plan.parse_profile({"run": run, "sweep": [SWEEP | sweep]}, "fuzzed")).trials

@@ -1,0 +1,148 @@
+"""A real scheduler and real workers, as processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from coordbench.harness.analysis import summarize
+from coordbench.harness.store.store import Store
+
+pytest.importorskip("distributed", reason="the extra coordbench[cluster] is not installed")
+ROOT = Path(__file__).parents[3]
+Start = Callable[..., subprocess.Popen[str]]
+
+SLOW = """
+import time
+from torch import nn
+from coordbench.harness.core.registry import variant
+
+@variant("slow_conv", source="none")
+class Slow(nn.Conv1d):
+    def __init__(self, i, o, k, *, size, stride=1, bias=True, pause: float = 0.3):
+        super().__init__(i, o, k, stride, (k - 1) // 2, bias=bias)
+        self.pause = pause
+    def forward(self, x):
+        time.sleep(self.pause)
+        return super().forward(x)
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start processes that end with the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*command: str) -> subprocess.Popen[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s"}
+        with (tmp_path / f"log{len(running)}").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command], cwd=tmp_path, stdout=log, stderr=log, text=True, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        for end in (signal.SIGTERM, signal.SIGKILL):
+            if process.poll() is None:
+                os.killpg(process.pid, end)
+                try:
+                    process.wait(5)
+                except subprocess.TimeoutExpired:
+                    continue
+
+
+@pytest.fixture
+def scheduler(start: Start, tmp_path: Path) -> tuple[str, subprocess.Popen[str]]:
+    """A scheduler on a free port of the loopback: its address and its process."""
+    process = start("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    found = _wait(lambda: re.search(r"tcp://127\.0\.0\.1:\d+", (tmp_path / "log0").read_text()))
+    return found[0], process
+
+
+def _wait(condition: Callable[[], object], seconds: float = 90) -> object:
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+def _worker(start: Start, address: str) -> subprocess.Popen[str]:
+    return start("-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard")
+
+
+def _run(start: Start, address: str, profile: str, toy: Path, out: Path) -> subprocess.Popen[str]:
+    slow = toy.with_name("slow_layer.py")
+    slow.write_text(SLOW)
+    plugins = ("--plugin", str(toy), str(slow))
+    return start("-m", "coordbench", "run", profile, "--out", str(out), "--cluster", address, *plugins)
+
+
+def _statuses(out: Path) -> list[str]:
+    with Store(f"sqlite:///{out / 'results.sqlite'}") as store:
+        return list(summarize.tables(store, store.resolve_run(None)).trials["status"])
+
+
+def _done(out: Path) -> int:
+    return _statuses(out).count("ok") if (out / "results.sqlite").exists() and _has_run(out) else 0
+
+
+def _has_run(out: Path) -> bool:
+    with Store(f"sqlite:///{out / 'results.sqlite'}") as store:
+        return store.latest_run() is not None
+
+
+def test_a_worker_dies_another_joins_late_and_every_trial_has_its_row(
+    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, profile: Callable[..., str], tmp_path: Path
+) -> None:
+    address, out = scheduler[0], tmp_path / "out"
+    first = _worker(start, address)
+    driver = _run(start, address, profile(["slow_conv"], seeds=6, steps=3), toy, out)
+    _wait(lambda: _done(out) >= 4)  # its references and the first trial
+    _worker(start, address)
+    os.killpg(first.pid, signal.SIGKILL)
+    assert driver.wait(120) == 0, (tmp_path / "log2").read_text()
+    assert _statuses(out) == ["ok"] * 18
+
+
+def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(
+    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, profile: Callable[..., str], tmp_path: Path
+) -> None:
+    (address, process), out = scheduler, tmp_path / "out"
+    _worker(start, address)
+    small = profile(["slow_conv"], seeds=4, steps=3)
+    driver = _run(start, address, small, toy, out)
+    _wait(lambda: _done(out) >= 4)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert driver.wait(90) == 2
+    assert "the cluster was lost; finished records are kept" in (tmp_path / "log2").read_text()
+    again = _run(start, "local:1", small, toy, out)
+    assert again.wait(120) == 0, (tmp_path / "log3").read_text()
+    assert _statuses(out) == ["ok"] * 12
+    assert int(re.findall(r"\((\d+) reused\)", (tmp_path / "log3").read_text())[0]) >= 4
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("local:0", "write local:N with N of at least 1"),
+        ("tcp://127.0.0.1:9", "no scheduler answers at 'tcp://127.0.0.1:9'"),
+    ],
+)
+def test_a_wrong_address_is_told_in_one_line(address: str, told: str) -> None:
+    from coordbench.harness.core.errors import UsageError
+    from coordbench.harness.run.cluster import connect
+
+    with pytest.raises(UsageError, match=told), connect(address):
+        pass

@@ -1,0 +1,105 @@
+"""The driver, over real processes: what a profile may hold side by side, and records that no store takes."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.compare import compare_runs
+from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.record import Record
+from coordbench.harness.plan import planning as plan
+from coordbench.harness.run.sweep import Driver
+from coordbench.harness.store.store import Store
+from coordbench.reports import runs, tables
+
+SWEEP: dict[str, Any] = {
+    "tasks": ["toy"], "backbones": ["toy_net"], "variants": ["conv"], "steps": 5, "evaluations": 1, "costs": False,
+}  # fmt: skip
+
+
+class Quiet:
+    """A listener that says nothing."""
+
+    def expect(self, count: int, reused: int) -> None:
+        """Nothing."""
+
+    def done(self, job: object, record: object) -> None:
+        """Nothing."""
+
+
+def swept(store: Store, toy: Path, *sweeps: dict[str, Any], executor: Executor | None = None) -> str:
+    """The run of a profile with these sweeps and two seeds."""
+    registry.load_plugin(toy)
+    made = plan.make_plan(plan.parse_profile({"run": {"seeds": 2}, "sweep": list(sweeps)}, "mine"))
+    return Driver(store, Quiet(), executor=executor, plugins=(str(toy),)).run(made).run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(f"sqlite:///{tmp_path / 'results.sqlite'}")
+
+
+def test_a_tuned_cell_and_the_same_at_each_of_its_rates_stay_apart(store: Store, toy: Path) -> None:
+    rates = [0.001, 0.01]
+    sweeps = [SWEEP | {"learning_rates": rates}, *(SWEEP | {"learning_rate": rate} for rate in rates)]
+    for _ in range(2):  # the second run finds one record for two of its items
+        run = runs.load(swept(store, toy, *sweeps), store=store)
+        own = run.trials[run.trials["variant"].notna()]
+        assert own.groupby("contest").size().tolist() == [2, 2, 2]
+        assert run.contests["learning_rate"].isna().tolist() == [True, False, False]
+        assert run.tables.scores.groupby(["trial", "split", "metric"]).size().max() == 1
+        assert tables.leaderboard(run)["seeds"].tolist() == [2, 2, 2]
+
+
+def test_a_cell_that_is_tuned_and_not_tuned_in_one_profile_is_told(store: Store, toy: Path) -> None:
+    with pytest.raises(UsageError, match=r"conv in toy_net on toy is planned twice, with .*\[0.01\] and \[\]"):
+        swept(store, toy, SWEEP | {"learning_rates": [0.01]}, SWEEP)
+
+
+def test_matched_widths_are_a_contest_of_their_own(store: Store, toy: Path) -> None:
+    both = SWEEP | {"variants": ["conv", "coordconv"]}
+    names = [swept(store, toy, both, both | {"match": "parameters", "costs": True}) for _ in range(2)]
+    run = runs.load(names[1], store=store)
+    assert run.contests["match"].tolist() == ["", "parameters"]
+    assert tables.leaderboard(run)["seeds"].tolist() == [2, 2, 2, 2]
+    found = compare_runs(store, *names)
+    assert found.rows.loc[found.rows["quantity"] == "score", "pairs"].tolist() == [2, 2, 2, 2]
+    assert not found.unmatched
+
+
+def test_a_plugin_that_changes_during_a_run_leaves_no_record_to_reuse(store: Store, toy: Path) -> None:
+    class Editor(Quiet):
+        def done(self, job: object, record: object) -> None:
+            toy.write_text(toy.read_text().replace("noise: float = 0.0", "noise: float = 1.0"))
+
+    registry.load_plugin(toy)
+    made = plan.make_plan(plan.parse_profile({"run": {"seeds": 4}, "sweep": [SWEEP]}, "mine"))
+    run = Driver(store, Editor(), workers=1, plugins=(str(toy),)).run(made).run
+    found = summarize.tables(store, run).trials
+    assert found["status"].iloc[0] == "ok"
+    assert found["status"].iloc[-1] == "error"
+    assert "a plug-in was changed while the run went on" in found["error"].iloc[-1]
+
+
+class _Odd(Executor):
+    """Answers each job at once, the first by a score that is no number."""
+
+    def __init__(self) -> None:
+        self.scores: list[Any] = [None, 0.5, 0.7, 0.6, 0.4, 0.3, 0.2]
+
+    def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        future: Future[Record] = Future()
+        future.set_result(Record("ok", scores={"test": {"mse": self.scores.pop(0)}}))
+        return future
+
+
+def test_a_record_that_cannot_be_stored_is_an_error_and_the_others_are_kept(store: Store, toy: Path) -> None:
+    found = summarize.tables(store, swept(store, toy, SWEEP, executor=_Odd())).trials
+    assert sorted(found["status"]) == ["error"] + ["ok"] * (len(found) - 1)
+    assert "its record cannot be stored: TypeError" in found.loc[found["status"] == "error", "error"].iloc[0]
