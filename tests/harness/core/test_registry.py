@@ -109,7 +109,7 @@ def test_a_plugin_adds_a_variant_from_anywhere(tmp_path: Path) -> None:
         ("from coordbench import Metric\nMetric('m', better='smaller')", "better='smaller' is not valid"),
         ("from coordbench import task\ntask('t', suite='s', metrics=(), backbones=())", r"metrics=\(\) is not"),
         (
-            "from coordbench import task\nfrom harness.spec import Metric\n"
+            "from coordbench import task\nfrom coordbench import Metric\n"
             "task('t', suite='s', metrics=(Metric('m'),), backbones='vit')",
             "backbones='vit' is not valid",
         ),

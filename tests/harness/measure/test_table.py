@@ -60,6 +60,7 @@ def test_print_shows_ratios_with_intervals_and_marks_noise(found):
 
 
 def test_tables_need_no_torch():
-    code = "import sys, coordbench.harness.measure.table, coordbench.harness.analysis.scaling; print('torch' in sys.modules)"
+    modules = "coordbench.harness.measure.table, coordbench.harness.analysis.scaling"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
