@@ -173,7 +173,7 @@ def report(
         name = opened.resolve_run(run)
         print(_report(opened, name, out))
         if files:
-            from coordbench.reports.exports import export_report
+            from coordbench.reports.pages.exports import export_report
 
             for path in export_report(opened, name, out / name):
                 print(path)
@@ -223,7 +223,7 @@ def runs(
     """Delete runs, or all but the newest of each profile, with their pages and the records that no other run uses."""
     from coordbench.harness.analysis import summarize
     from coordbench.harness.store.store import open_store
-    from coordbench.reports.index import write_index
+    from coordbench.reports.pages.index import write_index
 
     with open_store(store, out) as opened:
         if action == "delete" and not names:
@@ -255,7 +255,7 @@ def compare(
     """Compare two runs: scores by equal seeds, parameters and FLOPs exactly, times only from equal machines."""
     from coordbench.harness.analysis.compare import compare_runs
     from coordbench.harness.store.store import open_store
-    from coordbench.reports.comparison import save
+    from coordbench.reports.pages.comparison import save
 
     with open_store(store, out) as opened:
         found = compare_runs(opened, opened.resolve_run(run_a), opened.resolve_run(run_b))
@@ -294,7 +294,7 @@ def gate(
     from coordbench.harness.gate import output
     from coordbench.harness.gate.pipeline import Request, run_gate
     from coordbench.harness.gate.trees import Unmeasurable
-    from coordbench.reports.gate import write_gate
+    from coordbench.reports.pages.gate import write_gate
 
     request = Request(base, layers, plugin, all, stages, out)
     try:
@@ -354,7 +354,7 @@ def history(
     """Show how a score or a cost went over stored runs, by commit: a trend to look at, no verdict."""
     from coordbench.harness.analysis import history as trend
     from coordbench.harness.store.store import open_store
-    from coordbench.reports.history import write_history
+    from coordbench.reports.pages.history import write_history
 
     with open_store(store, out) as opened:
         found = trend.history(opened, metric, tasks=tasks, last=last)
@@ -386,7 +386,7 @@ def _executor(cluster: str | None, workers: int) -> Any:
 
 
 def _report(store: Any, run: str, out: Path) -> Path:
-    from coordbench.reports.page import write_report
+    from coordbench.reports.pages.page import write_report
 
     written: Path = write_report(store, run, out)
     return written

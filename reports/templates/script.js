@@ -208,7 +208,7 @@ function prepareTables() {
   })));
 }
 
-// ---- the best within limits: reports/choice.py does the same
+// ---- the best within limits: reports/data/choice.py does the same
 const LIMITS = {  // name -> title, unit, factor from the stored unit, place in a row of the board, read as
   latency: ["forward pass", "ms", 1e3, 7], step: ["training step", "ms", 1e3, 8], memory: ["peak memory", "MiB", 2 ** -20, 9],
   parameters: ["parameters", "", 1, 5], flops: ["FLOPs per batch", "M", 1e-6, 6],

@@ -19,7 +19,7 @@ from coordbench.harness.analysis.summarize import tables
 from coordbench.harness.process.environment import describe
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, open_store
-from coordbench.reports.page import write_report
+from coordbench.reports.pages.page import write_report
 
 POINTS = 300
 

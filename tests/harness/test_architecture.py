@@ -40,6 +40,6 @@ def test_the_command_line_imports_reports_only_when_a_command_needs_them() -> No
 
 
 def test_reports_import_no_torch() -> None:
-    code = "import sys, coordbench.reports.page; print('torch' in sys.modules)"
+    code = "import sys, coordbench.reports.pages.page; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -14,9 +14,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from coordbench.harness.store.store import Store
-from coordbench.reports import tables
-from coordbench.reports.comparison import write_comparison
-from coordbench.reports.page import write_report
+from coordbench.reports.data import tables
+from coordbench.reports.pages.comparison import write_comparison
+from coordbench.reports.pages.page import write_report
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -15,8 +15,9 @@ from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.store.store import Store
-from coordbench.reports import claims, ledger, survival, tables
-from coordbench.reports.runs import COSTS, Run
+from coordbench.reports.claims import claims, ledger
+from coordbench.reports.data import survival, tables
+from coordbench.reports.data.stored import COSTS, Run
 from tests.reports.conftest import outcome
 
 SIDES = {"left": {"variant": "coordconv", "backbone": "net"}, "right": {"variant": "conv", "backbone": "net"}}

@@ -10,8 +10,8 @@ from typing import Any
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
-from coordbench.reports.comparison import write_comparison
-from coordbench.reports.page import write_report
+from coordbench.reports.pages.comparison import write_comparison
+from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import outcome
 from tests.reports.test_page import read
 

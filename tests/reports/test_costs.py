@@ -12,9 +12,10 @@ from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
-from coordbench.reports import choice, costs_section, tables
-from coordbench.reports.page import write_report
-from coordbench.reports.probes import probes
+from coordbench.reports.data import choice, tables
+from coordbench.reports.data.probes import probes
+from coordbench.reports.pages import costs_section
+from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import ENVIRONMENT
 from tests.reports.test_page import read
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from coordbench.harness.store.store import Store
-from coordbench.reports import tables
-from coordbench.reports.exports import export_report
+from coordbench.reports.data import tables
+from coordbench.reports.pages.exports import export_report
 
 
 def test_every_table_and_figure_is_a_file(store: Store, fill: Any, tmp_path: Path) -> None:

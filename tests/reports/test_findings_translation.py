@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from coordbench.reports.findings_translation import averages, findings
+from coordbench.reports.pages.findings_translation import averages, findings
 
 Row = tuple[str, str, str, str, int, dict[str, float]]
 

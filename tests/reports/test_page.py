@@ -15,8 +15,8 @@ import pytest
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
-from coordbench.reports import gallery
-from coordbench.reports.page import write_report
+from coordbench.reports.figures import gallery
+from coordbench.reports.pages.page import write_report
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
 
@@ -101,7 +101,7 @@ def test_references_alone(store: Store, fill: Any, tmp_path: Path) -> None:
 
 
 def test_reports_import_no_torch() -> None:
-    code = "import coordbench.reports.page, coordbench.reports.exports, sys; print('torch' in sys.modules)"
+    code = "import coordbench.reports.pages.page, coordbench.reports.pages.exports, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -13,9 +13,11 @@ import pytest
 from coordbench.harness.core.record import CurvePoint, Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
-from coordbench.reports import contests, figures, series, survival
-from coordbench.reports.page import write_report
-from coordbench.reports.runs import load
+from coordbench.reports.data import series, survival
+from coordbench.reports.data.stored import load
+from coordbench.reports.figures import figures
+from coordbench.reports.pages import contests
+from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import TASKS
 
 IMAGES: dict[str, list[int | None]] = {

@@ -11,7 +11,7 @@ import pytest
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
-from coordbench.reports import tables
+from coordbench.reports.data import tables
 
 
 def _failing(trial: Trial) -> Record:

@@ -15,7 +15,7 @@ from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import Budget, CostJob, Trial
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
-from coordbench.reports.history import write_history
+from coordbench.reports.pages.history import write_history
 
 METRIC = {**vars(Metric("accuracy")), "name": "accuracy"}
 FACTS = {"tasks": {"t[n=1]": {"suite": "s", "metrics": [METRIC], "references": {}}}, "profile": {}, "variants": {}}

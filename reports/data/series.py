@@ -12,7 +12,7 @@ import sqlalchemy as sql
 from coordbench.harness.statistics import median_interval
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, unpack, unpack_sample
-from coordbench.reports.runs import Run
+from coordbench.reports.data.stored import Run
 
 MOST_POINTS = 40
 """Points of a curve that a figure shows; more cannot be told apart."""

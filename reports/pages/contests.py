@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from coordbench.harness.statistics import mean_interval
 from coordbench.harness.store.store import Store
-from coordbench.reports import drawing, figures, series, survival, tables
-from coordbench.reports.gallery import gallery
-from coordbench.reports.runs import Run
+from coordbench.reports.data import series, survival, tables
+from coordbench.reports.data.stored import Run
+from coordbench.reports.figures import drawing, figures
+from coordbench.reports.figures.gallery import gallery
 
 GALLERY_BYTES = 1_700_000
 """Pictures of a page; beyond it contests show fewer examples, and none only where one each is too much."""
@@ -50,7 +51,7 @@ def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]
                 "curves": _curves(run, contest, bands[bands["variant"].isin(drawn["variant"])]),
                 "tradeoffs": _tradeoffs(run, contest, drawn, timed),
                 "conditions": _condition_figures(run, contest, swept, drawn["variant"].tolist()),
-                "stability": survival.section(run, lives[lives["contest"] == contest]),
+                "stability": _stability(run, lives[lives["contest"] == contest]),
                 "measures": _measures(run, contest, measured_over_time, drawn["variant"].tolist()),
                 "plane": _plane(run, contest, drawn["variant"].tolist()),
                 "gallery": pictures.get(contest, []),
@@ -134,6 +135,16 @@ def _condition_figures(run: Run, contest: int, swept: pd.DataFrame, drawn: list[
         figure = figures.conditions(run, values, metric, condition)
         made.append(Markup(drawing.inline(figure, f"{metric} by {condition}, contest {contest}")))
     return made
+
+
+def _stability(run: Run, own: pd.DataFrame) -> dict[str, Any] | None:
+    """The table of fates and the survival curves of one contest; None where it knows no fates."""
+    if own.empty:
+        return None
+    started = own[own["state"] != survival.NEVER_STARTED]
+    title = f"Share not collapsed, contest {int(own['contest'].iloc[0])}"
+    drawn = None if started.empty else Markup(drawing.inline(figures.survival(run, started), title))
+    return {"fates": survival.fates(own, run.baseline), "figure": drawn}
 
 
 def _measures(run: Run, contest: int, bands: pd.DataFrame, drawn: list[str]) -> Markup | None:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coordbench.reports import probes
-from coordbench.reports.findings import failed_share
-from coordbench.reports.runs import Run
+from coordbench.reports.data import probes
+from coordbench.reports.data.stored import Run
+from coordbench.reports.pages.findings import failed_share
 
 RATIOS = {
     "parameters": "parameters",

@@ -13,7 +13,7 @@ from coordbench.harness.gate.output import quantity
 WIDTH, ROW = 560, 26
 """Of a drawing and of one comparison in it [px]."""
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def write_gate(report: Mapping[str, Any], out: Path) -> Path:

@@ -10,10 +10,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from coordbench.harness.analysis import scaling
-from coordbench.reports import choice, drawing, figures
-from coordbench.reports.costs import costs, details
-from coordbench.reports.probes import probes, stored
-from coordbench.reports.runs import Run
+from coordbench.reports.data import choice
+from coordbench.reports.data.costs import costs, details
+from coordbench.reports.data.probes import probes, stored
+from coordbench.reports.data.stored import Run
+from coordbench.reports.figures import drawing, figures
 
 Axis = tuple[tuple[str, str], ...]
 """What was swept: task, backbone, axis and the options that all points share, as pairs."""

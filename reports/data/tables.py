@@ -10,11 +10,11 @@ import pandas as pd
 
 from coordbench.harness import statistics
 from coordbench.harness.core.record import FAILED
-from coordbench.reports.choice import choose
-from coordbench.reports.costs import costs
-from coordbench.reports.probes import probes
-from coordbench.reports.ranking import leaderboard, merit_table, merits_by_cell, verdicts
-from coordbench.reports.runs import COSTS, Run, given, load
+from coordbench.reports.data.choice import choose
+from coordbench.reports.data.costs import costs
+from coordbench.reports.data.probes import probes
+from coordbench.reports.data.ranking import leaderboard, merit_table, merits_by_cell, verdicts
+from coordbench.reports.data.stored import COSTS, Run, given, load
 
 __all__ = [
     "COSTS",

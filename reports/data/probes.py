@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from coordbench.reports.runs import Run, given
+from coordbench.reports.data.stored import Run, given
 
 COLUMNS = [
     *("variant", "shift_1", "shift_2", "shift_3", "shift_4", "with_borders", "at_shift"),

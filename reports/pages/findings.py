@@ -10,8 +10,8 @@ import pandas as pd
 
 from coordbench.harness.analysis.compare import FEWEST_PAIRS
 from coordbench.harness.core.record import FAILED
-from coordbench.reports.claims import Finding
-from coordbench.reports.runs import Run
+from coordbench.reports.claims.claims import Finding
+from coordbench.reports.data.stored import Run
 from coordbench.reports.text import interval, number, plural, signed
 
 GLYPHS = {"better": "▲", "tied": "=", "worse": "▼", "inconclusive": "?", "none": "·"}

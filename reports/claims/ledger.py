@@ -11,9 +11,9 @@ import pandas as pd
 
 from coordbench.harness import statistics
 from coordbench.harness.analysis.compare import LEVEL, MOST_SEEDS, more_seeds, own_levels
-from coordbench.reports.claims import Claim, Finding, inequality, read_claims
-from coordbench.reports.evidence import measure
-from coordbench.reports.runs import Run
+from coordbench.reports.claims.claims import Claim, Finding, inequality, read_claims
+from coordbench.reports.claims.evidence import measure
+from coordbench.reports.data.stored import Run
 
 
 def ledger(run: Run, claims: Sequence[Claim] | None = None) -> list[Finding]:

@@ -12,7 +12,7 @@ from coordbench.harness.analysis.compare import RunComparison, compare_runs
 from coordbench.harness.analysis.summarize import CELL
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.store.store import Store
-from coordbench.reports import rendering
+from coordbench.reports.pages import rendering
 
 ORDER = ["worse", "better", "inconclusive", "tied", "none"]
 UNITS = {"latency_forward_seconds": "seconds", "latency_step_seconds": "seconds", "peak_memory_bytes": "size"}

@@ -17,9 +17,9 @@ from scipy import special
 
 from coordbench.harness import statistics
 from coordbench.harness.analysis.compare import FEWEST_PAIRS
-from coordbench.reports import survival
-from coordbench.reports.claims import Claim, Finding, Measure
-from coordbench.reports.runs import COSTS, Run
+from coordbench.reports.claims.claims import Claim, Finding, Measure
+from coordbench.reports.data import survival
+from coordbench.reports.data.stored import COSTS, Run
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from coordbench.reports import text
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 _FILTERS = ("breakable", "number", "rounded", "signed", "interval", "big", "seconds", "size", "plural")
 
 

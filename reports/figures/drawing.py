@@ -25,7 +25,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from coordbench.reports import text
-from coordbench.reports.runs import Run
+from coordbench.reports.data.stored import Run
 
 INK, MUTED, LINE = "#1d2731", "#66727f", "#d7dde4"
 PALETTE = ["#3565c4", "#d9622b", "#1f9a76", "#a64bb0", "#c8961a", "#2b9ec9", "#c73a5e", "#6b7d1f", "#7a5c48", "#6e7078"]

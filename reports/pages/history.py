@@ -16,7 +16,7 @@ from coordbench.harness.analysis.summarize import PLACE
 WIDTH, HEIGHT = 640, 160
 """Of one drawing [px]."""
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def write_history(found: pd.DataFrame, metric: str, out: Path) -> Path:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from coordbench.harness.analysis.compare import judge
 from coordbench.harness.measure import BASELINE
-from coordbench.reports.costs import details
-from coordbench.reports.ranking import leaderboard, merits_by_cell
-from coordbench.reports.runs import COSTS, Run, given
+from coordbench.reports.data.costs import details
+from coordbench.reports.data.ranking import leaderboard, merits_by_cell
+from coordbench.reports.data.stored import COSTS, Run, given
 
 LIMITS = {
     "latency": "latency_forward_seconds",

@@ -11,9 +11,12 @@ from matplotlib.figure import Figure
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.store.store import Store
-from coordbench.reports import costs_section, drawing, figures, findings, ledger, series, tables
-from coordbench.reports.probes import stored
-from coordbench.reports.runs import Run
+from coordbench.reports.claims import ledger
+from coordbench.reports.data import series, tables
+from coordbench.reports.data.probes import stored
+from coordbench.reports.data.stored import Run
+from coordbench.reports.figures import drawing, figures
+from coordbench.reports.pages import costs_section, findings
 from coordbench.reports.text import big, interval, number, plural
 
 FRAMES = ("leaderboard", "references", "verdicts", "aggregate", "coverage", "failures", "environment", "probes")

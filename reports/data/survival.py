@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from coordbench.harness.statistics import log_rank, wilson
-from coordbench.reports import drawing, figures
-from coordbench.reports.runs import Run
+from coordbench.reports.data.stored import Run
 
 NEVER_STARTED, COLLAPSED, CENSORED = 0, 1, 2
 """The values of the score `collapse_state`."""
@@ -59,16 +57,6 @@ def fates(own: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     """
     base = own[own["variant"] == baseline]
     return pd.DataFrame([_fate(str(variant), rows, base) for variant, rows in own.groupby("variant", sort=False)])
-
-
-def section(run: Run, own: pd.DataFrame) -> dict[str, Any] | None:
-    """The table of fates and the survival curves of one contest; None where it knows no fates."""
-    if own.empty:
-        return None
-    started = own[own["state"] != NEVER_STARTED]
-    title = f"Share not collapsed, contest {int(own['contest'].iloc[0])}"
-    drawn = None if started.empty else Markup(drawing.inline(figures.survival(run, started), title))
-    return {"fates": fates(own, run.baseline), "figure": drawn}
 
 
 def _fate(variant: str, rows: pd.DataFrame, base: pd.DataFrame) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import special
 
 from coordbench.harness.analysis import compare
-from coordbench.reports.runs import COSTS, Run, given
+from coordbench.reports.data.stored import COSTS, Run, given
 
 
 def leaderboard(run: Run | str | None = None, **where: Any) -> pd.DataFrame:

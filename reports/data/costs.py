@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from coordbench.harness.measure.table import flatten
-from coordbench.reports.runs import Run, given
+from coordbench.reports.data.stored import Run, given
 
 _CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match"]
 COLUMNS = [

@@ -15,22 +15,20 @@ from markupsafe import Markup
 from coordbench.harness.analysis import summarize
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.store.store import Store
-from coordbench.reports import (
-    claims,
+from coordbench.reports.claims import claims, ledger
+from coordbench.reports.data import tables
+from coordbench.reports.data.stored import Run
+from coordbench.reports.figures import drawing, figures
+from coordbench.reports.pages import (
+    cards,
     comparison,
     contests,
     costs_section,
-    drawing,
-    figures,
     findings,
     findings_translation,
     index,
-    ledger,
     rendering,
-    tables,
-    variants,
 )
-from coordbench.reports.runs import Run
 
 MOST_COMPARED = 20_000
 """Trials and costs of a run that is set beside the last one unasked; larger ones by `write_comparison`."""
@@ -80,7 +78,7 @@ def render(store: Store, run: Run) -> str:
         profile=_profile(run),
         colors={variant: run.variants.index(variant) % len(drawing.PALETTE) for variant in run.variants},
         contests=contests.sections(store, run, board),
-        cards=variants.cards(run, board, judged),
+        cards=cards.cards(run, board, judged),
         costs=costs_section.section(run, board),
         probes=costs_section.place(run),
         translation=_translation(run),

@@ -7,8 +7,8 @@ from pathlib import Path
 from coordbench.harness.analysis import summarize
 from coordbench.harness.core.record import FAILED
 from coordbench.harness.store.store import Store
-from coordbench.reports.comparison import newest_pairs, page_name
-from coordbench.reports.rendering import environment
+from coordbench.reports.pages.comparison import newest_pairs, page_name
+from coordbench.reports.pages.rendering import environment
 
 
 def write_index(store: Store, out: Path) -> Path:

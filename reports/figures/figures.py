@@ -14,8 +14,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from scipy import special
 
 from coordbench.harness.statistics import kaplan_meier, performance_profile
-from coordbench.reports import tables, text
-from coordbench.reports.drawing import (
+from coordbench.reports import text
+from coordbench.reports.data import tables
+from coordbench.reports.data.stored import Run
+from coordbench.reports.figures.drawing import (
     INK,
     MUTED,
     banded,
@@ -29,7 +31,6 @@ from coordbench.reports.drawing import (
     reach,
     reader,
 )
-from coordbench.reports.runs import Run
 
 NAMES = {
     "flops": "FLOPs, forward",
