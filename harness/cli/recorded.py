@@ -11,6 +11,7 @@ from typing import Any
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CostRecord
+from coordbench.harness.core.sources import digest_of_files
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.run import identity
 from coordbench.harness.run.identity import Identity
@@ -61,7 +62,7 @@ def _job(row: Mapping[str, Any]) -> CostJob:
 def _identity(job: CostJob, path: Path) -> Identity:
     """That of the cost and of the file: a sweep measures in another way, and must not take this for its own."""
     own = identity.of_cost(job)
-    return Identity(own.key, {**own.parts, "recorded in": identity.digest_of_files(path)})
+    return Identity(own.key, {**own.parts, "recorded in": digest_of_files(path)})
 
 
 def _record(row: Mapping[str, Any]) -> CostRecord:

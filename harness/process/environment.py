@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from coordbench.harness.core.sources import digest
 
 WORKER: dict[str, str] = {
     "OMP_NUM_THREADS": "1",
@@ -69,11 +69,6 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 def fingerprint(device: str = "cpu") -> str:
     """A short hash of the hardware: costs are never reused from another."""
     return digest(machine(device))[:16]
-
-
-def digest(value: Any) -> str:
-    """The SHA-256 of plain values."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @functools.cache

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
 import importlib.metadata
 import itertools
 import platform
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.sources import digest, digest_of_files, imported_modules, syntax_tree
+from coordbench.harness.core.sources import source_digest as uncached_digest
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process import environment
-from coordbench.harness.process.environment import digest
 
 _PACKAGE = "coordbench"
 _ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def of_plugins(plugins: Sequence[str]) -> str:
     """A hash of plug-ins and what they import beside them, as they are on disk now; "" where they are unreadable."""
     files = [file for file in closure(frozenset(Path(name).resolve() for name in plugins)) if not _is_ours(file)]
     try:
-        return digest(sorted(source_digest.__wrapped__(file) for file in files)) if files else ""
+        return digest(sorted(uncached_digest(file) for file in files)) if files else ""
     except (OSError, SyntaxError):  # just being written
         return ""
 
@@ -110,29 +110,7 @@ def closure(roots: frozenset[Path]) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
-@functools.lru_cache(maxsize=4096)
-def source_digest(file: Path) -> str:
-    """A hash of a file's syntax tree, comments and docstrings aside."""
-    tree = ast.parse(file.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def digest_of_files(path: Path) -> str:
-    """A hash of a file, or of the names and contents of all files in a folder; `missing` where there is none."""
-    if not path.exists():
-        return "missing"
-    total = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            total.update(f"{file.relative_to(path)}\0".encode())
-            with file.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
+source_digest = functools.lru_cache(maxsize=4096)(uncached_digest)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -151,15 +129,9 @@ def _imports(file: Path) -> tuple[frozenset[Path], frozenset[str]]:
 
 def _imported_modules(file: Path) -> Iterator[str]:
     package = _module_name(file).split(".")[: None if file.name == "__init__.py" else -1]
-    nodes = list(ast.walk(ast.parse(file.read_bytes())))
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *filter(None, [node.module])])
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+    tree = syntax_tree(file)
+    yield from imported_modules(tree, ".".join(package))
+    nodes = list(ast.walk(tree))
     if any(isinstance(node, ast.ImportFrom | ast.Import) and "importlib" in ast.unparse(node) for node in nodes):
         # data that ship in a package, or a module imported by name: the package is named by a string
         texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))

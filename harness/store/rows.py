@@ -13,8 +13,8 @@ import sqlalchemy as sql
 
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.sources import digest
 from coordbench.harness.core.trial import CostJob, Trial
-from coordbench.harness.process.environment import digest
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.schema import samples, scores, series
 

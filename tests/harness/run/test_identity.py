@@ -123,13 +123,3 @@ def test_costs_depend_on_the_machine_and_on_the_measuring_code(monkeypatch: pyte
     after = identity.of_cost(job)
     assert after.digest != before.digest
     assert after.explain(before.parts) == "machine"
-
-
-def test_files_that_a_task_reads_count_by_their_content(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("1")
-    first = identity.digest_of_files(tmp_path)
-    (tmp_path / "a.txt").write_text("2")
-    second = identity.digest_of_files(tmp_path)
-    (tmp_path / "a.txt").rename(tmp_path / "b.txt")
-    assert len({first, second, identity.digest_of_files(tmp_path)}) == 3
-    assert identity.digest_of_files(tmp_path / "none") == "missing"
