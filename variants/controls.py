@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
+from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, conv_parameters, strided
 
 
 def _parameters(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, convolve, strided
+from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, conv_parameters, convolve, strided
 
 
 def _parameters(

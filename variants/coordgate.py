@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
-from coordbench.variants._coordinates import coordinates, fourier_features
-from coordbench.variants._fast import Memory, full_precision, layout, modulated
+from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, conv_parameters, strided
+from coordbench.variants._parts.coordinates import coordinates, fourier_features
+from coordbench.variants._parts.passes import Memory, full_precision, layout, modulated
 
 Kind = Literal["linear", "relu_out", "mlp", "cnn", "fourier", "map"]
 Combine = Literal["multiply", "add", "affine"]

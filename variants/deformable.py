@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, conv_flops, conv_parameters, strided
-from coordbench.variants._fast import full_precision
+from coordbench.variants._parts.convolution import Convolution, conv_flops, conv_parameters, strided
+from coordbench.variants._parts.passes import full_precision
 
 
 def _parameters(

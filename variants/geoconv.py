@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, conv_parameters
-from coordbench.variants._coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
+from coordbench.variants._parts.convolution import Convolution, conv_parameters
+from coordbench.variants._parts.coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
 
 Merge = Literal["auto", "product", "sumsq", "sum", "radix", "hypot"]
 

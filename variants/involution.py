@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, pad, strided
+from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, conv_parameters, pad, strided
 
 _NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL: dict[int, Callable[[Tensor, Any], Tensor]] = {

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import (  # fmt: skip
+from coordbench.variants._parts.convolution import (  # fmt: skip
     Convolution,
     Padding,
     conv_flops,

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Padding, conv_flops, pad, patches, require_size, strided
-from coordbench.variants._fast import blockwise, lowered, modulated
-from coordbench.variants._fast_windows import LocalProduct
+from coordbench.variants._parts.convolution import Padding, conv_flops, pad, patches, require_size, strided
+from coordbench.variants._parts.passes import blockwise, lowered, modulated
+from coordbench.variants._parts.windows import LocalProduct
 
 
 def _parameters(

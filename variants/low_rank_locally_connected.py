@@ -16,7 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, require_size, strided
+from coordbench.variants._parts.convolution import (
+    Convolution,
+    Padding,
+    conv_flops,
+    conv_parameters,
+    require_size,
+    strided,
+)
 
 
 def _parameters(

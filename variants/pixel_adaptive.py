@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import (  # fmt: skip
+from coordbench.variants._parts.convolution import (  # fmt: skip
     Convolution,
     Padding,
     conv_flops,
@@ -28,8 +28,8 @@ from coordbench.variants._convolution import (  # fmt: skip
     patches,
     strided,
 )
-from coordbench.variants._fast import blockwise, lowered
-from coordbench.variants._fast_windows import AdaptiveProduct
+from coordbench.variants._parts.passes import blockwise, lowered
+from coordbench.variants._parts.windows import AdaptiveProduct
 
 Guidance = Literal["input", "coordinates"]
 

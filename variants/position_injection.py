@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, strided
-from coordbench.variants._coordinates import coordinates
-from coordbench.variants._fast import full_precision
+from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, conv_parameters, strided
+from coordbench.variants._parts.coordinates import coordinates
+from coordbench.variants._parts.passes import full_precision
 
 
 def _parameters(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, conv_flops, conv_parameters, require_size, strided
+from coordbench.variants._parts.convolution import Convolution, conv_flops, conv_parameters, require_size, strided
 
 
 def _parameters(

@@ -18,7 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._convolution import Convolution, Padding, conv_flops, conv_parameters, convolve, pad, strided
+from coordbench.variants._parts.convolution import (
+    Convolution,
+    Padding,
+    conv_flops,
+    conv_parameters,
+    convolve,
+    pad,
+    strided,
+)
 
 
 def _parameters(

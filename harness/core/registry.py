@@ -28,7 +28,7 @@ from coordbench.harness.core.options import options_of_function, valid
 from coordbench.harness.core.problem import LayerFactory, Metric, Models, Network, Problem, ReferenceKind
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,16 +51,22 @@ def variant(
     fixed_size: bool = False,
     flops: Callable[[Any, tuple[int, ...]], int] | None = None,
     parameters: Callable[..., int] | None = None,
+    textbook: Callable[..., Tensor] | None = None,
+    identity: Callable[..., None] | str = "",
 ) -> Callable[[F], F]:
     """Register a layer: a class or function with the arguments of `LayerFactory`; further keywords are its options.
 
     `source` cites the paper. `fixed_size` layers work only at the size they were built for. `flops(module, shape)` is
     the hand formula of a forward pass [FLOPs, 2 per multiply-add] on an input of `shape` (N, C, *size);
     `parameters(in_channels, out_channels, kernel_size, size=, stride=, bias=, **options)` that of the parameter count.
+    `textbook(module, x)` is the layer as its paper writes it, in two dimensions, however slow: what tests compare with.
+    `identity(module, weight, bias)` makes a layer the plain convolution of that weight (C_out, C_in, *kernel) and bias
+    (C_out,) or None; a text says why a layer cannot be made one.
     """
     if not isinstance(dims, tuple) or not dims or not set(dims) <= {1, 2, 3}:
         raise UsageError(f"variant {name!r}: dims={dims!r} is not valid; write a tuple of 1, 2 and 3, such as (2,)")
     facts = {"source": source, "dims": dims, "fixed_size": fixed_size, "flops": flops, "parameters": parameters}
+    facts |= {"textbook": textbook, "identity": identity}
     facts["formula"] = _summary(parameters).rstrip(".") if parameters else ""
     return _register("variant", name, facts, _LAYER_ARGUMENTS)
 

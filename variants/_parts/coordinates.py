@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from coordbench.variants._convolution import Convolution, Padding, conv_flops, strided
+from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, strided
 
 PositionPadding = Literal[Padding, "extended"]
 """Padding of the input and of the position channels; "extended": zeros for the input, true positions beyond the border

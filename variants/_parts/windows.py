@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coordbench.variants._fast import full_precision, is_channels_last, layout
+from coordbench.variants._parts.passes import full_precision, is_channels_last, layout
 
 BLOCK = 2**18
 """Numbers in a block of windows: 1 MiB of float32."""

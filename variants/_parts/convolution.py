@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coordbench.variants._fast import Memory, convolve_plus, full_precision, layout
+from coordbench.variants._parts.passes import Memory, convolve_plus, full_precision, layout
 
 Padding = Literal["zeros", "circular", "reflect", "replicate"]
 

@@ -1,0 +1,1 @@
+"""What layers share: the convolution, the coordinates, hand-written passes, and the words of their textbook forms."""
