@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Protocol
 
 from coordbench.harness.core.errors import describe_error
 from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.trial import CostJob
-
-Part = dict[str, Any]
-"""Fields of a CostRecord and `details`; or, of a quantity that failed, `status` and `reason`."""
+from coordbench.harness.measure.part import FIELDS, Part
 
 BASELINE = "conv"
 """The variant that every other is timed against, in turns in one process."""
@@ -24,17 +22,23 @@ SECONDS = 0.6
 """Time spent on each timed phase by default [s]; a longer window narrows the intervals."""
 
 
-def _measure(quantity: str, job: CostJob, seconds: float = SECONDS) -> Part:
+class Quantity(Protocol):
+    """Measures one quantity of a job, spending about `seconds` on whatever it times."""
+
+    def __call__(self, job: CostJob, seconds: float = SECONDS) -> Part: ...
+
+
+def _measure(name: str, job: CostJob, seconds: float = SECONDS) -> Part:
     # late: the driver of a sweep needs no torch
-    module = importlib.import_module(f"coordbench.harness.measure.{quantity}")
-    part: Part = getattr(module, f"measure_{quantity}")(job, seconds)
+    module = importlib.import_module(f"coordbench.harness.measure.quantities.{name}")
+    part: Part = getattr(module, f"measure_{name}")(job, seconds)
     return part
 
 
-QUANTITIES: dict[str, Callable[..., Part]] = {
+QUANTITIES: dict[str, Quantity] = {
     name: functools.partial(_measure, name) for name in ("parameters", "memory", "latency", "energy", "flops", "probes")
 }
-"""Name -> function (job, seconds) -> part, in the order in which they disturb each other least."""
+"""Name -> what measures it, in the order in which they disturb each other least."""
 
 
 def measure(job: CostJob, seconds: float = SECONDS) -> CostRecord:
@@ -44,7 +48,7 @@ def measure(job: CostJob, seconds: float = SECONDS) -> CostRecord:
         try:
             parts[name] = quantity(job, seconds)
         except Exception as error:  # a layer may raise anything
-            parts[name] = {"status": "error", "reason": describe_error(error)}
+            parts[name] = Part(status="error", reason=describe_error(error))
     return combine(parts)
 
 
@@ -52,13 +56,14 @@ def combine(parts: Mapping[str, Part]) -> CostRecord:
     """Join the parts into one record; its status is that of the first part that failed, the others are kept."""
     record = CostRecord("ok")
     for name, part in parts.items():
-        if "status" in part:
-            record.details[name] = {"reason": part["reason"]}
+        if part.status != "ok":
+            record.details[name] = {"reason": part.reason}
             if record.status == "ok":
-                record.status, record.error = part["status"], f"{name}: {part['reason']}"
+                record.status, record.error = part.status, f"{name}: {part.reason}"
             continue
-        record.details[name] = part["details"]
-        for field, value in part.items():
-            if field != "details":
+        record.details[name] = dict(part.details)
+        record.latencies |= part.latencies
+        for field in FIELDS:
+            if (value := getattr(part, field)) is not None:
                 setattr(record, field, value)
     return record

@@ -24,12 +24,12 @@ class Allocated:
 @contextmanager
 def track() -> Iterator[Allocated]:
     """Follow the sum of all allocations and releases of torch on the processor."""
-    found = Allocated()
+    allocated = Allocated()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
-        yield found
+        yield allocated
     if profiler.profiler is None:
         raise RuntimeError("torch's profiler gave no events")
     events = (e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]")
     for event in sorted((e for e in events if e.device_type() == DeviceType.CPU), key=lambda e: e.start_ns()):
-        found.held += event.nbytes()
-        found.peak = max(found.peak, found.held)
+        allocated.held += event.nbytes()
+        allocated.peak = max(allocated.peak, allocated.held)

@@ -76,7 +76,7 @@ class Gpu:
             return Reading(None, "the process list holds numbers from outside of this container")
         return Reading(max(len(numbers) - 1, 0))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """Clock, temperature, slowdowns and other processes, each a value or its reason."""
         readings = {
             "clock_mhz": self.clock(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +12,14 @@ from torch.utils._pytree import tree_leaves
 
 from coordbench.harness.core.problem import Problem
 from coordbench.harness.core.trial import Budget, CostJob
+from coordbench.harness.measure.timing.clock import Step
 from coordbench.harness.training import train
 
 PHASES = ("forward", "forward_backward", "optimizer", "step")
 """What is timed: a forward pass without gradients, loss and gradients, the optimizer alone, a step as training does."""
 
-Step = Callable[[], object]
+Inputs = tuple[Any, ...]
+"""The arguments of one call of a model."""
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Subject:
 
     job: CostJob
     problem: Problem
-    inputs: dict[str, tuple[Any, ...]]
+    inputs: dict[str, Inputs]
     batch: Any
     updates: list[train.Update] = field(default_factory=list)
 
@@ -60,7 +62,7 @@ class Subject:
             "step": self.step,
         }[name]
 
-    def forward(self) -> list[Any]:
+    def forward(self) -> list[object]:
         """Call each model once on its example inputs, without gradients."""
         with torch.no_grad():
             return [model(*self.inputs[name]) for name, model in self.models.items()]
@@ -85,7 +87,7 @@ class Subject:
             update(self.models, self.batch, 0)
 
 
-def subject(job: CostJob) -> Subject:
+def build_subject(job: CostJob) -> Subject:
     """Build the models of a job by the room that trials use, and put a batch and the inputs on its device."""
     if job.device.startswith("cuda"):
         torch.cuda.set_device(job.device)
@@ -95,12 +97,12 @@ def subject(job: CostJob) -> Subject:
     missing = sorted(set(problem.models) - set(given))
     if missing:
         raise ValueError(f"task {job.task!r} gives no example inputs for its models {', '.join(missing)}")
-    made = Subject(job, problem, {name: tuple(given[name]) for name in problem.models}, batch)
-    made.start()
-    return made
+    subject = Subject(job, problem, {name: tuple(given[name]) for name in problem.models}, batch)
+    subject.start()
+    return subject
 
 
-def _first(batch: Any, problem: Problem) -> dict[str, tuple[Any, ...]]:
+def _first(batch: Any, problem: Problem) -> dict[str, Inputs]:
     """The first item of a batch as the input of a task's only model."""
     if isinstance(batch, Mapping):
         batch = tuple(batch.values())

@@ -64,7 +64,7 @@ def of_trial(trial: Trial) -> Identity:
 def of_cost(job: CostJob) -> Identity:
     """The identity of a cost: that of a trial, the measuring code, the plain convolution beside it, and the machine."""
     chosen = [("task", job.task), ("backbone", job.backbone), ("variant", job.variant)]
-    measuring = sorted((_ROOT / "harness" / "measure").glob("*.py"))
+    measuring = sorted((_ROOT / "harness" / "measure").rglob("*.py"))
     baseline = Path(registry.entry("variant", "conv").file)
     parts = _parts(chosen, _ROOT / "harness" / "training" / "train.py", *measuring, baseline)
     parts["machine"] = environment.fingerprint(job.device)

@@ -60,7 +60,7 @@ def solve(job: CostJob, baseline: str, plugins: Sequence[str]) -> Match:
     by = job.match or "parameters"
 
     def amount(candidate: CostJob) -> int:
-        return int(run_quantity(candidate, plugins, (by, 0.0))[by])
+        return int(getattr(run_quantity(candidate, plugins, (by, 0.0)), by))
 
     options = {option.name: option for option in registry.select("backbone", job.backbone).entry.options}
     if "width" not in options:

@@ -12,6 +12,7 @@ from typing import Any
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.measure import QUANTITIES, SECONDS, combine
+from coordbench.harness.measure.part import Part
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.process.isolate import Outcome
 from coordbench.harness.run import identity
@@ -68,11 +69,10 @@ def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
     return combine({name: measure_quantity(name, job, plugins, limits) for name in QUANTITIES})
 
 
-def measure_quantity(quantity: str, job: CostJob, plugins: Sequence[str], limits: Limits) -> dict[str, Any]:
+def measure_quantity(quantity: str, job: CostJob, plugins: Sequence[str], limits: Limits) -> Part:
     """One quantity of a cost, as `combine` takes it."""
     outcome, _ = _call(run_quantity, job, plugins, limits, (quantity, limits.cost_seconds))
-    failed = {"status": outcome.status, "reason": outcome.error}
-    return outcome.value if outcome.status == "ok" else failed
+    return outcome.value if outcome.status == "ok" else Part(status=outcome.status, reason=outcome.error)
 
 
 def _call(
@@ -111,7 +111,7 @@ def _wrong_shape(variant: str) -> str:
     return "" if found.passed or " gave " not in found.detail else found.detail
 
 
-def run_quantity(job: CostJob, plugins: Sequence[str], wanted: tuple[str, float]) -> dict[str, Any]:
+def run_quantity(job: CostJob, plugins: Sequence[str], wanted: tuple[str, float]) -> Part:
     """Measure one quantity of a cost for some seconds; runs in its own process."""
     _load(plugins)
     quantity, seconds = wanted

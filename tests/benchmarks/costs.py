@@ -11,12 +11,12 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure import QUANTITIES, SECONDS
+from coordbench.harness.measure.part import Part
 from coordbench.harness.process import environment
 from coordbench.harness.run import worker
 from coordbench.harness.run.worker import Limits
@@ -48,12 +48,12 @@ def busy(cores: int) -> Iterator[None]:
             spinner.kill()
 
 
-def measured(job: CostJob, quantity: str, seconds: float = SECONDS) -> tuple[dict[str, Any], float]:
+def measured(job: CostJob, quantity: str, seconds: float = SECONDS) -> tuple[Part, float]:
     """One quantity of a job, measured as a sweep does it, and its duration [s]."""
     began = time.perf_counter()
     part = worker.measure_quantity(quantity, job, (), Limits(cost_seconds=seconds))
-    if "status" in part:
-        raise SystemExit(f"{job}: {quantity}: {part['reason']}")
+    if part.status != "ok":
+        raise SystemExit(f"{job}: {quantity}: {part.reason}")
     return part, time.perf_counter() - began
 
 
@@ -62,9 +62,9 @@ def repeatability(repeats: int, seconds: float) -> None:
     job = CostJob(SHAPES[0], "stack", "coordconv")
     ratios = {phase: np.empty((repeats, 2)) for phase in PHASES}
     for repeat, run in np.ndindex(repeats, 2):
-        found = measured(job, "latency", seconds)[0]["details"]["ratios"]
+        latency = measured(job, "latency", seconds)[0].details["ratios"]
         for phase in PHASES:
-            ratios[phase][repeat, run] = found[phase]["ratio"]
+            ratios[phase][repeat, run] = latency[phase]["ratio"]
     for phase, pairs in ratios.items():
         apart = np.abs(pairs[:, 1] / pairs[:, 0] - 1)
         print(
@@ -77,13 +77,13 @@ def overhead() -> None:
     """Print what each quantity takes per shape and variant, processes included."""
     for shape in SHAPES:
         for variant in VARIANTS:
-            found = {name: measured(CostJob(shape, "stack", variant), name) for name in QUANTITIES}
-            took = {name: seconds for name, (_, seconds) in found.items()}
-            phases = found["latency"][0]["details"]["ratios"]
+            parts = {name: measured(CostJob(shape, "stack", variant), name) for name in QUANTITIES}
+            took = {name: seconds for name, (_, seconds) in parts.items()}
+            phases = parts["latency"][0].details["ratios"]
             step = sum(phases[name]["details"]["seconds"] for name in ("optimizer", "step"))
-            parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in took.items())
+            listed = ", ".join(f"{name} {seconds:.2f}" for name, seconds in took.items())
             total = sum(took.values())
-            print(f"{shape} {variant}: forward and backward {total - step:.2f} s, with steps {total:.2f} s ({parts})")
+            print(f"{shape} {variant}: forward and backward {total - step:.2f} s, with steps {total:.2f} s ({listed})")
 
 
 def main() -> None:

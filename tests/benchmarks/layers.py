@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from coordbench.harness.core import registry
 from coordbench.harness.measure.allocations import track
-from coordbench.harness.measure.paired import Ratio, paired_ratio
+from coordbench.harness.measure.timing.paired import Ratio, paired_ratio
 from coordbench.harness.process import environment
 
 SHAPES = {"large": (32, 32, 64, 64, 32), "wide": (8, 64, 128, 128, 64), "small": (32, 16, 32, 32, 16)}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from coordbench.harness.analysis import scaling
-from coordbench.harness.measure.parameters import options
+from coordbench.harness.measure.quantities.parameters import options
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.statistics import power_law
 

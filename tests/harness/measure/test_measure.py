@@ -11,7 +11,8 @@ import pytest
 from coordbench.harness import measure
 from coordbench.harness.core import registry
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.measure import subject as subjects
+from coordbench.harness.measure.part import Part
+from coordbench.harness.measure.subject import PHASES, build_subject
 
 JOB = CostJob("copy[batch=4, channels=6, size=8]", "stack[depth=2]", "conv")
 
@@ -37,19 +38,19 @@ def test_details_are_plain_values(record):
 
 
 def test_a_failed_part_keeps_the_others():
-    good = {"parameters": 3, "details": {"trainable": 3}}
-    record = measure.combine({"parameters": good, "flops": {"status": "crashed", "reason": "killed by SIGKILL"}})
+    good = Part({"trainable": 3}, parameters=3)
+    record = measure.combine({"parameters": good, "flops": Part(status="crashed", reason="killed by SIGKILL")})
     assert (record.status, record.error) == ("crashed", "flops: killed by SIGKILL")
     assert (record.parameters, record.flops) == (3, None)
     assert record.details == {"parameters": {"trainable": 3}, "flops": {"reason": "killed by SIGKILL"}}
 
 
 def test_weights_stay_as_built_while_steps_are_timed():
-    made = subjects.subject(JOB)
-    before = [p.detach().clone() for p in made.models["model"].parameters()]
-    for name in subjects.PHASES:
-        made.phase(name)()
-    after = made.models["model"].parameters()
+    subject = build_subject(JOB)
+    before = [p.detach().clone() for p in subject.models["model"].parameters()]
+    for name in PHASES:
+        subject.phase(name)()
+    after = subject.models["model"].parameters()
     assert all((old == new).all() for old, new in zip(before, after, strict=True))
 
 
@@ -85,6 +86,6 @@ def test_a_layer_that_cannot_be_probed_has_a_reason_or_null(tmp_path, y, kept):
         f"        return self.conv({y})\n"
     )
     registry.load_plugin(file)
-    details = measure.QUANTITIES["probes"](replace(JOB, variant=f"odd_{kept}"))["details"]
+    details = measure.QUANTITIES["probes"](replace(JOB, variant=f"odd_{kept}")).details
     assert json.dumps(details, allow_nan=False)
     assert details["reason"].startswith("RuntimeError") if kept == "reason" else details[kept] is None

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.measure import energy, nvml
+from coordbench.harness.measure import nvml
+from coordbench.harness.measure.quantities import energy
 
 GIB = 1 << 30
 
@@ -121,24 +122,24 @@ def test_other_processes_are_counted(pids, others):
 
 
 def test_in_a_container_a_single_foreign_number_may_be_our_own():
-    found = gpu(pids=[1 << 30]).other_processes()
-    assert found.value is None
-    assert "container" in found.reason
+    reading = gpu(pids=[1 << 30]).other_processes()
+    assert reading.value is None
+    assert "container" in reading.reason
 
 
 def test_energy_is_the_growth_of_the_counter_over_the_calls():
     seconds = itertools.count()
     calls = []
-    found = energy.joules_per_call(lambda: calls.append(1), gpu(), 5.0, lambda: next(seconds))
+    reading = energy.joules_per_call(lambda: calls.append(1), gpu(), 5.0, lambda: next(seconds))
     assert len(calls) == 4  # the clock moves a second per look, and the fifth look ends the window
-    assert found.value == pytest.approx(7.0 / 4)
+    assert reading.value == pytest.approx(7.0 / 4)
 
 
 def test_energy_without_a_counter_is_missing_and_says_why():
     seconds = itertools.count()
     device = gpu(refuses={"nvmlDeviceGetTotalEnergyConsumption": pynvml.NVML_ERROR_NOT_SUPPORTED})
-    found = energy.joules_per_call(lambda: None, device, 5.0, lambda: next(seconds))
-    assert found == nvml.Reading(None, "nvmlDeviceGetTotalEnergyConsumption: Not Supported")
+    reading = energy.joules_per_call(lambda: None, device, 5.0, lambda: next(seconds))
+    assert reading == nvml.Reading(None, "nvmlDeviceGetTotalEnergyConsumption: Not Supported")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_energy_without_a_counter_is_missing_and_says_why():
     [("cpu", 9.0, "device cpu has no energy counter"), ("cuda", 0.3, "a window of 0.3 s is too short")],
 )
 def test_where_energy_cannot_be_had_the_job_is_not_even_built(device, seconds, says):
-    details = energy.measure_energy(CostJob("no such task", "", "", device), seconds)["details"]
+    details = energy.measure_energy(CostJob("no such task", "", "", device), seconds).details
     assert details["joules_per_sample_step"] is None
     assert says in details["reason"]
 
@@ -159,12 +160,12 @@ def test_energy_of_a_sample_is_that_of_a_call_over_the_batch(monkeypatch):
         step()
         return next(readings)
 
-    made = SimpleNamespace(batch_size=4, phase=lambda name: lambda: calls.append(name))
-    monkeypatch.setattr(energy, "subject", lambda job: made)
+    subject = SimpleNamespace(batch_size=4, phase=lambda name: lambda: calls.append(name))
+    monkeypatch.setattr(energy, "build_subject", lambda job: subject)
     monkeypatch.setattr(energy, "open_gpu", lambda device: gpu())
     monkeypatch.setattr(energy, "joules_per_call", per_call)
     monkeypatch.setattr(energy.torch.cuda, "synchronize", lambda: waits.append(calls[-1]))
-    details = energy.measure_energy(CostJob("copy", "stack", "conv", "cuda"), 6.0)["details"]
+    details = energy.measure_energy(CostJob("copy", "stack", "conv", "cuda"), 6.0).details
     assert details == {
         "joules_per_sample_forward": 2.0,
         "joules_per_sample_step": None,

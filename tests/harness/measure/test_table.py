@@ -17,18 +17,18 @@ SHAPE = "copy[batch=2, channels=4, size=8]"
 
 
 @pytest.fixture(scope="module")
-def found():
+def measured():
     return table.measure_table(lambda job: measure.measure(job, 0.0), ["coordconv", "conv"], task=SHAPE)
 
 
-def test_one_row_per_variant_cheapest_step_first(found):
-    assert set(found["variant"]) == {"conv", "coordconv"}
-    assert found["ratio_step"].is_monotonic_increasing
-    assert found.set_index("variant")["flops"]["conv"] == 2 * 2 * 4 * 4 * 9 * 64
+def test_one_row_per_variant_cheapest_step_first(measured):
+    assert set(measured["variant"]) == {"conv", "coordconv"}
+    assert measured["ratio_step"].is_monotonic_increasing
+    assert measured.set_index("variant")["flops"]["conv"] == 2 * 2 * 4 * 4 * 9 * 64
 
 
-def test_what_the_details_hold_stands_in_columns(found):
-    row = found.set_index("variant").loc["conv"]
+def test_what_the_details_hold_stands_in_columns(measured):
+    row = measured.set_index("variant").loc["conv"]
     assert row["flops_forward_backward"] == 2 * row["flops"]  # the batch takes no gradient
     assert row["ratio_forward_low"] <= row["ratio_forward"] <= row["ratio_forward_high"]
     assert row["activation_bytes"] == 2 * 4 * 8 * 8 * 4
@@ -51,8 +51,8 @@ def test_a_cost_that_was_never_measured_is_a_gap():
     assert pd.isna(table.flatten(costs)["ratio_step"]).all()
 
 
-def test_print_shows_ratios_with_intervals_and_marks_noise(found):
-    noisy = found.assign(noisy=[{"step": ["pair ratios spread by 40%"]}, {}], ratio_step=1.5)
+def test_print_shows_ratios_with_intervals_and_marks_noise(measured):
+    noisy = measured.assign(noisy=[{"step": ["pair ratios spread by 40%"]}, {}], ratio_step=1.5)
     noisy[["ratio_step_low", "ratio_step_high"]] = 1.25, 1.76
     printed = table.readable(noisy)
     assert printed["x conv "].tolist() == ["1.50 [1.25, 1.76]"] * 2

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 import torch
 
+Step = Callable[[], object]
+
 
 class Clock(Protocol):
     """Call `function` `calls` times in a row and return the mean duration of a call [s]."""
 
-    def __call__(self, function: Callable[[], object], calls: int) -> float: ...
+    def __call__(self, function: Step, calls: int) -> float: ...
 
 
 class CpuClock:
@@ -33,7 +35,7 @@ class CpuClock:
         if self.file is not None:
             os.close(self.file)
 
-    def __call__(self, function: Callable[[], object], calls: int) -> float:
+    def __call__(self, function: Step, calls: int) -> float:
         """Return the mean duration of a call [s]."""
         start, waited = time.perf_counter_ns(), self.waited()
         for _ in range(calls):
@@ -59,14 +61,14 @@ class CudaClock:
             size = 2 * cuda.get_device_properties(device).L2_cache_size
             self.scratch = torch.empty(size, dtype=torch.int8, device=device)
 
-    def __call__(self, function: Callable[[], object], calls: int) -> float:
+    def __call__(self, function: Step, calls: int) -> float:
         """Return the mean duration of a call [s]."""
         spans = [self._span(function, 1) for _ in range(calls)] if self.scratch is not None else []
         spans = spans or [self._span(function, calls)]
         self.cuda.synchronize()
         return float(sum(start.elapsed_time(end) for start, end in spans)) * 1e-3 / calls
 
-    def _span(self, function: Callable[[], object], calls: int) -> tuple[Any, Any]:
+    def _span(self, function: Step, calls: int) -> tuple[torch.cuda.Event, torch.cuda.Event]:
         start, end = (self.cuda.Event(enable_timing=True) for _ in range(2))
         if self.scratch is not None:
             self.scratch.zero_()

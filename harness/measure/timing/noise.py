@@ -7,7 +7,6 @@ import resource
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -64,23 +63,23 @@ def reasons(ratios: Sequence[float], disturbance: Disturbance, faults_share: flo
     values = np.asarray(ratios)
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
     first, second = (float(np.median(half)) for half in np.array_split(values, 2))
-    found = {
+    checks = {
         "warm-up did not become stable": not stable,
         f"pair ratios spread by {(high - low) / middle:.0%}": (high - low) / middle > SPREAD,
         f"ratio drifted by {abs(second / first - 1):.0%}": abs(second / first - 1) > DRIFT,
         f"{disturbance.stolen:.0%} of the time was stolen": disturbance.stolen > STOLEN,
         f"page faults took {faults_share:.0%} of the time": faults_share > FAULTS,
     }
-    return tuple(reason for reason, holds in found.items() if holds)
+    return tuple(reason for reason, holds in checks.items() if holds)
 
 
-def of_gpu(state: Mapping[str, Any]) -> dict[str, list[str]]:
+def of_gpu(state: Mapping[str, object]) -> dict[str, list[str]]:
     """The same for a GPU, out of the state that NVML told after the runs; empty where nothing is known or amiss."""
     held, others = state.get("slowdowns"), state.get("other_processes")
-    found = [f"clocks held down by {name}" for name in held] if isinstance(held, list) else []
+    reasons = [f"clocks held down by {name}" for name in held] if isinstance(held, list) else []
     if isinstance(others, int) and others > 0:
-        found.append(f"{others} other processes on this GPU")
-    return {"gpu": found} if found else {}
+        reasons.append(f"{others} other processes on this GPU")
+    return {"gpu": reasons} if reasons else {}
 
 
 def faults_share(disturbance: Disturbance, seconds: float) -> float:
@@ -88,7 +87,7 @@ def faults_share(disturbance: Disturbance, seconds: float) -> float:
     return disturbance.minor_faults * _FAULT_SECONDS / seconds if seconds > 0 else 0.0
 
 
-def settings() -> dict[str, Any]:
+def settings() -> dict[str, object]:
     """How the processor is set up: threads, vector units, libraries, frequency governor (None where it is hidden)."""
     return {
         "threads": torch.get_num_threads(),

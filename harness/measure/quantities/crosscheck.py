@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +16,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from coordbench.harness.core.errors import describe_error
-from coordbench.harness.measure.subject import Subject
+from coordbench.harness.measure.subject import Inputs, Subject
 
 _MULTIPLY_ADDS = ("conv", "linear", "matmul", "mm", "bmm", "addmm", "einsum")
 
 
-def by_torch(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
+def by_torch(model: nn.Module, inputs: Inputs) -> dict[str, int]:
     """Forward, and forward + backward of the sum of all outputs, by FlopCounterMode [FLOPs]."""
     with FlopCounterMode(display=False) as counter:
         output = model(*inputs)
@@ -34,15 +33,15 @@ def by_torch(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
     return {"forward": forward, "forward_backward": counter.get_total_flops()}
 
 
-def step_by_torch(made: Subject) -> int:
+def step_by_torch(subject: Subject) -> int:
     """A whole training step, the passes of all phases, by FlopCounterMode [FLOPs]."""
-    step = made.phase("step")
+    step = subject.phase("step")
     with FlopCounterMode(display=False) as counter:
         step()
     return int(counter.get_total_flops())
 
 
-def by_fvcore(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
+def by_fvcore(model: nn.Module, inputs: Inputs) -> dict[str, object]:
     """A forward pass by fvcore, multiply-adds doubled [FLOPs]; what it bills otherwise, and what it skips, apart."""
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
@@ -51,13 +50,13 @@ def by_fvcore(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
             from fvcore.nn import FlopCountAnalysis
 
             analysis = FlopCountAnalysis(model, inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-            found = analysis.by_operator()
+            counted = analysis.by_operator()
             skipped = analysis.unsupported_ops()
         except Exception as error:  # whatever a layer does that cannot be traced
             return {"reason": describe_error(error)[:300]}
-    multiply_adds = sum(int(n) for name, n in found.items() if name in _MULTIPLY_ADDS)
+    multiply_adds = sum(int(n) for name, n in counted.items() if name in _MULTIPLY_ADDS)
     return {
         "forward": 2 * multiply_adds,
-        "other_unit": {name: int(n) for name, n in found.items() if name not in _MULTIPLY_ADDS},
+        "other_unit": {name: int(n) for name, n in counted.items() if name not in _MULTIPLY_ADDS},
         "uncounted": dict(skipped),
     }

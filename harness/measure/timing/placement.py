@@ -30,12 +30,12 @@ class Span:
 
 def compiled(maps: Path = Path("/proc/self/maps")) -> list[Span]:
     """All code that this process has compiled; none where the system does not tell."""
-    found = []
+    spans = []
     for begin, end, rights, name in regions(maps):
         if not name and rights[0] == "r" and rights[2] == "x":
             writable = mmap.PROT_WRITE if rights[1] == "w" else 0
-            found.append(Span(begin, end - begin, mmap.PROT_READ | mmap.PROT_EXEC | writable))
-    return found
+            spans.append(Span(begin, end - begin, mmap.PROT_READ | mmap.PROT_EXEC | writable))
+    return spans
 
 
 def relocate(span: Span) -> bool:

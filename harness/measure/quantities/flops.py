@@ -19,8 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.measure import crosscheck
-from coordbench.harness.measure.subject import subject
+from coordbench.harness.measure.part import Part
+from coordbench.harness.measure.quantities import crosscheck
+from coordbench.harness.measure.subject import Inputs, build_subject
 
 _ALLOCATE = ("empty", "new_empty", "lift_fresh", "alias", "detach", "_unsafe_view", "_reshape_alias")
 
@@ -59,18 +60,26 @@ class Count:
     uncounted: dict[str, int] = field(default_factory=Counter)
 
 
-def measure_flops(job: CostJob, seconds: float = 0.0) -> dict[str, Any]:
+def measure_flops(job: CostJob, seconds: float = 0.0) -> Part:
     """Count FLOPs over all models of a job; `seconds` is not needed, since nothing is timed."""
-    made = subject(job)
-    made.phase("forward")
-    models = {name: _describe(model, made.inputs[name]) for name, model in made.models.items()}
-    forward = sum(model["forward"] for model in models.values())
-    both = sum(model["forward_backward"] for model in models.values())
-    details = {"forward": forward, "forward_backward": both, "batch_size": made.batch_size, "models": models}
-    return {"flops": forward, "details": details | {"step_by_torch": crosscheck.step_by_torch(made)}}
+    subject = build_subject(job)
+    subject.phase("forward")
+    models, inputs = subject.models, subject.inputs
+    counts = {name: count(model, inputs[name]) for name, model in models.items()}
+    forward = sum(counted.forward for counted in counts.values())
+    details = {
+        "forward": forward,
+        "forward_backward": forward + sum(counted.backward for counted in counts.values()),
+        "batch_size": subject.batch_size,
+        "models": {
+            name: _describe(counts[name], model, subject.inputs[name]) for name, model in subject.models.items()
+        },
+        "step_by_torch": crosscheck.step_by_torch(subject),
+    }
+    return Part(details, flops=forward)
 
 
-def count(model: nn.Module, inputs: tuple[Any, ...]) -> Count:
+def count(model: nn.Module, inputs: Inputs) -> Count:
     """Count one forward pass of a model on `inputs`, and what its backward pass will cost."""
     counter = _Counter()
     handles = [handle for module in model.modules() for handle in counter.attach(module)]
@@ -161,14 +170,13 @@ def _is_free(function: Any) -> bool:
     return bool(function.is_view) or function.overloadpacket.__name__ in _ALLOCATE
 
 
-def _describe(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
+def _describe(counted: Count, model: nn.Module, inputs: Inputs) -> dict[str, object]:
     """The figures of one model beside those of the cross-checks, as plain values."""
-    found = count(model, inputs)
     return {
-        "forward": found.forward,
-        "forward_backward": found.forward + found.backward,
-        "layers": [asdict(layer) | {"backward": layer.backward} for layer in found.layers],
-        "uncounted": dict(found.uncounted),
+        "forward": counted.forward,
+        "forward_backward": counted.forward + counted.backward,
+        "layers": [asdict(layer) | {"backward": layer.backward} for layer in counted.layers],
+        "uncounted": dict(counted.uncounted),
         "torch": crosscheck.by_torch(model, inputs),
         "fvcore": crosscheck.by_fvcore(model, inputs),
     }

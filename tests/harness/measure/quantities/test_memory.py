@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.measure import memory
 from coordbench.harness.measure.allocations import track
-from coordbench.harness.measure.memory import activations, measure_memory
 from coordbench.harness.measure.nvml import Reading
-from coordbench.harness.measure.parameters import count
-from coordbench.harness.measure.subject import subject
+from coordbench.harness.measure.quantities import memory
+from coordbench.harness.measure.quantities.memory import activations, measure_memory
+from coordbench.harness.measure.quantities.parameters import count
+from coordbench.harness.measure.subject import build_subject
 
 N, C, S = 4, 6, 8
 MAP = N * C * S * S * 4  # one map of a batch [bytes]
@@ -40,18 +40,17 @@ def test_torchs_allocations_are_followed_to_the_byte():
 def test_activations_are_the_maps_that_backward_needs(depth):
     # the first layer keeps the batch, which was there; each other layer its input, which the ReLU before it shares;
     # the mean squared error its input, the output of the last layer; the padding of no pixel more
-    made = subject(job(depth))
-    assert activations(made) == depth * MAP
+    assert activations(build_subject(job(depth))) == depth * MAP
 
 
 def test_torchs_peak_is_the_sum_of_gradients_state_and_activations():
-    details = measure_memory(job())["details"]
+    details = measure_memory(job()).details
     lower = 3 * WEIGHTS + MAP  # gradient and both moments of Adam; the output
     assert lower <= details["allocated"] <= lower + 4 * MAP + 4096
 
 
 def test_torchs_peak_is_repeatable_to_the_byte():
-    found = [measure_memory(job(2))["details"] for _ in range(2)]
+    found = [measure_memory(job(2)).details for _ in range(2)]
     assert found[0]["allocated"] == found[1]["allocated"]
     assert found[0]["activations"] == found[1]["activations"]
 
@@ -59,10 +58,10 @@ def test_torchs_peak_is_repeatable_to_the_byte():
 def test_resident_growth_holds_at_least_what_torch_allocates():
     big = job(task="copy[batch=16, channels=32, size=64]")
     part = measure_memory(big)
-    assert part["peak_memory_bytes"] == part["details"]["resident"]
-    allocated = part["details"]["allocated"]
-    assert 0.9 * allocated <= part["details"]["resident"] <= 4 * allocated  # the libraries' own scratch, fragments
-    assert part["details"]["allocated"] > 2 * 16 * 32 * 64 * 64 * 4
+    assert part.peak_memory_bytes == part.details["resident"]
+    allocated = part.details["allocated"]
+    assert 0.9 * allocated <= part.details["resident"] <= 4 * allocated  # the libraries' own scratch, fragments
+    assert part.details["allocated"] > 2 * 16 * 32 * 64 * 64 * 4
 
 
 def test_parameters_and_buffers_are_counted_once():
@@ -101,7 +100,7 @@ class FakeCuda:
     def max_memory_reserved(self, device):
         return self.peak["reserved"]
 
-    def step(self, made):
+    def step(self, subject):
         self.called.append("step")
         self.peak = {"allocated": 1700, "reserved": 2300}
 
@@ -119,8 +118,8 @@ def test_the_peak_of_a_gpu_is_what_was_allocated_above_the_start(monkeypatch, re
     monkeypatch.setattr(memory.torch, "cuda", cuda)
     monkeypatch.setattr(memory, "_run", cuda.step)
     monkeypatch.setattr(memory, "open_gpu", lambda device: SimpleNamespace(memory=lambda: next(answers)))
-    found = memory.on_cuda(SimpleNamespace(job=job(device="cuda")))
-    assert found == {"peak_memory_bytes": 700, "details": {"allocated": 700, "reserved": 300, **nvml}}
+    peak, details = memory.on_cuda(SimpleNamespace(job=job(device="cuda")))
+    assert (peak, details) == (700, {"allocated": 700, "reserved": 300, **nvml})
     assert cuda.called == ["synchronize", "empty_cache", "step", "synchronize"]
 
 

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.measure import clock, exclusive, latency, memory, modes, noise
-from coordbench.harness.measure.backend import backends
-from coordbench.harness.measure.paired import paired_ratio
-from coordbench.harness.measure.subject import PHASES, subject
+from coordbench.harness.measure.quantities import latency, memory
+from coordbench.harness.measure.quantities.backend import backends
+from coordbench.harness.measure.subject import PHASES, build_subject
+from coordbench.harness.measure.timing import clock, exclusive, modes, noise
+from coordbench.harness.measure.timing.paired import paired_ratio
 from coordbench.harness.process import isolate
 from coordbench.harness.run import worker
 from coordbench.harness.statistics import pseudomedian
@@ -33,9 +34,9 @@ def test_a_layer_that_sleeps_a_millisecond_more_shows_exactly_that():
 
     generator = np.random.default_rng(0)
     with torch.no_grad():
-        found = paired_ratio(sleepy, lambda: conv(x), turns=40, generator=generator)
+        ratio = paired_ratio(sleepy, lambda: conv(x), turns=40, generator=generator)
     slept = paired_ratio(lambda: time.sleep(1e-3), lambda: None, turns=40, generator=generator)
-    longer = min(found.candidate) - min(found.baseline)  # the minimum of each side, since other tests run beside
+    longer = min(ratio.candidate) - min(ratio.baseline)  # the minimum of each side, since other tests run beside
     assert longer == pytest.approx(min(slept.candidate), rel=0.2)
 
 
@@ -62,10 +63,10 @@ def test_a_plug_in_that_sleeps_a_millisecond_more_shows_exactly_that_in_its_reco
     plugins = (str(tmp_path / "sleepy.py"),)
     outcome = isolate.call(worker.run_quantity, job, plugins, ("latency", 0.2), deadline=100)
     assert outcome.status == "ok", outcome.error
-    samples = outcome.value["latencies"]
+    samples = outcome.value.latencies
     longer = min(samples["forward"]) - min(samples["forward/conv"])
     assert longer == pytest.approx(1e-3, rel=0.4)  # waking up takes the kernel a tenth, on a busy machine more
-    assert outcome.value["details"]["ratios"]["optimizer"]["ratio"] == pytest.approx(1, rel=0.5)
+    assert outcome.value.details["ratios"]["optimizer"]["ratio"] == pytest.approx(1, rel=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -74,29 +75,29 @@ def part():
 
 
 def test_all_phases_of_both_sides_are_kept_raw(part):
-    assert set(part["latencies"]) == {name + side for name in PHASES for side in ("", "/conv")}
-    assert part["latency_step_seconds"] == np.median(part["latencies"]["step"])
-    assert part["details"]["samples_per_second"]["step"] == pytest.approx(4 / part["latency_step_seconds"])
+    assert set(part.latencies) == {name + side for name in PHASES for side in ("", "/conv")}
+    assert part.latency_step_seconds == np.median(part.latencies["step"])
+    assert part.details["samples_per_second"]["step"] == pytest.approx(4 / part.latency_step_seconds)
 
 
 def test_ratios_follow_from_the_raw_samples(part):
     for name in PHASES:
-        pairs = np.array(part["latencies"][name]) / np.array(part["latencies"][f"{name}/conv"])
-        found = part["details"]["ratios"][name]
-        assert found["ratio"] == pytest.approx(np.exp(pseudomedian(np.log(pairs))[0]))
-        assert found["low"] <= found["ratio"] <= found["high"]
+        pairs = np.array(part.latencies[name]) / np.array(part.latencies[f"{name}/conv"])
+        ratio = part.details["ratios"][name]
+        assert ratio["ratio"] == pytest.approx(np.exp(pseudomedian(np.log(pairs))[0]))
+        assert ratio["low"] <= ratio["ratio"] <= ratio["high"]
 
 
 def test_the_setting_is_recorded(part):
-    assert sum(part["details"]["backends"].values()) >= 1
-    assert part["details"]["settings"]["threads"] == 1
-    assert {"governor", "capability", "mkldnn", "load"} <= set(part["details"]["settings"])
+    assert sum(part.details["backends"].values()) >= 1
+    assert part.details["settings"]["threads"] == 1
+    assert {"governor", "capability", "mkldnn", "load"} <= set(part.details["settings"])
 
 
 def test_the_plain_convolution_is_timed_against_itself():
     part = latency.measure_latency(replace(JOB, variant="conv"), 0.0)
-    assert part["details"]["ratios"]["forward"]["ratio"] > 0
-    assert len(part["latencies"]["forward"]) >= 6
+    assert part.details["ratios"]["forward"]["ratio"] > 0
+    assert len(part.latencies["forward"]) >= 6
 
 
 def test_time_spent_waiting_for_a_processor_is_taken_off(tmp_path):
@@ -109,8 +110,8 @@ def test_time_spent_waiting_for_a_processor_is_taken_off(tmp_path):
         table.write_bytes(b"200 17000000 4\n")  # 10 ms more in the queue
 
     start = time.perf_counter()
-    found = timer(interrupted, 1)
-    assert 0.01 <= found < time.perf_counter() - start - 0.01 + 1e-9
+    ratio = timer(interrupted, 1)
+    assert 0.01 <= ratio < time.perf_counter() - start - 0.01 + 1e-9
 
 
 def test_a_kernel_that_keeps_no_waiting_times_takes_nothing_off(tmp_path):
@@ -120,15 +121,15 @@ def test_a_kernel_that_keeps_no_waiting_times_takes_nothing_off(tmp_path):
 def test_a_task_that_trains_nothing_has_a_forward_pass_only():
     job = CostJob("equivariance[canvas=16]", "stack", "conv")
     part = latency.measure_latency(job, 0.0)
-    assert part["latency_forward_seconds"] > 0
-    assert part["latency_step_seconds"] is None
-    assert part["details"]["ratios"]["step"] == {"reason": "the task trains nothing"}
-    assert memory.measure_memory(job)["details"]["activations"] == 0
+    assert part.latency_forward_seconds > 0
+    assert part.latency_step_seconds is None
+    assert part.details["ratios"]["step"] == {"reason": "the task trains nothing"}
+    assert memory.measure_memory(job).details["activations"] == 0
 
 
 def test_backends_differ_with_the_shape():
     small, large = (
-        backends(subject(CostJob(f"copy[batch={n}, channels={c}, size=16]", "stack", "conv")))
+        backends(build_subject(CostJob(f"copy[batch={n}, channels={c}, size=16]", "stack", "conv")))
         for n, c in ((1, 1), (16, 32))
     )
     assert set(small) != set(large)
@@ -136,8 +137,8 @@ def test_backends_differ_with_the_shape():
 
 def test_without_a_gpu_graphs_are_unavailable_and_say_why():
     part = latency.measure_latency(JOB, 0.0, "graphed")
-    assert part["latency_step_seconds"] is None
-    assert part["details"]["ratios"]["forward"] == {"reason": "device cpu has no CUDA graphs"}
+    assert part.latency_step_seconds is None
+    assert part.details["ratios"]["forward"] == {"reason": "device cpu has no CUDA graphs"}
 
 
 def test_compiled_models_are_those_that_run(monkeypatch):
@@ -262,13 +263,13 @@ def test_a_job_on_a_gpu_is_timed_by_both_clocks_and_what_held_it_back_is_told(mo
         return 2 * clock.CpuClock()(function, calls)
 
     state = {"clock_mhz": 1980, "slowdowns": ["power cap"], "other_processes": 0}
-    monkeypatch.setattr(latency, "subject", lambda job: subject(replace(job, device="cpu")))
+    monkeypatch.setattr(latency, "build_subject", lambda job: build_subject(replace(job, device="cpu")))
     monkeypatch.setattr(latency, "clocks_of", lambda device: {"": clock.CpuClock(), "_cold": doubled})
     monkeypatch.setattr(latency, "open_gpu", lambda device: SimpleNamespace(state=lambda: state))
     part = latency.measure_latency(replace(JOB, device="cuda"), 0.0)
-    assert {f"{phase}{suffix}" for phase in PHASES for suffix in ("", "_cold")} < set(part["latencies"])
-    assert part["details"]["settings"]["gpu"] == state
-    assert part["details"]["noisy"]["gpu"] == ["clocks held down by power cap"]
+    assert {f"{phase}{suffix}" for phase in PHASES for suffix in ("", "_cold")} < set(part.latencies)
+    assert part.details["settings"]["gpu"] == state
+    assert part.details["noisy"]["gpu"] == ["clocks held down by power cap"]
 
 
 def test_what_holds_a_gpu_back_is_noise():
@@ -294,9 +295,9 @@ def test_two_measurements_on_one_gpu_wait_for_each_other(tmp_path):
 @pytest.mark.parametrize("mode", ["eager", "compiled", "graphed"])
 def test_a_real_gpu_is_timed_hot_and_cold(mode):
     part = latency.measure_latency(replace(JOB, device="cuda"), 0.05, mode)
-    forward = part["latencies"]
+    forward = part.latencies
     assert np.median(forward["forward"]) > 0
     assert np.median(forward["forward_cold"]) > 0
-    assert part["details"]["settings"]["gpu"]
+    assert part.details["settings"]["gpu"]
     if mode == "graphed":
-        assert "reason" in part["details"]["ratios"]["step"]
+        assert "reason" in part.details["ratios"]["step"]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from coordbench.harness.core import registry
-from coordbench.harness.measure import position as probes
-from coordbench.harness.measure.position import probe
+from coordbench.harness.measure.quantities import probes
+from coordbench.harness.measure.quantities.probes import probe
 
 torch.set_num_threads(1)
 
@@ -20,27 +20,27 @@ def values(curve: Any) -> list[float]:
 
 @pytest.mark.parametrize("selector", ["conv[padding=circular]", "relative_attention[circular=true]"])
 def test_positive_controls_follow_every_shift(selector: str) -> None:
-    found = probe(selector)
-    assert max(values(found["shift_error_with_borders"])) < 1e-12
-    assert found["lie_derivative"] < (1e-9 if selector.startswith("conv") else 0.05)  # softmax makes new frequencies
-    assert found["position_readout"] < 0.05
+    place = probe(selector)
+    assert max(values(place["shift_error_with_borders"])) < 1e-12
+    assert place["lie_derivative"] < (1e-9 if selector.startswith("conv") else 0.05)  # softmax makes new frequencies
+    assert place["position_readout"] < 0.05
 
 
 def test_the_negative_control_tells_place() -> None:
-    found = probe("coordconv")
-    assert min(values(found["shift_error_interior"])) > 0.01
-    assert found["lie_derivative"] > 0.01
-    assert found["position_readout"] > 0.95
-    assert min(values(found["unseen_size"])) > 0.01
+    place = probe("coordconv")
+    assert min(values(place["shift_error_interior"])) > 0.01
+    assert place["lie_derivative"] > 0.01
+    assert place["position_readout"] > 0.95
+    assert min(values(place["unseen_size"])) > 0.01
 
 
 def test_zero_padding_tells_place_at_the_border_alone() -> None:
-    found = probe("conv")
-    assert max(values(found["shift_error_interior"])) < 1e-12
-    assert min(values(found["shift_error_with_borders"])) > 0.1
-    assert found["lie_derivative"] > 0.1
-    assert found["position_readout"] < 0.05
-    assert max(values(found["unseen_size"])) < 1e-12
+    place = probe("conv")
+    assert max(values(place["shift_error_interior"])) < 1e-12
+    assert min(values(place["shift_error_with_borders"])) > 0.1
+    assert place["lie_derivative"] > 0.1
+    assert place["position_readout"] < 0.05
+    assert max(values(place["unseen_size"])) < 1e-12
 
 
 @pytest.mark.parametrize(("merge", "expected"), [("product", 1.0), ("sumsq", 1.0), ("sum", 0.5), ("radix", 0.5)])

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import torch
 
-from coordbench.harness.measure.subject import Step, Subject
+from coordbench.harness.measure.subject import Subject
+from coordbench.harness.measure.timing.clock import Step
 
 Mode = Literal["eager", "compiled", "graphed"]
 _CAPTURED = ("forward", "forward_backward")
@@ -16,22 +17,22 @@ class Unavailable(Exception):
     """A phase cannot run in a mode; the message says why."""
 
 
-def step_of(made: Subject, phase: str, mode: Mode) -> Step:
+def step_of(subject: Subject, phase: str, mode: Mode) -> Step:
     """A phase as a function to be called again and again; raise Unavailable where it cannot run in this mode."""
-    if phase != "forward" and not made.updates:
+    if phase != "forward" and not subject.updates:
         raise Unavailable("the task trains nothing")
     if mode != "graphed":
-        return made.phase(phase)
-    if not made.job.device.startswith("cuda"):
-        raise Unavailable(f"device {made.job.device} has no CUDA graphs")
+        return subject.phase(phase)
+    if not subject.job.device.startswith("cuda"):
+        raise Unavailable(f"device {subject.job.device} has no CUDA graphs")
     if phase not in _CAPTURED:
         raise Unavailable(f"{phase} is no pure chain of kernels: it reads the loss or steps the optimizer")
-    return capture(made.phase(phase))
+    return capture(subject.phase(phase))
 
 
-def compile_models(made: Subject) -> None:
+def compile_models(subject: Subject) -> None:
     """Compile each model in place; the first calls then pay for it."""
-    for model in made.models.values():
+    for model in subject.models.values():
         model.compile()
 
 

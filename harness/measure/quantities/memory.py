@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,40 +13,41 @@ from torch.utils._pytree import tree_leaves
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure.allocations import track
 from coordbench.harness.measure.nvml import open_gpu
-from coordbench.harness.measure.subject import Subject, subject
+from coordbench.harness.measure.part import Part
+from coordbench.harness.measure.subject import Subject, build_subject
 from coordbench.harness.training import train
 
 _STEPS = 2  # the first makes gradients and optimizer state, the second meets them at its own peak
 
 
-def measure_memory(job: CostJob, seconds: float = 0.0) -> dict[str, Any]:
+def measure_memory(job: CostJob, seconds: float = 0.0) -> Part:
     """Measure peak memory [bytes] of training steps above the start: models and batch in place, nothing else."""
-    made = subject(job)
-    _warm_up(made)
-    found = on_cuda(made) if job.device.startswith("cuda") else on_cpu(made)
-    details = found["details"] | {"activations": activations(made), "steps": _STEPS}
-    return {"peak_memory_bytes": found["peak_memory_bytes"], "details": details}
+    subject = build_subject(job)
+    _warm_up(subject)
+    peak, counters = on_cuda(subject) if job.device.startswith("cuda") else on_cpu(subject)
+    details = {**counters, "activations": activations(subject), "steps": _STEPS}
+    return Part(details, peak_memory_bytes=peak)
 
 
-def activations(made: Subject) -> int:
+def activations(subject: Subject) -> int:
     """Bytes that autograd keeps for the backward pass; parameters, buffers and the batch itself are not among them."""
-    held = [t for model in made.models.values() for t in (*model.parameters(), *model.buffers())]
-    held += [leaf for leaf in tree_leaves((made.batch, made.inputs)) if isinstance(leaf, Tensor)]
-    known = {_storage(tensor) for tensor in held}
-    kept: dict[int, int] = {}
+    present = [t for model in subject.models.values() for t in (*model.parameters(), *model.buffers())]
+    present += [leaf for leaf in tree_leaves((subject.batch, subject.inputs)) if isinstance(leaf, Tensor)]
+    known = {_storage(tensor) for tensor in present}
+    saved: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         if _storage(tensor) not in known:
-            kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
+            saved[_storage(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 
-    made.phase("step")
+    subject.phase("step")
     peak = 0
-    for update in made.updates:
-        kept.clear()
+    for update in subject.updates:
+        saved.clear()
         with train.without_gradients(update.frozen), saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = update.phase.loss(made.models, made.batch)  # held, so that no address is freed and used again
-        peak = max(peak, sum(kept.values()))
+            loss = update.phase.loss(subject.models, subject.batch)  # held, so that no address is freed and used again
+        peak = max(peak, sum(saved.values()))
         del loss
     return peak
 
@@ -56,46 +56,46 @@ def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _run(made: Subject) -> None:
-    step = made.phase("step" if made.updates else "forward")
+def _run(subject: Subject) -> None:
+    step = subject.phase("step" if subject.updates else "forward")
     for _ in range(_STEPS):
         step()
 
 
-def _warm_up(made: Subject) -> None:
+def _warm_up(subject: Subject) -> None:
     """Run the steps once, so that libraries, kernels and workspaces are there, then forget their results."""
-    _run(made)
-    made.start()
+    _run(subject)
+    subject.start()
 
 
-def on_cpu(made: Subject) -> dict[str, Any]:
+def on_cpu(subject: Subject) -> tuple[int, dict[str, object]]:
     """Growth of the resident size, and what torch itself allocates in the same steps [bytes]."""
     _give_back()
     start = _reset_peak()
-    _run(made)
+    _run(subject)
     growth = _status("VmHWM") - start
-    made.start()
+    subject.start()
     with track() as allocated:
-        _run(made)
-    return {"peak_memory_bytes": growth, "details": {"resident": growth, "allocated": allocated.peak}}
+        _run(subject)
+    return growth, {"resident": growth, "allocated": allocated.peak}
 
 
-def on_cuda(made: Subject) -> dict[str, Any]:
+def on_cuda(subject: Subject) -> tuple[int, dict[str, object]]:
     """Growth of what torch allocates and reserves, and of what NVML sees, contexts and other libraries included."""
-    device = made.job.device
+    device = subject.job.device
     torch.cuda.synchronize(device)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     start, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
     gpu = open_gpu(device)
     used = gpu.memory()
-    _run(made)
+    _run(subject)
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device) - start
     grown = torch.cuda.max_memory_reserved(device) - reserved
     seen = used if used.value is None else gpu.memory().then(lambda after: after - used.value)
     nvml = {"nvml": seen.value} | ({"reason": seen.reason} if seen.reason else {})
-    return {"peak_memory_bytes": peak, "details": {"allocated": peak, "reserved": grown, **nvml}}
+    return peak, {"allocated": peak, "reserved": grown, **nvml}
 
 
 def _give_back() -> None:

@@ -18,16 +18,16 @@ class _Listener(TorchDispatchMode):
         self.chosen: Counter[str] = Counter()
 
     def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, object] | None = None
     ) -> Any:
         if function.overloadpacket == torch.ops.aten.convolution:
             self.chosen[torch._C._select_conv_backend(*args).name] += 1
         return function(*args, **(kwargs or {}))
 
 
-def backends(made: Subject) -> dict[str, int]:
+def backends(subject: Subject) -> dict[str, int]:
     """Name of each convolution backend in a forward pass and how often it is called."""
     listener = _Listener()
     with listener:
-        made.forward()
+        subject.forward()
     return dict(listener.chosen)

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from coordbench.harness.core.seeds import seed_of
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.measure import BASELINE, SECONDS, noise
-from coordbench.harness.measure.backend import backends
-from coordbench.harness.measure.clock import clocks_of
-from coordbench.harness.measure.exclusive import alone_on
-from coordbench.harness.measure.modes import Mode, Unavailable, compile_models, step_of
+from coordbench.harness.measure import BASELINE, SECONDS
 from coordbench.harness.measure.nvml import open_gpu
-from coordbench.harness.measure.paired import Pairs, Ratio
-from coordbench.harness.measure.subject import PHASES, Subject, subject
+from coordbench.harness.measure.part import Part
+from coordbench.harness.measure.quantities.backend import backends
+from coordbench.harness.measure.subject import PHASES, Subject, build_subject
+from coordbench.harness.measure.timing import noise
+from coordbench.harness.measure.timing.clock import clocks_of
+from coordbench.harness.measure.timing.exclusive import alone_on
+from coordbench.harness.measure.timing.modes import Mode, Unavailable, compile_models, step_of
+from coordbench.harness.measure.timing.paired import Pairs, Ratio
 
 OCCASIONS = 3
 """How often all phases are gone through: what slows the machine lasts for tenths of a second."""
@@ -29,24 +30,24 @@ SHARES = {"forward": 0.75, "optimizer": 0.2}
 """The part of the seconds that a phase is timed: quick calls give many turns, and the optimizer tells little."""
 
 
-def measure_latency(job: CostJob, seconds: float = SECONDS, mode: Mode = "eager") -> dict[str, Any]:
+def measure_latency(job: CostJob, seconds: float = SECONDS, mode: Mode = "eager") -> Part:
     """Time each phase of a job against the same job with the plain convolution, up to `seconds` per phase and clock.
 
     The plain convolution itself is timed against itself: its interval shows what this machine can tell apart now.
     """
-    made = subject(job)
-    sides = (made, made if job.variant == BASELINE else subject(replace(job, variant=BASELINE)))
+    subject = build_subject(job)
+    sides = (subject, subject if job.variant == BASELINE else build_subject(replace(job, variant=BASELINE)))
     if mode == "compiled":
         for side in sides:
             compile_models(side)
     generator, clocks = np.random.default_rng(seed_of(job, "latency")), clocks_of(job.device)
     planned: dict[str, dict[str, Pairs]] = {}
-    found: dict[str, Ratio | str] = {}
+    outcomes: dict[str, Ratio | str] = {}
     for phase in PHASES:
         try:
             candidate, baseline = (step_of(side, phase, mode) for side in sides)
         except Unavailable as reason:
-            found[phase] = str(reason)
+            outcomes[phase] = str(reason)
         else:
             planned[phase] = {name: Pairs(candidate, baseline, generator, clock) for name, clock in clocks.items()}
     with alone_on(job.device):
@@ -57,28 +58,28 @@ def measure_latency(job: CostJob, seconds: float = SECONDS, mode: Mode = "eager"
                 for pair in pairs.values():
                     pair.take(seconds=seconds * SHARES.get(phase, 1.0), share=(occasion + 1) / OCCASIONS)
         gpu = open_gpu(job.device).state() if job.device.startswith("cuda") else {}
-    found |= {phase + name: pair.ratio() for phase, pairs in planned.items() for name, pair in pairs.items()}
-    return _part(made, found, mode, gpu)
+    outcomes |= {phase + name: pair.ratio() for phase, pairs in planned.items() for name, pair in pairs.items()}
+    return _part(subject, outcomes, mode, gpu)
 
 
-def _part(made: Subject, found: Mapping[str, Ratio | str], mode: Mode, gpu: dict[str, Any]) -> dict[str, Any]:
+def _part(subject: Subject, outcomes: Mapping[str, Ratio | str], mode: Mode, gpu: Mapping[str, object]) -> Part:
     """What the store keeps: raw samples of both sides, medians, ratios with intervals, and how they came about."""
-    ratios = {name: ratio for name, ratio in found.items() if isinstance(ratio, Ratio)}
+    ratios = {name: ratio for name, ratio in outcomes.items() if isinstance(ratio, Ratio)}
     medians = {name: float(np.median(ratio.candidate)) for name, ratio in ratios.items()}
     samples = {name: list(ratio.candidate) for name, ratio in ratios.items()}
     samples |= {f"{name}/{BASELINE}": list(ratio.baseline) for name, ratio in ratios.items()}
     details = {
         "mode": mode,
-        "batch_size": made.batch_size,
-        "samples_per_second": {name: made.batch_size / median for name, median in medians.items()},
-        "ratios": {name: r.summary if isinstance(r, Ratio) else {"reason": r} for name, r in found.items()},
+        "batch_size": subject.batch_size,
+        "samples_per_second": {name: subject.batch_size / median for name, median in medians.items()},
+        "ratios": {name: r.summary if isinstance(r, Ratio) else {"reason": r} for name, r in outcomes.items()},
         "noisy": {name: list(ratio.noisy) for name, ratio in ratios.items() if ratio.noisy} | noise.of_gpu(gpu),
-        "backends": backends(made) if mode == "eager" else {},
+        "backends": backends(subject) if mode == "eager" else {},
         "settings": noise.settings() | {"gpu": gpu},
     }
-    return {
-        "latency_forward_seconds": medians.get("forward"),
-        "latency_step_seconds": medians.get("step"),
-        "latencies": samples,
-        "details": details,
-    }
+    return Part(
+        details,
+        latency_forward_seconds=medians.get("forward"),
+        latency_step_seconds=medians.get("step"),
+        latencies=samples,
+    )

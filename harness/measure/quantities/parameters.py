@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.measure.subject import subject
+from coordbench.harness.measure.part import Part
+from coordbench.harness.measure.subject import build_subject
 
 
-def measure_parameters(job: CostJob, seconds: float = 0.0) -> dict[str, Any]:
+def measure_parameters(job: CostJob, seconds: float = 0.0) -> Part:
     """Count trainable parameters over all models of a job; `seconds` is not needed, since nothing is timed."""
-    models = subject(job).models
+    models = build_subject(job).models
     total = count(models.values())
     each = {name: count([model]) for name, model in models.items()}
-    return {"parameters": total["trainable"], "details": total | {"models": each, "options": options(job)}}
+    return Part({**total, "models": each, "options": options(job)}, parameters=total["trainable"])
 
 
-def options(job: CostJob) -> dict[str, Any]:
+def options(job: CostJob) -> dict[str, object]:
     """All options of a job's task and backbone, defaults among them: the axes along which costs grow."""
     return registry.select("backbone", job.backbone).all_options | registry.select("task", job.task).all_options
 

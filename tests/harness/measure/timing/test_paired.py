@@ -8,9 +8,9 @@ import mmap
 import numpy as np
 import pytest
 
-from coordbench.harness.measure import noise, paired
-from coordbench.harness.measure.clock import CpuClock
-from coordbench.harness.measure.paired import paired_ratio
+from coordbench.harness.measure.timing import noise, paired
+from coordbench.harness.measure.timing.clock import CpuClock
+from coordbench.harness.measure.timing.paired import paired_ratio
 
 
 class Fake:
@@ -49,22 +49,22 @@ def measured(candidate, baseline, turns=30, seed=0):
 
 
 def test_a_layer_that_takes_a_millisecond_more_shows_exactly_that():
-    found, _ = measured(3e-3, 2e-3)
-    assert found.ratio == pytest.approx(1.5)
-    assert (found.low, found.high) == (pytest.approx(1.5), pytest.approx(1.5))
-    assert found.difference == pytest.approx(1e-3)
-    assert len(found.candidate) == len(found.baseline) == 30
-    assert found.details["turns"] == 30
-    assert found.details["calls"] == [1, 1]
+    ratio, _ = measured(3e-3, 2e-3)
+    assert ratio.ratio == pytest.approx(1.5)
+    assert (ratio.low, ratio.high) == (pytest.approx(1.5), pytest.approx(1.5))
+    assert ratio.difference == pytest.approx(1e-3)
+    assert len(ratio.candidate) == len(ratio.baseline) == 30
+    assert ratio.details["turns"] == 30
+    assert ratio.details["calls"] == [1, 1]
 
 
 def test_what_slows_the_machine_slows_both_and_leaves_the_ratio():
     slow = np.where(np.arange(61) % 7 < 3, 5.0, 1.0)  # a prime length, so that turns and slowness fall apart
     clock, ticks = Fake(), itertools.count()
     per_turn = lambda base: lambda: setattr(clock, "now", clock.now + base * slow[next(ticks) // 2 % 61])  # noqa: E731
-    found = paired_ratio(per_turn(2e-3), per_turn(1e-3), generator=np.random.default_rng(0), clock=clock)
-    assert found.ratio == pytest.approx(2)
-    assert not found.noisy
+    ratio = paired_ratio(per_turn(2e-3), per_turn(1e-3), generator=np.random.default_rng(0), clock=clock)
+    assert ratio.ratio == pytest.approx(2)
+    assert not ratio.noisy
 
 
 def test_order_within_a_pair_is_random_and_balanced():
@@ -82,9 +82,9 @@ def test_the_generator_fixes_the_order():
 
 
 def test_short_calls_are_timed_many_at_once():
-    found, _ = measured(1e-6, 2e-6)
-    assert found.details["calls"] == pytest.approx([500, 250], abs=1)
-    assert found.ratio == pytest.approx(0.5)
+    ratio, _ = measured(1e-6, 2e-6)
+    assert ratio.details["calls"] == pytest.approx([500, 250], abs=1)
+    assert ratio.ratio == pytest.approx(0.5)
 
 
 def test_warm_up_lasts_until_durations_stop_changing():
@@ -94,31 +94,31 @@ def test_warm_up_lasts_until_durations_stop_changing():
     def settling():
         clock.now += next(durations)
 
-    found = paired_ratio(settling, clock.takes("baseline", 1e-3), generator=np.random.default_rng(0), clock=clock)
-    assert found.details["warm_up"] > 12
-    assert found.ratio == pytest.approx(1)
+    ratio = paired_ratio(settling, clock.takes("baseline", 1e-3), generator=np.random.default_rng(0), clock=clock)
+    assert ratio.details["warm_up"] > 12
+    assert ratio.ratio == pytest.approx(1)
 
 
 def test_a_warm_up_that_never_settles_is_noisy(monkeypatch):
     monkeypatch.setattr(paired, "WARM_UP", 0.0)
-    found, _ = measured([1e-3, 1e-1, 4e-3, 7e-2, 2e-2], 1e-3)
-    assert "warm-up did not become stable" in found.noisy
+    ratio, _ = measured([1e-3, 1e-1, 4e-3, 7e-2, 2e-2], 1e-3)
+    assert "warm-up did not become stable" in ratio.noisy
 
 
 def test_interrupted_turns_are_taken_again(monkeypatch):
     reads = itertools.count()
     monkeypatch.setattr(CpuClock, "waited", lambda clock: 100_000 if next(reads) % 8 == 1 else 0)
-    found, _ = measured(1e-3, 1e-3)  # two reads per turn: every fourth turn is hit
-    assert found.details["turns"] == 30
-    assert found.details["interrupted"] in (9, 10)
+    ratio, _ = measured(1e-3, 1e-3)  # two reads per turn: every fourth turn is hit
+    assert ratio.details["turns"] == 30
+    assert ratio.details["interrupted"] in (9, 10)
 
 
 def test_interrupted_turns_are_kept_where_no_others_are_to_be_had(monkeypatch):
     reads = itertools.count()
     monkeypatch.setattr(CpuClock, "waited", lambda clock: 100_000 * next(reads))
-    found, _ = measured(2e-3, 1e-3, turns=8)
-    assert (found.details["turns"], found.details["interrupted"]) == (8, 8)
-    assert found.ratio == pytest.approx(2)
+    ratio, _ = measured(2e-3, 1e-3, turns=8)
+    assert (ratio.details["turns"], ratio.details["interrupted"]) == (8, 8)
+    assert ratio.ratio == pytest.approx(2)
 
 
 def test_spread_and_drift_are_noisy():
@@ -130,29 +130,29 @@ def test_spread_and_drift_are_noisy():
 
 
 def test_page_faults_and_stolen_time_are_noisy():
-    found = noise.reasons([1.0] * 20, noise.Disturbance(0, 0, 0.2), 0.07, stable=True)
-    assert found == ("20% of the time was stolen", "page faults took 7% of the time")
+    ratio = noise.reasons([1.0] * 20, noise.Disturbance(0, 0, 0.2), 0.07, stable=True)
+    assert ratio == ("20% of the time was stolen", "page faults took 7% of the time")
 
 
 def test_a_window_takes_at_least_six_pairs():
     clock = Fake()
     functions = clock.takes("candidate", 1e-3), clock.takes("baseline", 1e-3)
-    found = paired_ratio(*functions, seconds=0.0, generator=np.random.default_rng(0), clock=clock)
-    assert len(found.candidate) == paired.MIN_TURNS
+    ratio = paired_ratio(*functions, seconds=0.0, generator=np.random.default_rng(0), clock=clock)
+    assert len(ratio.candidate) == paired.MIN_TURNS
 
 
 def test_slow_functions_get_three_turns():
     clock = Fake()
     functions = clock.takes("candidate", 2.0), clock.takes("baseline", 1.0)
-    found = paired_ratio(*functions, seconds=0.1, generator=np.random.default_rng(0), clock=clock)
-    assert (len(found.candidate), found.details["warm_up"]) == (3, 2)
-    assert found.ratio == 2
+    ratio = paired_ratio(*functions, seconds=0.1, generator=np.random.default_rng(0), clock=clock)
+    assert (len(ratio.candidate), ratio.details["warm_up"]) == (3, 2)
+    assert ratio.ratio == 2
 
 
 def test_summary_holds_no_raw_samples():
-    found, _ = measured(1e-3, 1e-3)
-    assert {"candidate", "baseline"} & set(found.summary) == set()
-    assert found.summary["ratio"] == found.ratio
+    ratio, _ = measured(1e-3, 1e-3)
+    assert {"candidate", "baseline"} & set(ratio.summary) == set()
+    assert ratio.summary["ratio"] == ratio.ratio
 
 
 def test_page_faults_are_counted():

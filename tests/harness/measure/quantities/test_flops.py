@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from coordbench.harness.core import registry
-from coordbench.harness.measure import crosscheck
-from coordbench.harness.measure.flops import count
+from coordbench.harness.measure.quantities import crosscheck
+from coordbench.harness.measure.quantities.flops import count
 
 
 class Apply(nn.Module):
@@ -104,8 +104,8 @@ def test_backward_of_a_grouped_convolution_is_twice_its_forward_and_torch_says_m
     model = nn.Conv2d(4, 6, 3, groups=2)
     x = X.clone().requires_grad_()
     assert count(model, (x,)).backward == CONV
-    found = crosscheck.by_torch(model, (x,))
-    assert found["forward_backward"] - found["forward"] > CONV
+    counted = crosscheck.by_torch(model, (x,))
+    assert counted["forward_backward"] - counted["forward"] > CONV
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -164,8 +164,8 @@ def test_every_formula_covers_at_least_the_products_that_run(entry):
 def test_forward_and_backward_are_what_torch_counts_where_it_counts_all(name):
     layer = registry.layer(name)(6, 8, 3, size=(9, 12))
     x = torch.ones(2, 6, 9, 12)
-    found = count(layer, (x,))
-    assert found.forward + found.backward == crosscheck.by_torch(layer, (x,))["forward_backward"]
+    counted = count(layer, (x,))
+    assert counted.forward + counted.backward == crosscheck.by_torch(layer, (x,))["forward_backward"]
 
 
 def test_backward_of_a_layer_counts_products_of_inner_results_too():

@@ -1,10 +1,10 @@
-"""Probes of a layer as it is built, before any training: how it treats place.
+"""Probes: small measurements of how a layer treats place, as it is built, before any training.
 
     >>> probe("coordconv")["position_readout"]
     1.0
 
 All in float64 at evaluation, on noise without place. Circular convolution and circular attention are the layers that
-must show no place at all, CoordConv one that must.
+must show no place at all, CoordConv one that must. What a job's variant shows is kept beside its costs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.entries import Layer
+from coordbench.harness.core.errors import describe_error
+from coordbench.harness.core.trial import CostJob
+from coordbench.harness.measure.part import Part
 
 Curve = list[tuple[float, float]]
 
@@ -29,6 +32,22 @@ STEP = 1e-3
 """Shift of the central difference [px]."""
 RIDGE = 1e-6
 """Share of the features' mean variance that the readout adds to each: enough for features that repeat one another."""
+
+
+def measure_probes(job: CostJob, seconds: float = 0.0) -> Part:
+    """Probe the job's variant alone; a layer that cannot be probed has the reason instead, and is no failure."""
+    try:
+        values = probe(job.variant)
+    except Exception as error:  # such as a layer that knows no float64
+        return Part({"reason": describe_error(error)})
+    return Part({name: _plain(value) for name, value in values.items()})
+
+
+def _plain(value: Curve | float) -> list[list[object]] | float | None:
+    """A number or a curve as JSON knows them: null where a layer gave no finite number."""
+    if isinstance(value, list):
+        return [[x, _plain(y)] for x, y in value]
+    return value if math.isfinite(value) else None
 
 
 def probe(selector: str) -> dict[str, Curve | float]:
@@ -107,8 +126,8 @@ def position_readout(layer: Layer) -> float:
     mean, centered = known.mean(0), known - known.mean(0)
     gram = centered.T @ centered
     gram += RIDGE * gram.trace() / len(gram) * torch.eye(len(gram), dtype=gram.dtype)
-    told = (asked - mean) @ torch.linalg.solve(gram, centered.T @ place)
-    return float((1 - (told - place).square().mean(0) / place.square().mean(0)).mean())
+    predicted = (asked - mean) @ torch.linalg.solve(gram, centered.T @ place)
+    return float((1 - (predicted - place).square().mean(0) / place.square().mean(0)).mean())
 
 
 def unseen_size(layer: Layer) -> Curve:

@@ -10,14 +10,15 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coordbench.harness import statistics
-from coordbench.harness.measure import noise, placement
-from coordbench.harness.measure.clock import Clock, CpuClock
-from coordbench.harness.measure.subject import Step
+from coordbench.harness.measure.timing import noise, placement
+from coordbench.harness.measure.timing.clock import Clock, CpuClock, Step
+
+Array = NDArray[np.float64]
 
 TURNS = 30
 WARM_UP = 1.0
@@ -53,10 +54,10 @@ class Ratio:
     candidate: tuple[float, ...]
     baseline: tuple[float, ...]
     noisy: tuple[str, ...] = ()
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, object] = field(default_factory=dict)
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """Everything but the raw samples, as plain values."""
         return {key: value for key, value in asdict(self).items() if key not in ("candidate", "baseline")}
 
@@ -86,7 +87,7 @@ class Pairs:
         self.sides, self.generator, self.clock = (candidate, baseline), generator, clock or self.processor
         self.warm_up: _WarmUp | None = None
         self.seconds = 0.0
-        self.taken = _Turns()
+        self.turns = _Turns()
         self.snapshots: list[tuple[noise.Snapshot, noise.Snapshot]] = []
 
     def take(self, turns: int = TURNS, seconds: float | None = None, *, share: float = 1.0) -> None:
@@ -94,13 +95,13 @@ class Pairs:
         start = time.perf_counter()
         if self.warm_up is None:
             self.warm_up = _warm_up(self.sides, self.clock, WARM_UP if seconds is None else seconds)
-            self.taken.prepare(self.warm_up.fastest)
+            self.turns.prepare(self.warm_up.fastest)
         code = placement.compiled() if isinstance(self.clock, CpuClock) else []
-        while not self.taken.enough(turns, seconds, share):
+        while not self.turns.enough(turns, seconds, share):
             self._move(code)
             before = noise.snapshot()
-            for _ in range(self.taken.stay):
-                if not self.taken.enough(turns, seconds, share):
+            for _ in range(self.turns.stay):
+                if not self.turns.enough(turns, seconds, share):
                     self._turn()
             self.snapshots.append((before, noise.snapshot()))
         self.seconds += time.perf_counter() - start
@@ -109,13 +110,13 @@ class Pairs:
         """What the turns tell."""
         assert self.warm_up is not None, "nothing was timed"
         before, after = (noise.add(snapshots) for snapshots in zip(*self.snapshots, strict=True))
-        return _summarize(self.taken, noise.between(before, after), self.warm_up, self.seconds)
+        return _summarize(self.turns, noise.between(before, after), self.warm_up, self.seconds)
 
     def _turn(self) -> None:
         pair, waited = [0.0, 0.0], self.processor.waited()
         for side in self.generator.permutation(2):
-            pair[side] = self.clock(self.sides[side], self.taken.calls[side])
-        self.taken.add((pair[0], pair[1]), (self.processor.waited() - waited) * 1e-9)
+            pair[side] = self.clock(self.sides[side], self.turns.calls[side])
+        self.turns.add((pair[0], pair[1]), (self.processor.waited() - waited) * 1e-9)
 
     def _move(self, code: Sequence[placement.Span]) -> None:
         """Let compiled code run from another place; the first call from there waits for it."""
@@ -145,7 +146,7 @@ def _warm_up(sides: tuple[Step, Step], clock: Clock, seconds: float) -> _WarmUp:
             return _WarmUp(len(history), stable, tuple(history.min(axis=0).tolist()))
 
 
-def _settled(history: np.ndarray[Any, Any]) -> bool:
+def _settled(history: Array) -> bool:
     before, last = np.median(history[-6:-3], axis=0), np.median(history[-3:], axis=0)
     return bool((np.abs(last - before) <= _STABLE * before).all())
 
@@ -175,21 +176,21 @@ class _Turns:
 
     def enough(self, turns: int, seconds: float | None, share: float) -> bool:
         """Whether to stop; interrupted turns count where as many were taken as there should be clean ones."""
-        taken = max(len(self.clean), len(self.interrupted))
+        count = max(len(self.clean), len(self.interrupted))
         if seconds is None:
-            return taken >= share * turns
+            return count >= share * turns
         few = _FEWEST_TURNS if self.seconds > _PATIENCE else MIN_TURNS
-        return taken >= share * _MAX_TURNS or (taken >= share * few and self.seconds >= share * seconds)
+        return count >= share * _MAX_TURNS or (count >= share * few and self.seconds >= share * seconds)
 
     @property
-    def kept(self) -> np.ndarray[Any, Any]:
+    def usable(self) -> Array:
         """The clean turns, or all where most were interrupted, (turns, 2) [s]."""
         mostly_clean = len(self.clean) >= max(MIN_TURNS, len(self.interrupted))
         return np.array(self.clean if mostly_clean or not self.interrupted else self.clean + self.interrupted)
 
 
 def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp, seconds: float) -> Ratio:
-    candidate, baseline = turns.kept.T
+    candidate, baseline = turns.usable.T
     ratios = candidate / baseline
     ratio, low, high = np.exp(statistics.pseudomedian(np.log(ratios))).tolist()
     share = noise.faults_share(disturbance, turns.seconds)

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.measure.exclusive import alone_on
 from coordbench.harness.measure.nvml import Gpu, Reading, open_gpu
-from coordbench.harness.measure.subject import Step, subject
+from coordbench.harness.measure.part import Part
+from coordbench.harness.measure.subject import build_subject
+from coordbench.harness.measure.timing.clock import Step
+from coordbench.harness.measure.timing.exclusive import alone_on
 
 WINDOW = 5.0
 """Shortest window [s]: the counter moves every few tens of milliseconds, and power takes a second to settle."""
 
 
-def measure_energy(job: CostJob, seconds: float = WINDOW) -> dict[str, Any]:
+def measure_energy(job: CostJob, seconds: float = WINDOW) -> Part:
     """Measure joules per sample of a forward pass and of a training step, over `seconds` each."""
     if not job.device.startswith("cuda"):
         return _missing(f"device {job.device} has no energy counter")
     if seconds < WINDOW:
         return _missing(f"a window of {seconds:g} s is too short; {WINDOW:g} s or more are needed")
-    made, gpu = subject(job), open_gpu(job.device)
+    subject, gpu = build_subject(job), open_gpu(job.device)
     with alone_on(job.device):
-        readings = {name: joules_per_call(_waiting(made.phase(name)), gpu, seconds) for name in ("forward", "step")}
-    joules = {f"joules_per_sample_{name}": r.then(lambda j: j / made.batch_size) for name, r in readings.items()}
+        readings = {name: joules_per_call(_waiting(subject.phase(name)), gpu, seconds) for name in ("forward", "step")}
+    joules = {f"joules_per_sample_{name}": r.then(lambda j: j / subject.batch_size) for name, r in readings.items()}
     reasons = sorted({reading.reason for reading in joules.values() if reading.reason})
-    details = {name: reading.value for name, reading in joules.items()} | {"window_seconds": seconds}
-    return {"details": details | ({"reason": "; ".join(reasons)} if reasons else {})}
+    details: dict[str, object] = {name: reading.value for name, reading in joules.items()} | {"window_seconds": seconds}
+    return Part(details | ({"reason": "; ".join(reasons)} if reasons else {}))
 
 
 def joules_per_call(step: Step, gpu: Gpu, seconds: float, now: Callable[[], float] = time.perf_counter) -> Reading:
-    """Call `step` for `seconds` after a tenth of that as warm-up; the counter's growth over the calls made [J]."""
+    """Call `step` for `seconds` after a tenth of that as warm-up; the counter's growth over the calls subject [J]."""
     _repeat(step, seconds / 10, now)
     before = gpu.energy()
     if before.value is None:
@@ -61,6 +62,5 @@ def _waiting(step: Step) -> Step:
     return run
 
 
-def _missing(reason: str) -> dict[str, Any]:
-    nothing = {"joules_per_sample_forward": None, "joules_per_sample_step": None}
-    return {"details": nothing | {"reason": reason}}
+def _missing(reason: str) -> Part:
+    return Part({"joules_per_sample_forward": None, "joules_per_sample_step": None, "reason": reason})
