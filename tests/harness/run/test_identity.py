@@ -118,7 +118,7 @@ def test_a_new_version_of_a_library_counts_only_where_it_is_imported(
 def test_costs_depend_on_the_machine_and_on_the_measuring_code(monkeypatch: pytest.MonkeyPatch) -> None:
     job = CostJob("coordinate_classification", "pixelwise", "conv")
     before = identity.of_cost(job)
-    assert "source harness/measure/latency.py" in before.parts
+    assert "source harness/measure/quantities/latency.py" in before.parts
     monkeypatch.setattr(environment, "machine", lambda device: {"processor": "another"})
     after = identity.of_cost(job)
     assert after.digest != before.digest
