@@ -18,12 +18,13 @@ ENVIRONMENT = ROOT / ".nox" / "coordbench"
 
 
 def python(session: nox.Session) -> str:
-    """The interpreter of the shared environment, built with pip when its requirements have changed."""
+    """The interpreter of the shared environment; pip brings it to the pinned versions when those have changed."""
     executable = ENVIRONMENT / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     wanted = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")))
     stamp = ENVIRONMENT / "requirements.sha256"
     if not stamp.is_file() or stamp.read_text() != wanted.hexdigest():
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        if not Path(executable).exists():
+            venv.create(ENVIRONMENT, with_pip=True, clear=True)
         install = ("-m", "pip", "install", "--quiet", "-c", "constraints.txt", "-e", ".[dev]")
         session.run(str(executable), *install, external=True)
         stamp.write_text(wanted.hexdigest())
@@ -66,10 +67,12 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
+    """Check style, format, who imports whom, and the counts of the house."""
     interpreter = python(session)
     session.run(interpreter, "-m", "ruff", "check", ".", external=True)
     session.run(interpreter, "-m", "ruff", "format", "--check", ".", external=True)
+    session.run(str(Path(interpreter).with_name("lint-imports")), "--no-cache", external=True)
+    session.run(interpreter, "tests/count_house.py", external=True)
 
 
 @nox.session
