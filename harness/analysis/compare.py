@@ -1,111 +1,17 @@
-"""Compare two variants seed by seed, or two stored runs: numbers become verdicts here and nowhere else."""
+"""Compare two stored runs: scores by pairs of equal seeds, exact costs exactly, times as a trend."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy import special
 
-from coordbench.harness import statistics
 from coordbench.harness.analysis import summarize
 from coordbench.harness.analysis.summarize import CELL, PLACE
+from coordbench.harness.statistics.paired import FEWEST_PAIRS, MOST_SEEDS, judge
 from coordbench.harness.store.store import Store
-
-Verdict = Literal["better", "tied", "worse", "inconclusive", "none"]
-LEVEL = 0.05
-FEWEST_PAIRS = 5
-"""Fewer paired seeds decide nothing."""
-MOST_SEEDS = 200
-"""More seeds than this nobody will run."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A paired difference and what it proves: positive is better. `low` and `high` bound its 95 % interval.
-
-    `verdict` is none below two pairs and inconclusive below FEWEST_PAIRS. `detectable` is the smallest effect that so
-    many pairs would have shown, `more_seeds` how many further pairs would decide if they went on like these.
-    """
-
-    verdict: Verdict
-    pairs: int
-    mean: float
-    low: float
-    high: float
-    p: float
-    detectable: float
-    more_seeds: int | None
-
-
-def judge(family: Sequence[ArrayLike], margins: Sequence[float], level: float = LEVEL) -> list[Comparison]:
-    """Judge paired differences, one array (pairs,) per comparison, that are looked at together.
-
-    tied: the mean lies within +-margin; better or worse: it is not 0, and not tied; each at `level` after Holm over
-    the whole family. Differences count as at least a quarter margin uncertain, so that seeds which agree exactly
-    (both saturated, or both blind) do not decide on the spot.
-    """
-    arrays = [np.asarray(differences, dtype=np.float64) for differences in family]
-    paired = list(zip(arrays, margins, strict=True))
-    different = np.array([statistics.paired_t(d, smallest_deviation=m / 4) for d, m in paired])
-    alike = np.array([statistics.equivalence_t(d, m, smallest_deviation=m / 4) for d, m in paired])
-    adjusted, adjusted_alike = statistics.holm(different), statistics.holm(alike)
-    levels = own_levels(different, level)
-    return [
-        _comparison(d, m, adjusted[i], adjusted_alike[i], level, float(levels[i])) for i, (d, m) in enumerate(paired)
-    ]
-
-
-def _comparison(
-    differences: np.ndarray[tuple[int], np.dtype[np.float64]],
-    margin: float,
-    p: float,
-    p_alike: float,
-    level: float,
-    own_level: float,
-) -> Comparison:
-    pairs = len(differences)
-    mean = float(differences.mean()) if pairs else float("nan")
-    if pairs < 2:
-        return Comparison("none", pairs, mean, float("nan"), float("nan"), 1.0, float("nan"), None)
-    low, high = statistics.mean_interval(differences)
-    deviation = max(float(differences.std(ddof=1)), margin / 4)
-    verdict: Verdict = "inconclusive"
-    if pairs >= FEWEST_PAIRS and p_alike < level:
-        verdict = "tied"
-    elif pairs >= FEWEST_PAIRS and p < level:
-        verdict = "better" if mean > 0 else "worse"
-    detectable = statistics.smallest_detectable_effect(deviation, pairs, own_level)
-    more: int | None = 0
-    if verdict == "inconclusive" and min(p, p_alike) >= level:
-        more = more_seeds(mean, deviation, pairs, margin, own_level)
-    more = None if more is None else max(more, FEWEST_PAIRS - pairs, 0)
-    return Comparison(verdict, pairs, mean, low, high, float(p), detectable, more)
-
-
-def more_seeds(mean: float, deviation: float, pairs: int, margin: float, level: float) -> int | None:
-    """How many further pairs with this mean and deviation would decide; None beyond MOST_SEEDS.
-
-    They decide once the mean is not 0, or lies within +-margin, at `level`; without a margin nothing is tied.
-    """
-    counts = np.arange(pairs + 1, MOST_SEEDS + 1)
-    error = deviation / np.sqrt(counts)
-    different = np.asarray(2 * special.stdtr(counts - 1, -abs(mean) / error) < level)
-    decided = different | np.asarray(special.stdtr(counts - 1, (abs(mean) - margin) / error) < level)
-    return int(counts[decided][0]) - pairs if decided.any() else None
-
-
-def own_levels(p_values: ArrayLike, level: float = LEVEL) -> statistics.Floats:
-    """The level that Holm leaves to each p value (n,): the smallest must stay below level / n, the largest below it."""
-    order = np.argsort(np.asarray(p_values, dtype=np.float64), kind="stable")
-    levels = np.empty(len(order))
-    levels[order] = level / np.arange(len(order), 0, -1)
-    return levels
-
 
 _COLUMNS = [*CELL, "quantity", "a", "b", "change", "low", "high", "pairs", "verdict", "note"]
 _EXACT = ("parameters", "flops")
@@ -130,16 +36,17 @@ class RunComparison:
         return {"a": self.a, "b": self.b, "differences": self.differences, "unmatched": self.unmatched, "rows": rows}
 
     @property
-    def outcome(self) -> Literal["not comparable", "worse", "nothing shared", "inconclusive", "not worse"]:
+    def outcome(self) -> Literal["not comparable", "worse", "nothing shared", "open", "not worse"]:
         """What it comes to, the weightiest first."""
-        verdicts = set(self.rows.loc[self.rows["quantity"] == "score", "verdict"])
+        scores = self.rows[self.rows["quantity"] == "score"]
+        verdicts = set(scores["verdict"])
         if self.differences:
             return "not comparable"
         if "worse" in verdicts:
             return "worse"
-        if not verdicts - {"none"}:
+        if not (scores["pairs"] > 1).any():
             return "nothing shared"
-        return "inconclusive" if "inconclusive" in verdicts else "not worse"
+        return "open" if "open" in verdicts else "not worse"
 
     def text(self) -> str:
         """A table for a terminal: scores and whatever changed, then what was refused and why."""
@@ -194,7 +101,7 @@ def _score_rows(
         low, high = sorted((sign * found.low, sign * found.high))
         failed = int(whole.isna().any(axis=1).sum())
         note = f"{failed} seeds failed on a side and count as the worst" if failed else ""
-        if found.verdict == "inconclusive":
+        if found.verdict == "open":
             more = f"{found.more_seeds}" if found.more_seeds else f"more than {MOST_SEEDS}"
             few = f"fewer than {FEWEST_PAIRS} pairs decide nothing" if found.pairs < FEWEST_PAIRS else ""
             wanted = f"{more} more seeds needed, {found.detectable:.3g} was detectable"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from coordbench.harness import statistics
 from coordbench.harness.analysis import summarize
 from coordbench.harness.analysis.summarize import PLACE
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.store.store import Store
 
 COLUMNS = [
@@ -70,7 +70,7 @@ def _scores(store: Store, run: str, tables: summarize.Tables, metric: str) -> pd
 
 
 def _summed(values: pd.Series[Any]) -> dict[str, Any]:
-    low, high = statistics.mean_interval(values)
+    low, high = mean_interval(values)
     return {"count": len(values), "mean": float(values.mean()), "low": low, "high": high}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from coordbench.harness.statistics import power_law
+from coordbench.harness.statistics.fit import power_law
 
 QUANTITIES = (
     *("parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"),

@@ -268,7 +268,7 @@ def compare(
         "not comparable": ExitCode.NOT_COMPARABLE,
         "worse": ExitCode.REGRESSED,
         "nothing shared": ExitCode.NOTHING_MEASURED,
-        "inconclusive": ExitCode.INCONCLUSIVE,
+        "open": ExitCode.INCONCLUSIVE,
         "not worse": ExitCode.OK,
     }
     return codes[found.outcome]

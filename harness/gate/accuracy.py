@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from coordbench.harness import statistics
 from coordbench.harness.analysis import summarize
 from coordbench.harness.analysis.summarize import CELL
 from coordbench.harness.core.errors import UsageError
@@ -27,12 +27,16 @@ from coordbench.harness.gate import probe
 from coordbench.harness.gate.findings import Finding, Verdict
 from coordbench.harness.gate.settings import Settings
 from coordbench.harness.gate.sides import Tree, end
+from coordbench.harness.statistics.paired import (
+    FEWEST_PAIRS,
+    LEVEL,
+    Comparison,
+    Evidence,
+    decide,
+    interval,
+    measure,
+)
 from coordbench.harness.store.store import Store
-
-FEWEST = 5
-"""Fewer pairs of seeds decide nothing."""
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,40 +46,33 @@ class Difference:
     values: np.ndarray[Any, Any]
     margin: float
 
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the pairs show against a loss of the whole margin."""
+        return measure(self.values, self.margin, null=-self.margin, sides="worse")
+
     @property
     def mean(self) -> float:
         """The mean difference."""
-        return float(self.values.mean())
-
-    @property
-    def error(self) -> float:
-        """Its standard error; seeds count as at least a quarter of the margin apart, however well they agree."""
-        return max(float(self.values.std(ddof=1)), self.margin / 4) / math.sqrt(len(self.values))
+        return self.evidence.mean
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % t interval of the mean."""
-        half = float(stats.t.ppf(1 - LEVEL / 2, len(self.values) - 1)) * self.error
-        return self.mean - half, self.mean + half
-
-    @property
-    def p_worse(self) -> float:
-        """P of a mean this low, if the loss were no more than the margin."""
-        return float(stats.t.cdf((self.mean + self.margin) / self.error, len(self.values) - 1))
+        """The 95 % t interval of the mean; seeds count as at least a quarter of the margin apart."""
+        return interval(self.evidence)
 
 
 def judge(differences: Sequence[Difference]) -> list[Verdict]:
     """Verdicts of comparisons that are looked at together; fewer than five pairs are inconclusive."""
-    enough = [difference for difference in differences if len(difference.values) >= FEWEST]
-    adjusted = dict(zip(map(id, enough), statistics.holm([d.p_worse for d in enough]), strict=True))
-    return [_verdict(d, float(adjusted.get(id(d), 1.0))) for d in differences]
+    enough = [difference for difference in differences if len(difference.values) >= FEWEST_PAIRS]
+    comparisons = decide([difference.evidence for difference in enough])
+    outcomes = {id(d): _verdict(d, comparison) for d, comparison in zip(enough, comparisons, strict=True)}
+    return [outcomes.get(id(difference), "inconclusive") for difference in differences]
 
 
-def _verdict(difference: Difference, p: float) -> Verdict:
-    if len(difference.values) < FEWEST:
-        return "inconclusive"
+def _verdict(difference: Difference, comparison: Comparison) -> Verdict:
     low, _ = difference.interval
-    if p <= LEVEL / 2:  # as the interval has half of its 5 % on that side
+    if comparison.verdict == "worse":  # by more than the margin, as half of the 5 % lie on that side
         return "regressed"
     if low > difference.margin:
         return "improved"
@@ -96,10 +93,10 @@ def check_seeds(trials: Sequence[Mapping[str, Any]], profile: str) -> None:
     for trial in trials:
         cell = _trial(trial)[:-1]
         seeds[cell] = seeds.get(cell, 0) + 1
-    if seeds and max(seeds.values()) < FEWEST:
+    if seeds and max(seeds.values()) < FEWEST_PAIRS:
         raise UsageError(
-            f"profile {profile!r} has {max(seeds.values())} seeds; fewer than {FEWEST} pairs of seeds decide nothing, "
-            "so the accuracy of no layer could pass or regress"
+            f"profile {profile!r} has {max(seeds.values())} seeds; fewer than {FEWEST_PAIRS} pairs of seeds decide "
+            "nothing, so the accuracy of no layer could pass or regress"
         )
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coordbench.harness import statistics
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.statistics.multiple import holm
 
 Array = NDArray[np.float64]
 OPEN, PASS, IMPROVED, REGRESSED, INCONCLUSIVE = range(5)
@@ -73,7 +73,7 @@ def final_look(ratios: Array, limits: Thresholds, comparisons: int) -> NDArray[n
 def _adjusted(p: Array, comparisons: int) -> Array:
     """P values (..., m) adjusted for a family of `comparisons`."""
     absent = np.ones((*p.shape[:-1], comparisons - p.shape[-1]))
-    return np.apply_along_axis(statistics.holm, -1, np.concatenate([p, absent], axis=-1))[..., : p.shape[-1]]
+    return np.apply_along_axis(holm, -1, np.concatenate([p, absent], axis=-1))[..., : p.shape[-1]]
 
 
 def decide(ratios: Array, limits: Thresholds) -> NDArray[np.int8]:

@@ -24,7 +24,7 @@ from coordbench.harness.core.errors import UsageError
 FILE = Path(__file__).parent / "claims.toml"
 Measure = Literal["level", "difference", "reduction", "ratio", "spread", "survival"]
 Relation = Literal[">", "<"]
-Verdict = Literal["holds", "fails", "inconclusive", "not run"]
+Verdict = Literal["holds", "fails", "open", "not run"]
 
 
 @dataclass(frozen=True)

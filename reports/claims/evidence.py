@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from coordbench.harness import statistics
-from coordbench.harness.analysis.compare import FEWEST_PAIRS
+from coordbench.harness.statistics.intervals import mean_interval
+from coordbench.harness.statistics.paired import FEWEST_PAIRS, equivalence_t, paired_t
+from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.claims.claims import Claim, Finding, Measure
 from coordbench.reports.data import survival
 from coordbench.reports.data.stored import COSTS, Run
@@ -31,7 +32,7 @@ seem to, by chance."""
 
 
 def measure(run: Run, claim: Claim) -> Finding:
-    """Draft a finding: measured and tested, not yet adjusted nor decided; inconclusive with a reason, or not run."""
+    """Draft a finding: measured and tested, not yet adjusted nor decided; open with a reason, or not run."""
     pair = next(_contests(run, claim), None)
     if pair is None:
         return Finding(claim, "not run", reason="no contest of this run is about it")
@@ -44,7 +45,7 @@ def measure(run: Run, claim: Claim) -> Finding:
         return _survival(run, claim, left, right, here)
     values = [_values(run, claim, side) for side in pair if side is not None]
     paired = pd.concat(values, axis=1, join="inner").dropna()
-    draft = Finding(claim, "inconclusive", seeds=len(paired), here=here)
+    draft = Finding(claim, "open", seeds=len(paired), here=here)
     if len(paired) == 0:
         return replace(draft, verdict="not run", reason="no seed was scored on all sides")
     sides = [paired.iloc[:, i].to_numpy(float) for i in range(paired.shape[1])]
@@ -73,14 +74,14 @@ def _tested(draft: Finding, sides: Sequence[Floats], margin: float) -> Finding:
     scale = float(np.mean(np.abs(sides[-1]))) if claim.measure in ("reduction", "ratio") else 1.0
     if not np.isfinite(samples).all() or scale == 0:
         return replace(draft, reason="a side is zero, so their ratio means nothing")
-    low, high = statistics.mean_interval(samples)
+    low, high = mean_interval(samples)
     draft = replace(draft, measured=float(samples.mean()), low=low, high=high)
     least = margin / 4 / scale
-    p = statistics.paired_t(samples - claim.value, smallest_deviation=least)
+    p = paired_t(samples - claim.value, smallest_deviation=least)
     draft = replace(draft, p=p, deviation=max(float(np.std(samples, ddof=min(1, len(samples) - 1))), least))
     if claim.measure != "difference" or claim.value != 0:
         return draft
-    return replace(draft, margin=margin, p_tied=statistics.equivalence_t(samples, margin, smallest_deviation=least))
+    return replace(draft, margin=margin, p_tied=equivalence_t(samples, margin, smallest_deviation=least))
 
 
 def _samples(measure: Measure, left: Floats, right: Floats | None = None) -> Floats:
@@ -104,7 +105,7 @@ def _survival(run: Run, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | 
     """Compare times to collapse; measured is the z of the log-rank test, positive where the left lives longer."""
     sides = [survival.ends(run, side).dropna() for side in (left, right) if side is not None]  # nan: never started
     seeds = min(map(len, sides))
-    draft = Finding(claim, "inconclusive", seeds=seeds, here=here)
+    draft = Finding(claim, "open", seeds=seeds, here=here)
     if seeds < FEWEST_PAIRS:
         return replace(draft, reason=f"{seeds} seeds started on a side; {FEWEST_PAIRS} are needed")
     events = [
@@ -114,7 +115,7 @@ def _survival(run: Run, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | 
     ]
     if not any(np.any(died) for died in events[1::2]):
         return replace(draft, reason="no trial collapsed")
-    z, p = statistics.log_rank(*events)
+    z, p = log_rank(*events)
     return replace(draft, measured=-z, p=p)
 
 
@@ -125,7 +126,7 @@ def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: st
         return Finding(claim, "not run", here=here, reason=f"{claim.metric} was not measured")
     reason = "" if claim.metric in EXACT else "a time or memory of one machine, without seeds"
     values = [np.array([float(side.iloc[0])]) for side in sides]
-    return Finding(claim, "inconclusive", measured=float(_samples(claim.measure, *values)[0]), here=here, reason=reason)
+    return Finding(claim, "open", measured=float(_samples(claim.measure, *values)[0]), here=here, reason=reason)
 
 
 def _contests(run: Run, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFrame | None]]:

@@ -1,4 +1,4 @@
-"""What a run says to each claim: holds, fails, inconclusive or not run."""
+"""What a run says to each claim: holds, fails, open or not run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coordbench.harness import statistics
-from coordbench.harness.analysis.compare import LEVEL, MOST_SEEDS, more_seeds, own_levels
+from coordbench.harness.statistics.multiple import holm, holm_levels
+from coordbench.harness.statistics.paired import LEVEL, MOST_SEEDS, more_seeds
 from coordbench.reports.claims.claims import Claim, Finding, inequality, read_claims
 from coordbench.reports.claims.evidence import measure
 from coordbench.reports.data.stored import Run
@@ -20,14 +20,9 @@ def ledger(run: Run, claims: Sequence[Claim] | None = None) -> list[Finding]:
     """Decide all claims; those that rest on seeds are adjusted together by Holm, as differences and as ties."""
     drafts = [measure(run, claim) for claim in (read_claims() if claims is None else claims)]
     p_values = [draft.p for draft in drafts if draft.p is not None]
-    ties = statistics.holm([draft.p_tied for draft in drafts if draft.p is not None])
-    together = iter(zip(statistics.holm(p_values), ties, own_levels(p_values), strict=True))
+    ties = holm([draft.p_tied for draft in drafts if draft.p is not None])
+    together = iter(zip(holm(p_values), ties, holm_levels(p_values, LEVEL), strict=True))
     return [_exact(draft) if draft.p is None else _tested(draft, *map(float, next(together))) for draft in drafts]
-
-
-def decided_share(findings: Sequence[Finding]) -> float:
-    """The share of all claims that hold or fail."""
-    return sum(f.verdict in ("holds", "fails") for f in findings) / max(1, len(findings))
 
 
 def table(run: Run) -> pd.DataFrame:
@@ -61,7 +56,7 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
         leads = _meets(draft.claim, draft.low if draft.claim.relation == ">" else draft.high)
         return replace(
             draft,
-            verdict="inconclusive" if leads else "fails",
+            verdict="open" if leads else "fails",
             reason=f"{'leads by little' if leads else 'tied'}: {margin}",
         )
     effect = draft.measured - draft.claim.value
@@ -71,7 +66,7 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
 
 
 def _void(draft: Finding) -> bool:
-    return draft.verdict != "inconclusive" or bool(draft.reason) or np.isnan(draft.measured)
+    return draft.verdict != "open" or bool(draft.reason) or np.isnan(draft.measured)
 
 
 def _sided(draft: Finding) -> Finding:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coordbench.harness.analysis.compare import judge
 from coordbench.harness.measure import BASELINE
+from coordbench.harness.statistics.paired import judge
 from coordbench.reports.data.costs import details
 from coordbench.reports.data.ranking import leaderboard, merits_by_cell
 from coordbench.reports.data.stored import COSTS, Run, given
@@ -28,7 +28,7 @@ _PLACE = {"full_task": "task", "full_backbone": "backbone"} | {
     n: n for n in ("device", "dtype", "memory_format", "match")
 }
 """Column of a contest -> column of its costs."""
-BEHIND = {"better": "behind", "tied": "tied", "worse": "ahead", "inconclusive": "not clear", "none": "one seed"}
+BEHIND = {"better": "behind", "tied": "tied", "worse": "ahead", "open": "not clear"}
 
 
 def choose(
@@ -102,4 +102,5 @@ def _standing(run: Run, own: pd.DataFrame, merits: Mapping[tuple[int, str], Any]
     best, *others = own["variant"]
     differences = [merits[contest, best] - merits[contest, other] for other in others]
     judged = judge([d[np.isfinite(d)] for d in differences], [float(run.contests.loc[contest, "margin"])] * len(others))  # type: ignore[arg-type]
-    return own.assign(standing=["best", *(BEHIND[found.verdict] for found in judged)])
+    standings = (BEHIND[comparison.verdict] if comparison.pairs > 1 else "one seed" for comparison in judged)
+    return own.assign(standing=["best", *standings])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from coordbench.harness.analysis import compare
+from coordbench.harness.statistics import paired
 from coordbench.reports.data.stored import COSTS, Run, given
 
 
@@ -24,7 +24,7 @@ def leaderboard(run: Run | str | None = None, **where: Any) -> pd.DataFrame:
 def verdicts(run: Run | str | None = None, baseline: str | None = None, **where: Any) -> pd.DataFrame:
     """Judge every variant of every contest against a baseline, paired by seed, Holm over all of them.
 
-    Fewer than `compare.FEWEST_PAIRS` pairs are inconclusive.
+    Fewer than `paired.FEWEST_PAIRS` pairs are open.
     """
     run = given(run, where)
     baseline = baseline or run.baseline
@@ -33,8 +33,8 @@ def verdicts(run: Run | str | None = None, baseline: str | None = None, **where:
     differences = [merits[cell] - merits[cell[0], str(baseline)] for cell in cells]
     family = [d[np.isfinite(d)] for d in differences]
     margins = run.contests["margin"].to_dict()
-    judged = compare.judge(family, [float(margins[contest]) for contest, _ in cells])
-    frame = pd.DataFrame([vars(found) for found in judged], columns=list(compare.Comparison.__dataclass_fields__))
+    judged = paired.judge(family, [float(margins[contest]) for contest, _ in cells])
+    frame = pd.DataFrame([vars(found) for found in judged], columns=list(paired.Comparison.__dataclass_fields__))
     named = pd.DataFrame(cells, columns=["contest", "variant"]).assign(baseline=baseline)
     return pd.concat([named, frame], axis=1)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
-from coordbench.harness.statistics import median_interval
+from coordbench.harness.statistics.intervals import median_interval
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, unpack, unpack_sample
 from coordbench.reports.data.stored import Run

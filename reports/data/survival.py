@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coordbench.harness.statistics import log_rank, wilson
+from coordbench.harness.statistics.intervals import wilson
+from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.data.stored import Run
 
 NEVER_STARTED, COLLAPSED, CENSORED = 0, 1, 2

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coordbench.harness import statistics
 from coordbench.harness.core.record import FAILED
+from coordbench.harness.statistics.aggregate import (
+    improvement_interval,
+    iqm,
+    probability_of_improvement,
+    stratified_bootstrap,
+)
 from coordbench.reports.data.choice import choose
 from coordbench.reports.data.costs import costs
 from coordbench.reports.data.probes import probes
@@ -87,13 +92,13 @@ def aggregate(run: Run | str | None = None, baseline: str | None = None, **where
         arrays = list(own.values())
         low, high = (np.nan, np.nan)
         if max(map(len, arrays)) > 1:
-            low, high = statistics.stratified_bootstrap(arrays, statistics.iqm, generator)
+            low, high = stratified_bootstrap(arrays, iqm, generator)
         rows.append(
             (
                 variant,
                 len(own),
                 len(everything),
-                statistics.iqm(np.concatenate(arrays)),
+                float(iqm(np.concatenate(arrays))),
                 low,
                 high,
                 max(map(len, arrays)),
@@ -119,8 +124,8 @@ def improvements(
             if variant == baseline or not shared:
                 continue
             pair = [ours[c] for c in shared], [theirs[c] for c in shared]
-            chance = statistics.probability_of_improvement(*pair)
-            low, high = statistics.improvement_interval(*pair, generator, repeats=200)
+            chance = probability_of_improvement(*pair)
+            low, high = improvement_interval(*pair, generator, repeats=200)
             if max(map(len, pair[0])) < 2:
                 low = high = np.nan
             rows.append((variant, baseline, chance, low, high))

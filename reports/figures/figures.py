@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy import special
 
-from coordbench.harness.statistics import kaplan_meier, performance_profile
+from coordbench.harness.statistics.aggregate import performance_profile
+from coordbench.harness.statistics.survival import kaplan_meier
 from coordbench.reports import text
 from coordbench.reports.data import tables
 from coordbench.reports.data.stored import Run

@@ -14,7 +14,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.store.store import Store
 from coordbench.reports.pages import rendering
 
-ORDER = ["worse", "better", "inconclusive", "tied", "none"]
+ORDER = ["worse", "better", "open", "tied"]
 UNITS = {"latency_forward_seconds": "seconds", "latency_step_seconds": "seconds", "peak_memory_bytes": "size"}
 
 
@@ -83,7 +83,7 @@ def _sentences(found: RunComparison, scored: pd.DataFrame, costs: pd.DataFrame) 
         told += [f"{words} than before: {', '.join(named)}{more}."] if len(own) else []
     if not told:
         told = ["No score is shown to have changed."]
-    open_ones = int((scored["verdict"] == "inconclusive").sum())
+    open_ones = int((scored["verdict"] == "open").sum())
     told += [f"{open_ones} of {len(scored)} comparisons of scores are open."] if open_ones else []
     changed = int((costs["verdict"] == "changed").sum())
     equal = int((costs["verdict"] == "equal").sum())

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from coordbench.harness.statistics import mean_interval
+from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.store.store import Store
 from coordbench.reports.data import series, survival, tables
 from coordbench.reports.data.stored import Run

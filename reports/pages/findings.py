@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from coordbench.harness.analysis.compare import FEWEST_PAIRS
 from coordbench.harness.core.record import FAILED
+from coordbench.harness.statistics.paired import FEWEST_PAIRS
 from coordbench.reports.claims.claims import Finding
 from coordbench.reports.data.stored import Run
 from coordbench.reports.text import interval, number, plural, signed
 
-GLYPHS = {"better": "▲", "tied": "=", "worse": "▼", "inconclusive": "?", "none": "·"}
+GLYPHS = {"better": "▲", "tied": "=", "worse": "▼", "open": "?"}
 LEANING = {1: "△", -1: "▽", 0: "?"}
 """An open comparison whose interval lies above 0, below, or around it."""
 
@@ -66,7 +66,7 @@ def _with_interval(value: Any, low: Any, high: Any, digits: int = 3) -> str:
 
 def _standings(run: Run, judged: pd.DataFrame) -> list[str]:
     """Who is better and who is worse than the baseline, and where most clearly."""
-    open_ones = judged["verdict"] == "inconclusive"
+    open_ones = judged["verdict"] == "open"
     few = judged["pairs"].max() < FEWEST_PAIRS if len(judged) else False
     groups = {
         f"Better than {run.baseline}": judged["verdict"] == "better",
@@ -87,9 +87,9 @@ def _counts(found: pd.Series[int]) -> str:
 def _doubt(judged: pd.DataFrame) -> str:
     if not len(judged):
         return "There is nothing to compare: the run holds no variant beside its baseline."
-    if (judged["verdict"] == "none").all():
+    if (judged["pairs"] < 2).all():
         return "One seed gives no interval and no verdict; run more seeds."
-    open_ones = judged[judged["verdict"] == "inconclusive"]
+    open_ones = judged[judged["verdict"] == "open"]
     if open_ones.empty:
         return ""
     most = int(judged["pairs"].max())
@@ -131,23 +131,28 @@ def _cell(run: Run, row: Any, verdict: Any, variant: str, facts: pd.Series[Any])
         return cell | {"kind": "baseline", "told": about, "note": "baseline"}
     if verdict is None:
         return cell | {"kind": "none", "told": f"{about}; the baseline is not in this contest", "note": ""}
-    return cell | {"kind": verdict.verdict, "told": f"{about}; {_why(verdict)}", "note": _note(verdict)}
+    kind = verdict.verdict if verdict.pairs > 1 else "none"
+    return cell | {"kind": kind, "told": f"{about}; {_why(verdict)}", "note": _note(verdict)}
 
 
 def _note(verdict: Any) -> str:
     """The line under a score: the verdict in words."""
-    if verdict.verdict != "inconclusive":
-        return "" if verdict.verdict == "none" else f"{GLYPHS[verdict.verdict]} {verdict.verdict}"
+    if verdict.pairs < 2:
+        return ""
+    if verdict.verdict != "open":
+        return f"{GLYPHS[verdict.verdict]} {verdict.verdict}"
     known = verdict.more_seeds == verdict.more_seeds and verdict.more_seeds
     lean = LEANING[int(verdict.low > 0) - int(verdict.high < 0)]
     return f"{lean} {int(verdict.more_seeds) if known else '> 200'} more"
 
 
 def _why(verdict: Any) -> str:
+    if verdict.pairs < 2:
+        return "one pair: no verdict"
     difference = f"difference {signed(verdict.mean)} {interval(verdict.low, verdict.high)} from {verdict.pairs} pairs"
-    if verdict.verdict == "inconclusive":
-        return f"{difference}: inconclusive; smallest detectable effect {number(verdict.detectable)}"
-    return f"{difference}: {verdict.verdict}" if verdict.verdict != "none" else "one pair: no verdict"
+    if verdict.verdict == "open":
+        return f"{difference}: open; smallest detectable effect {number(verdict.detectable)}"
+    return f"{difference}: {verdict.verdict}"
 
 
 def failed_share(run: Run) -> dict[str, int]:

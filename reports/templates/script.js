@@ -61,11 +61,11 @@ function judge(family) {
   }
   const [p, rank] = holm(family.map((f) => f.p)), [alike] = holm(family.map((f) => f.alike));
   family.forEach((f, i) => {
-    if (f.pairs < 2) { f.verdict = "none"; return; }
+    if (f.pairs < 2) { f.verdict = "open"; return; }
     f.level = LEVEL / (family.length - rank[i]);
-    f.verdict = alike[i] < LEVEL ? "tied" : p[i] < LEVEL ? (f.mean > 0 ? "better" : "worse") : "inconclusive";
-    f.withheld = f.pairs < FEWEST_PAIRS && f.verdict !== "inconclusive";
-    if (f.withheld) f.verdict = "inconclusive";
+    f.verdict = alike[i] < LEVEL ? "tied" : p[i] < LEVEL ? (f.mean > 0 ? "better" : "worse") : "open";
+    f.withheld = f.pairs < FEWEST_PAIRS && f.verdict !== "open";
+    if (f.withheld) f.verdict = "open";
   });
 }
 function moreSeeds(f) {
@@ -139,16 +139,16 @@ function showVerdicts() {
       let kind = "none", text = "";
       if (variant === state.baseline) { kind = "baseline"; text = "baseline"; }
       else if (!f) told += "; the baseline is not in this contest";
-      else if (f.verdict === "none") told += "; one pair: no verdict";
+      else if (f.pairs < 2) told += "; one pair: no verdict";
       else {
         kind = f.verdict;
-        const half = quantileT(0.975, f.pairs - 1) * f.raw / Math.sqrt(f.pairs), more = kind === "inconclusive" ? moreSeeds(f) : 0;
+        const half = quantileT(0.975, f.pairs - 1) * f.raw / Math.sqrt(f.pairs), more = kind === "open" ? moreSeeds(f) : 0;
         const detectable = (quantileT(1 - f.level / 2, f.pairs - 1) + quantileT(0.8, f.pairs - 1)) * f.deviation / Math.sqrt(f.pairs);
-        told += `; difference ${signed(f.mean)} ${interval(f.mean - half, f.mean + half)} from ${f.pairs} pairs: ${kind}` + (kind === "inconclusive" ? `; smallest detectable effect ${number(detectable)}` : "");
+        told += `; difference ${signed(f.mean)} ${interval(f.mean - half, f.mean + half)} from ${f.pairs} pairs: ${kind}` + (kind === "open" ? `; smallest detectable effect ${number(detectable)}` : "");
         const lean = f.mean - half > 0 ? "△ " : f.mean + half < 0 ? "▽ " : "? ";
-        text = kind === "inconclusive" ? lean + (more === null ? "> 200 more" : `${more} more`) : GLYPH[kind] + kind;
+        text = kind === "open" ? lean + (more === null ? "> 200 more" : `${more} more`) : GLYPH[kind] + kind;
       }
-      cell.classList.remove("better", "worse", "tied", "inconclusive", "none", "baseline");
+      cell.classList.remove("better", "worse", "tied", "open", "none", "baseline");
       cell.classList.add(kind);
       cell.title = told;
       note.textContent = text;
@@ -213,7 +213,7 @@ const LIMITS = {  // name -> title, unit, factor from the stored unit, place in 
   latency: ["forward pass", "ms", 1e3, 7], step: ["training step", "ms", 1e3, 8], memory: ["peak memory", "MiB", 2 ** -20, 9],
   parameters: ["parameters", "", 1, 5], flops: ["FLOPs per batch", "M", 1e-6, 6],
 };
-const STANDING = {better: "behind", tied: "tied", worse: "ahead", inconclusive: "not clear", none: "one seed"};
+const STANDING = {better: "behind", tied: "tied", worse: "ahead", open: "not clear"};
 const limits = () => Object.fromEntries(state.limits.split(",").map((part) => part.split(":")).filter(([name, value]) => name in LIMITS && value !== "" && Number.isFinite(Number(value))));
 function choose(contest, limit) {
   const fits = (row) => Object.entries(limit).every(([name, most]) => row[LIMITS[name][3]] !== null && row[LIMITS[name][3]] * LIMITS[name][2] <= Number(most));

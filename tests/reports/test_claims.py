@@ -44,7 +44,7 @@ def made(store: Store, fill: Any, seeds: int = 5, record: Callable[[Trial], Reco
 
 
 @pytest.mark.parametrize(
-    ("relation", "value", "verdict"), [(">", 0.5, "holds"), ("<", 0.5, "fails"), (">", 0.6, "inconclusive")]
+    ("relation", "value", "verdict"), [(">", 0.5, "holds"), ("<", 0.5, "fails"), (">", 0.6, "open")]
 )
 def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, value: float, verdict: str) -> None:
     found = ledger.ledger(made(store, fill, 6), [about(relation=relation, value=value), about(task="gamma")])
@@ -52,7 +52,7 @@ def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, v
     assert [f.verdict for f in found] == [verdict, "not run"]
 
 
-@pytest.mark.parametrize(("apart", "verdict"), [(0.001, "fails"), (0.06, "inconclusive")])
+@pytest.mark.parametrize(("apart", "verdict"), [(0.001, "fails"), (0.06, "open")])
 def test_a_lead_within_the_margin_is_no_lead(store: Store, fill: Any, apart: float, verdict: str) -> None:
     def record(trial: Trial) -> Record | None:
         base = 0.5 + 0.01 * trial.seed + apart * (trial.variant == "coordconv") * (1 - 0.5 * trial.seed)
@@ -80,7 +80,7 @@ def test_a_small_lead_that_is_not_sure_stays_open_and_the_contrary_fails(store: 
 
     found = ledger.ledger(made(store, fill, 12, record), [about(value=0), about(value=0, relation="<")])
     assert [(f.verdict, f.reason) for f in found] == [
-        ("inconclusive", "leads by little: within a margin of 0.02"),
+        ("open", "leads by little: within a margin of 0.02"),
         ("fails", "tied: within a margin of 0.02"),
     ]
 
@@ -91,14 +91,14 @@ def test_an_open_claim_tells_how_many_seeds_would_decide(store: Store, fill: Any
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + lead}})
 
     [few] = ledger.ledger(made(store, fill, 6, record), [about(value=0)])
-    assert (few.verdict, few.reason) == ("inconclusive", "seeds do not decide; about 2 more like these would")
+    assert (few.verdict, few.reason) == ("open", "seeds do not decide; about 2 more like these would")
     [enough] = ledger.ledger(made(store, fill, 8, record), [about(value=0)])
     assert enough.verdict == "holds"
     [never] = ledger.ledger(made(store, fill, 8, record), [about(value=0.1)])
     assert never.reason == "seeds do not decide; 200 like these would not either"
 
 
-@pytest.mark.parametrize(("collapsed", "verdict"), [("", "inconclusive"), ("conv", "holds"), ("coordconv", "fails")])
+@pytest.mark.parametrize(("collapsed", "verdict"), [("", "open"), ("conv", "holds"), ("coordconv", "fails")])
 def test_survival_is_decided_by_collapses_alone(store: Store, fill: Any, collapsed: str, verdict: str) -> None:
     def record(trial: Trial) -> Record | None:
         fate = survival.COLLAPSED if trial.variant == collapsed else survival.CENSORED
@@ -113,7 +113,7 @@ def test_fewer_than_five_pairs_decide_nothing_but_parameters(store: Store, fill:
     exact = about(measure="ratio", metric="parameters", value=1.5)
     slow = about(measure="ratio", metric="latency_step_seconds", value=1.5)
     found = ledger.ledger(made(store, fill, 4), [about(), exact, slow])
-    assert [f.verdict for f in found] == ["inconclusive", "holds", "inconclusive"]
+    assert [f.verdict for f in found] == ["open", "holds", "open"]
     assert found[0].reason == "4 paired seeds; 5 are needed"
     assert found[1].measured == 2
     assert "one machine" in found[2].reason
@@ -138,7 +138,7 @@ def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None
         return replace(outcome(trial), converged=trial.seed > 1 or trial.variant == "conv")
 
     found = ledger.ledger(made(store, fill, 6, record), [about()])[0]
-    assert (found.verdict, found.reason) == ("inconclusive", "2 of 6 trials of coordconv had not converged")
+    assert (found.verdict, found.reason) == ("open", "2 of 6 trials of coordconv had not converged")
 
 
 def test_one_trial_in_six_that_seems_to_fall_voids_nothing(store: Store, fill: Any) -> None:

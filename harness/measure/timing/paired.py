@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from coordbench.harness import statistics
 from coordbench.harness.measure.timing import noise, placement
 from coordbench.harness.measure.timing.clock import Clock, CpuClock, Step
+from coordbench.harness.statistics.intervals import pseudomedian
 
 Array = NDArray[np.float64]
 
@@ -192,7 +192,7 @@ class _Turns:
 def _summarize(turns: _Turns, disturbance: noise.Disturbance, warm_up: _WarmUp, seconds: float) -> Ratio:
     candidate, baseline = turns.usable.T
     ratios = candidate / baseline
-    ratio, low, high = np.exp(statistics.pseudomedian(np.log(ratios))).tolist()
+    ratio, low, high = np.exp(pseudomedian(np.log(ratios))).tolist()
     share = noise.faults_share(disturbance, turns.seconds)
     return Ratio(
         ratio,

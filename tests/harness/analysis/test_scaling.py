@@ -11,7 +11,7 @@ import pytest
 from coordbench.harness.analysis import scaling
 from coordbench.harness.measure.quantities.parameters import options
 from coordbench.harness.plan import planning as plan
-from coordbench.harness.statistics import power_law
+from coordbench.harness.statistics.fit import power_law
 
 
 def costs(rows):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from coordbench.harness import statistics
+from coordbench.harness.statistics import aggregate, intervals, multiple, paired, survival
 
 
 @pytest.fixture
@@ -17,16 +17,16 @@ def generator() -> np.random.Generator:
 def test_mean_interval_is_scipys(generator: np.random.Generator) -> None:
     values = generator.normal(3, 2, 9)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
-    assert statistics.mean_interval(values, 0.9) == pytest.approx((expected.low, expected.high))
-    assert np.isnan(statistics.mean_interval([1.0])).all()
+    assert intervals.mean_interval(values, 0.9) == pytest.approx((expected.low, expected.high))
+    assert np.isnan(intervals.mean_interval([1.0])).all()
 
 
 def test_pseudomedian_is_the_median_of_pair_means_with_the_interval_of_signed_ranks(
     generator: np.random.Generator,
 ) -> None:
-    assert statistics.pseudomedian([1.0, 2.0, 10.0]) == (pytest.approx((2 + 5.5) / 2), 1, 10)
+    assert intervals.pseudomedian([1.0, 2.0, 10.0]) == (pytest.approx((2 + 5.5) / 2), 1, 10)
     values = generator.standard_t(3, 40)
-    middle, low, high = statistics.pseudomedian(values)
+    middle, low, high = intervals.pseudomedian(values)
     assert stats.wilcoxon(values - middle).statistic == pytest.approx(40 * 41 / 4, rel=0.02)
     for bound, inside in ((low, middle), (high, middle)):
         outward = bound + 0.02 * (bound - inside)
@@ -36,88 +36,69 @@ def test_pseudomedian_is_the_median_of_pair_means_with_the_interval_of_signed_ra
 
 def test_the_interval_of_a_pseudomedian_covers_as_often_as_it_says(generator: np.random.Generator) -> None:
     for count in (6, 12, 30):
-        bounds = [statistics.pseudomedian(row)[1:] for row in generator.standard_t(3, (400, count))]
+        bounds = [intervals.pseudomedian(row)[1:] for row in generator.standard_t(3, (400, count))]
         assert 0.93 < np.mean([low <= 0 <= high for low, high in bounds]) < 0.995
 
 
 def test_iqm_leaves_out_the_outer_quarters() -> None:
-    assert statistics.iqm([0, 1, 2, 3, 4, 5, 6, 100]) == 3.5
+    assert aggregate.iqm([0, 1, 2, 3, 4, 5, 6, 100]) == 3.5
     rows = np.random.default_rng(0).normal(size=(3, 11))
-    assert statistics.iqm(rows) == pytest.approx(stats.trim_mean(rows, 0.25, axis=1))
+    assert aggregate.iqm(rows) == pytest.approx(stats.trim_mean(rows, 0.25, axis=1))
 
 
 def test_stratified_bootstrap_draws_within_tasks(generator: np.random.Generator) -> None:
     constant = [[0.0] * 5, [1.0] * 5]
-    assert statistics.stratified_bootstrap(constant, lambda x: x.mean(-1), generator) == (0.5, 0.5)
+    assert aggregate.stratified_bootstrap(constant, lambda x: x.mean(-1), generator) == (0.5, 0.5)
     values = generator.normal(size=200)
-    low, high = statistics.stratified_bootstrap([values], lambda x: x.mean(-1), generator, repeats=4000)
-    expected = statistics.mean_interval(values)
+    low, high = aggregate.stratified_bootstrap([values], lambda x: x.mean(-1), generator, repeats=4000)
+    expected = intervals.mean_interval(values)
     assert (low, high) == pytest.approx(expected, abs=0.02)
-
-
-def test_hierarchical_bootstrap_resamples_images_and_seeds(generator: np.random.Generator) -> None:
-    images = generator.normal(size=(50, 1)) + np.zeros((1, 5))  # seeds agree: only images matter
-    low, high = statistics.hierarchical_bootstrap(images, generator, repeats=4000)
-    assert (low, high) == pytest.approx(statistics.mean_interval(images[:, 0]), abs=0.06)
-    seeds = np.zeros((50, 1)) + np.arange(5.0)
-    low, high = statistics.hierarchical_bootstrap(seeds, generator, repeats=4000)
-    assert high - low > 2  # five seeds, not 250 values
 
 
 def test_paired_t_and_equivalence_are_scipys(generator: np.random.Generator) -> None:
     d = generator.normal(0.3, 1, 12)
-    assert statistics.paired_t(d) == pytest.approx(stats.ttest_1samp(d, 0).pvalue)
+    assert paired.paired_t(d) == pytest.approx(stats.ttest_1samp(d, 0).pvalue)
     sides = [stats.ttest_1samp(d, -1, alternative="greater").pvalue, stats.ttest_1samp(d, 1, alternative="less").pvalue]
-    assert statistics.equivalence_t(d, 1.0) == pytest.approx(max(sides))
+    assert paired.equivalence_t(d, 1.0) == pytest.approx(max(sides))
 
 
 def test_agreeing_seeds_prove_nothing_beyond_their_margin() -> None:
-    assert statistics.paired_t([0.5, 0.5, 0.5]) == 0
-    assert statistics.paired_t([0.5, 0.5, 0.5], smallest_deviation=0.5) == pytest.approx(2 * stats.t.sf(np.sqrt(3), 2))
-    assert statistics.paired_t([0.0, 0.0]) == 1 == statistics.paired_t([4.0])
-
-
-def test_exact_permutation_counts_signs() -> None:
-    assert statistics.exact_permutation([1, 2, 3, 4, 5]) == 2 / 32  # five pairs can never go below .0625
-    assert statistics.exact_permutation([1, 2, -4]) == 1.0
-    d = np.random.default_rng(1).normal(0.5, 1, 8)
-    expected = stats.permutation_test((d,), np.sum, permutation_type="samples", n_resamples=np.inf).pvalue
-    assert statistics.exact_permutation(d) == pytest.approx(expected)
-    with pytest.raises(ValueError, match="21 pairs"):
-        statistics.exact_permutation(np.ones(21))
+    assert paired.paired_t([0.5, 0.5, 0.5]) == 0
+    assert paired.paired_t([0.5, 0.5, 0.5], smallest_deviation=0.5) == pytest.approx(2 * stats.t.sf(np.sqrt(3), 2))
+    assert paired.paired_t([0.0, 0.0]) == 1 == paired.paired_t([4.0])
 
 
 def test_holm_by_hand() -> None:
-    assert statistics.holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
-    assert statistics.holm([0.6, 0.7]).max() == 1.0
-    assert len(statistics.holm([])) == 0
+    assert multiple.holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert multiple.holm([0.6, 0.7]).max() == 1.0
+    assert len(multiple.holm([])) == 0
 
 
 def test_probability_of_improvement_is_mann_whitney(generator: np.random.Generator) -> None:
     x, y = generator.integers(0, 5, 9), generator.integers(0, 5, 7)
     expected = stats.mannwhitneyu(x, y).statistic / 63
-    assert statistics.probability_of_improvement([x], [y]) == pytest.approx(expected)
-    assert statistics.probability_of_improvement([[1], [0]], [[0], [0]]) == 0.75
+    assert aggregate.probability_of_improvement([x], [y]) == pytest.approx(expected)
+    assert aggregate.probability_of_improvement([[1], [0]], [[0], [0]]) == 0.75
 
 
 def test_improvement_interval_holds_its_estimate(generator: np.random.Generator) -> None:
     x, y = generator.normal(0.5, 1, (2, 30)), generator.normal(0, 1, (2, 30))
-    low, high = statistics.improvement_interval(x, y, generator)
-    assert low < statistics.probability_of_improvement(x, y) < high
-    assert statistics.improvement_interval([[1, 2]], [[0, 0]], generator) == (1.0, 1.0)
+    low, high = aggregate.improvement_interval(x, y, generator)
+    assert low < aggregate.probability_of_improvement(x, y) < high
+    assert aggregate.improvement_interval([[1, 2]], [[0, 0]], generator) == (1.0, 1.0)
 
 
 def test_performance_profile_by_hand() -> None:
-    assert statistics.performance_profile([[0.1, 0.6], [0.9]], [0, 0.5, 0.95]) == pytest.approx([1, 0.75, 0])
+    assert aggregate.performance_profile([[0.1, 0.6], [0.9]], [0, 0.5, 0.95]) == pytest.approx([1, 0.75, 0])
 
 
 def test_wilson_is_scipys() -> None:
-    assert statistics.wilson(0, 10) == pytest.approx((0, 0.27753), abs=1e-5)
-    assert statistics.wilson(0, 0) == (0, 1)
+    assert intervals.wilson(0, 10) == pytest.approx((0, 0.27753), abs=1e-5)
+    assert intervals.wilson(0, 0) == (0, 1)
 
 
 def test_smallest_detectable_effect_is_found_four_times_in_five(generator: np.random.Generator) -> None:
-    effect = statistics.smallest_detectable_effect(2.0, 30)
+    effect = paired.smallest_detectable_effect(2.0, 30)
     d = generator.normal(effect, 2.0, (4000, 30))
     found = stats.ttest_1samp(d, 0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(0.8, abs=0.03)
@@ -125,7 +106,7 @@ def test_smallest_detectable_effect_is_found_four_times_in_five(generator: np.ra
 
 def test_kaplan_meier_is_scipys(generator: np.random.Generator) -> None:
     times, seen = generator.integers(1, 12, 40), generator.random(40) < 0.6
-    ours = statistics.kaplan_meier(times, seen)
+    ours = survival.kaplan_meier(times, seen)
     data = stats.CensoredData(uncensored=times[seen], right=times[~seen])
     theirs = stats.ecdf(data).sf
     assert ours.shares == pytest.approx(theirs.evaluate(ours.times))
@@ -133,14 +114,14 @@ def test_kaplan_meier_is_scipys(generator: np.random.Generator) -> None:
 
 
 def test_nobody_dies() -> None:
-    alive = statistics.kaplan_meier([450, 450, 450], [False, False, False])
+    alive = survival.kaplan_meier([450, 450, 450], [False, False, False])
     assert alive.median() == float("inf")
 
 
 def test_log_rank_is_scipys(generator: np.random.Generator) -> None:
     times, others = generator.integers(1, 9, 25), generator.integers(3, 15, 30)
     seen, others_seen = generator.random(25) < 0.7, generator.random(30) < 0.7
-    z, p = statistics.log_rank(times, seen, others, others_seen)
+    z, p = survival.log_rank(times, seen, others, others_seen)
     sides = [stats.CensoredData(uncensored=t[e], right=t[~e]) for t, e in ((times, seen), (others, others_seen))]
     expected = stats.logrank(*sides)
     assert (z, p) == pytest.approx((expected.statistic, expected.pvalue))

@@ -19,7 +19,7 @@ from coordbench.harness.measure.timing import clock, exclusive, modes, noise
 from coordbench.harness.measure.timing.paired import paired_ratio
 from coordbench.harness.process import isolate
 from coordbench.harness.run import worker
-from coordbench.harness.statistics import pseudomedian
+from coordbench.harness.statistics.intervals import pseudomedian
 
 JOB = CostJob("copy[batch=4, channels=6, size=8]", "stack", "coordconv")
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

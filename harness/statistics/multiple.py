@@ -1,0 +1,25 @@
+"""Many comparisons looked at together."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from coordbench.harness.statistics.arrays import Floats, floats
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Return p values (n,) adjusted for being looked at together (Holm 1979)."""
+    p = floats(p_values)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return adjusted
+
+
+def holm_levels(p_values: ArrayLike, level: float) -> Floats:
+    """The level that Holm leaves to each p value (n,): the smallest must stay below level / n, the largest below it."""
+    order = np.argsort(floats(p_values), kind="stable")
+    levels = np.empty(len(order))
+    levels[order] = level / np.arange(len(order), 0, -1)
+    return levels
