@@ -17,15 +17,18 @@ from coordbench.harness.store.store import Store, unpack
 TRIAL_COLUMNS = [
     *("run", "suite", "task", "task_options", "backbone", "backbone_options", "variant", "variant_options"),
     *("reference", "label", "seed", "device", "dtype", "status", "error", "converged", "seconds", "steps"),
+    *("epoch_steps", "fate", "fate_start", "fate_time"),
     *("metric", "unit", "score", "normalized", "parameters", "flops"),
     *("latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"),
 ]
 _COSTS = ("parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes")
+_MEASURED = ["metric", "of", "axis", "level", "part"]
+"""The name of a score, and apart: its metric, and its condition, axis = level or axis = part, null where none."""
 _WHOLE = ("steps", "parameters", "flops", "peak_memory_bytes")
 _CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match", "width"]
 _OF_TRIALS = [
     *("seed", "reference", "budget", "purpose", "notes"),
-    *("record", "status", "error", "converged", "seconds", "steps"),
+    *("record", "status", "error", "converged", "seconds", "steps", "epoch_steps", "fate", "fate_start", "fate_time"),
 ]
 _STORED = {column.name: column for column in schema.records.c} | {
     "record": schema.items.c.record,
@@ -74,10 +77,10 @@ def tables(store: Store, run: str, *, series: bool = True) -> Tables:
     many = run if series else ""  # no run has this name
     return Tables(
         trials=_trials(run, tested, scores, costs, facts),
-        scores=_by_trial(scores, tested, ["split", "metric", "value"]),
+        scores=_by_trial(scores, tested, ["split", *_MEASURED, "value"]),
         curves=_by_trial(_curves(store, many, "trial"), tested, ["step", "seconds", "metric", "value"]),
         latencies=_latencies(store, many, costs),
-        samples=_by_trial(_samples(store, many), tested, ["group", "role", "kind", "shape", "dtype", "data"]),
+        samples=_by_trial(_samples(store, many), tested, ["group", "role", "step", "kind", "shape", "dtype", "data"]),
         environment=_environment(store, run),
         costs=costs.drop(columns="record"),
         tuning=_tuning(tuned, tested, scores, facts),
@@ -240,11 +243,11 @@ def _normalized(frame: pd.DataFrame, tasks: dict[str, Any]) -> pd.Series:
 
 
 def _scores(store: Store, run: str) -> pd.DataFrame:
-    return _children(store, run, schema.scores, ["split", "metric", "value"])
+    return _children(store, run, schema.scores, ["split", *_MEASURED, "value"])
 
 
 def _samples(store: Store, run: str) -> pd.DataFrame:
-    return _children(store, run, schema.samples, ["group", "role", "kind", "shape", "dtype", "data"])
+    return _children(store, run, schema.samples, ["group", "role", "step", "kind", "shape", "dtype", "data"])
 
 
 def _curves(store: Store, run: str, kind: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from coordbench.harness.core.record import Record
+    from coordbench.harness.core.scores import Fate
 
 
 Models = Mapping[str, Any]
@@ -89,13 +90,15 @@ class Sample:
 
     `group` names the example (one row of a gallery), `role` its part in it: `input` and `truth` are equal for all
     variants and shown once, any other role is the model's own. `kind` says how to draw it: `image` (H, W) or (H, W, 3)
-    in 0..1, `heatmap` (H, W) of any range, `line` (n,) or (2, n) as x and y, `points` (n, 2).
+    in 0..1, `heatmap` (H, W) of any range, `line` (n,) or (2, n) as x and y, `points` (n, 2). `step` is that
+    of training which it shows, None for what a trial ended with.
     """
 
     group: str
     role: str
     kind: Literal["image", "heatmap", "line", "points"]
     array: np.ndarray[Any, Any]
+    step: int | None = None
 
 
 @dataclass
@@ -107,12 +110,14 @@ class Problem:
     batches: Callable[[int], Any]
     """Step -> batch; a pure function of (seed, step), so a trial can be resumed anywhere."""
     evaluate: Callable[[Models, str], dict[str, float]]
-    """(models, split) -> scores; `split` is one of the task's splits."""
+    """(models, split) -> scores; `split` is one of the task's splits; a name may be an `At`, with its condition."""
     samples: Callable[[Models], Sequence[Sample]] = lambda models: ()
     snapshots: Callable[[Models], Sequence[Sample]] = lambda models: ()
-    """Samples to keep at each look during training; the runner adds the step to their role."""
-    conclude: Callable[[Record], Mapping[str, float]] = lambda record: {}
-    """Scores of the whole course of a trial, diverged or not, from its curves; they join those of the last split."""
+    """Samples to keep at each look during training; the runner notes the step."""
+    fate: Callable[[Record], Fate | None] = lambda record: None
+    """What became of a GAN over the whole course of a trial, diverged or not, read from its curves."""
+    epoch_steps: float | None = None
+    """Training steps of an epoch; None where training data never repeat."""
     inputs: Callable[[], Mapping[str, tuple[Any, ...]]] | None = None
     """Model name -> example inputs of a training batch, for measuring its costs; default: the batch's first item."""
     data: Any = None

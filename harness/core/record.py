@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from coordbench.harness.core.problem import Sample
+from coordbench.harness.core.scores import Fate
 
 Status = Literal["ok", "diverged", "out_of_memory", "timeout", "crashed", "error", "skipped"]
 
@@ -33,6 +34,9 @@ class Record:
     curves: list[CurvePoint] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     converged: bool | None = None
+    fate: Fate | None = None
+    epoch_steps: float | None = None
+    """Training steps of an epoch, so that steps can be told in epochs."""
     seconds: float = 0.0
     steps: int = 0
     peak_memory_bytes: int | None = None

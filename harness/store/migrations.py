@@ -35,7 +35,20 @@ def _share_sources(connection: Connection) -> None:
     connection.execute(sql.text("ALTER TABLE records DROP COLUMN parts"))
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _number_runs, 2: _share_sources}
+def _type_conditions(connection: Connection) -> None:
+    """3 -> 4: conditions, steps of samples and fates have columns; what old records wrote into names stays there."""
+    added = {
+        "records": ("fate VARCHAR", "fate_start FLOAT", "fate_time FLOAT", "epoch_steps FLOAT"),
+        "scores": ('"of" VARCHAR', "axis VARCHAR", "level FLOAT", "part VARCHAR"),
+        "samples": ("step INTEGER",),
+    }
+    for table, columns in added.items():
+        for column in columns:
+            connection.execute(sql.text(f"ALTER TABLE {table} ADD COLUMN {column}"))
+    connection.execute(sql.text('UPDATE scores SET "of" = metric'))
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _number_runs, 2: _share_sources, 3: _type_conditions}
 """Version -> the step to the next one."""
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sql
 
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.scores import At
 from coordbench.harness.core.sources import digest
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.run.identity import Identity
@@ -22,7 +23,7 @@ Answer = tuple[int, Identity, Record | CostRecord]
 """The position of an item in its run, what its record depends on, and the record."""
 
 _ENCODER = json.JSONEncoder(default=str, allow_nan=False)
-_ONLY_TRIALS = ("converged", "seconds", "steps")
+_ONLY_TRIALS = ("converged", "seconds", "steps", "epoch_steps")
 _ONLY_COSTS = ("parameters", "flops", "latency_forward_seconds", "latency_step_seconds")
 
 
@@ -48,6 +49,7 @@ def record_row(number: int, identity: Identity, record: Record | CostRecord, cre
         "error": text(record.error),
         "peak_memory_bytes": record.peak_memory_bytes,
         "facts": to_json(record.notes if isinstance(record, Record) else record.details),
+        **_fate(record),
         **{name: getattr(record, name, None) for name in (*_ONLY_TRIALS, *_ONLY_COSTS)},
     }
 
@@ -122,12 +124,28 @@ def unpack_sample(row: Any) -> np.ndarray[Any, Any]:
     return np.frombuffer(row.data, dtype=np.dtype(row.dtype)).reshape(row.shape)
 
 
+def _fate(record: Record | CostRecord) -> dict[str, Any]:
+    fate = record.fate if isinstance(record, Record) else None
+    columns = ("fate", "fate_start", "fate_time")
+    values = (None, None, None) if fate is None else (fate.state.value, fate.start, fate.time)
+    return dict(zip(columns, values, strict=True))
+
+
 def _score_rows(number: int, record: Record) -> list[dict[str, Any]]:
     return [
-        {"record": number, "split": text(split), "metric": text(metric), "value": float(value)}
+        {"record": number, "split": text(split), **_measured(metric), "value": float(value)}
         for split, values in record.scores.items()
         for metric, value in values.items()
     ]
+
+
+def _measured(metric: str) -> dict[str, Any]:
+    """The name of a score and, apart, its metric and condition."""
+    if not isinstance(metric, At):
+        return {"metric": text(metric), "of": text(metric), "axis": None, "level": None, "part": None}
+    part = text(metric.value) if isinstance(metric.value, str) else None
+    condition = {"axis": text(metric.axis), "level": metric.level, "part": part}
+    return {"metric": text(metric), "of": text(metric.metric), **condition}
 
 
 def _curve_rows(number: int, points: Iterable[CurvePoint]) -> Iterator[dict[str, Any]]:
@@ -154,7 +172,8 @@ def _sample_row(number: int, sample: Sample) -> dict[str, Any]:
     if array.dtype == np.float64:
         array = array.astype(np.float32)  # drawn, never computed with
     row = {"record": number, "group": text(sample.group), "role": text(sample.role), "kind": sample.kind}
-    return row | {"shape": to_json(list(array.shape)), "dtype": array.dtype.str, "data": array.tobytes()}
+    row |= {"step": sample.step, "shape": to_json(list(array.shape)), "dtype": array.dtype.str}
+    return row | {"data": array.tobytes()}
 
 
 def _pack(values: Sequence[float]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = sql.MetaData()
 
@@ -60,6 +60,10 @@ records = _table(
     sql.Column("status", sql.String),
     sql.Column("error", sql.String),
     sql.Column("converged", sql.Boolean),
+    sql.Column("fate", sql.String),
+    sql.Column("fate_start", sql.Float),  # epochs, as is the next
+    sql.Column("fate_time", sql.Float),
+    sql.Column("epoch_steps", sql.Float),
     sql.Column("seconds", sql.Float),
     sql.Column("steps", sql.Integer),
     sql.Column("peak_memory_bytes", sql.BigInteger),
@@ -75,6 +79,10 @@ scores = _table(
     _record_key("record"),
     sql.Column("split", sql.String),
     sql.Column("metric", sql.String),
+    sql.Column("of", sql.String),  # the metric without its condition, which is axis = level, or axis = part
+    sql.Column("axis", sql.String),
+    sql.Column("level", sql.Float),
+    sql.Column("part", sql.String),
     sql.Column("value", sql.Float),
 )
 series = _table(  # curves and latencies: one row each, as arrays, since a row per point would be the whole store
@@ -90,6 +98,7 @@ samples = _table(
     _record_key("record"),
     sql.Column("group", sql.String),
     sql.Column("role", sql.String),
+    sql.Column("step", sql.Integer),  # null for what a trial ended with
     sql.Column("kind", sql.String),
     sql.Column("shape", sql.JSON),
     sql.Column("dtype", sql.String),

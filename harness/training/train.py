@@ -65,8 +65,8 @@ def run(trial: Trial, checkpoint: Checkpoint | None = None) -> Record:
         _finish(problem, models, trial, record)
     except Diverged as reason:
         record.status, record.error = "diverged", str(reason)
-    if concluded := problem.conclude(record):
-        record.scores.setdefault(_splits(trial)[-1], {}).update(_numbers(concluded))
+    record.epoch_steps = problem.epoch_steps
+    record.fate = problem.fate(record) if trained else None
     if checkpoint is not None:
         checkpoint.remove()
     return record
@@ -206,7 +206,7 @@ def _look(problem: Problem, trial: Trial, record: Record) -> None:
     if trial.purpose == "test":
         with torch.no_grad(), evaluating(problem.models):
             taken = problem.snapshots(problem.models)
-        record.samples += [replace(kept(s), role=f"{s.role} at step {record.steps}") for s in taken]
+        record.samples += [replace(kept(s), step=record.steps) for s in taken]
 
 
 def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> None:
@@ -247,7 +247,7 @@ def _evaluate(problem: Problem, models: Models, split: str) -> dict[str, float]:
 
 
 def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(value) for name, value in scores.items()}
+    return {name: float(value) for name, value in scores.items()}
 
 
 def _converged(problem: Problem, record: Record) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from coordbench.harness.core.scores import State
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, equivalence_t, paired_t
 from coordbench.harness.statistics.survival import log_rank
@@ -103,16 +104,12 @@ def _spread(draft: Finding, left: Floats, right: Floats) -> Finding:
 
 def _survival(run: Run, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:
     """Compare times to collapse; measured is the z of the log-rank test, positive where the left lives longer."""
-    sides = [survival.ends(run, side).dropna() for side in (left, right) if side is not None]  # nan: never started
+    sides = [survival.ends(side).dropna() for side in (left, right) if side is not None]  # nan: never started
     seeds = min(map(len, sides))
     draft = Finding(claim, "open", seeds=seeds, here=here)
     if seeds < FEWEST_PAIRS:
         return replace(draft, reason=f"{seeds} seeds started on a side; {FEWEST_PAIRS} are needed")
-    events = [
-        argument
-        for side in sides
-        for argument in (side["collapse_images"], side["collapse_state"] == survival.COLLAPSED)
-    ]
+    events = [argument for side in sides for argument in (side["epochs"], side["fate"] == State.COLLAPSED)]
     if not any(np.any(died) for died in events[1::2]):
         return replace(draft, reason="no trial collapsed")
     z, p = log_rank(*events)

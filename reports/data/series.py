@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
+from coordbench.harness.core.problem import Sample
 from coordbench.harness.statistics.intervals import median_interval
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, unpack, unpack_sample
@@ -57,13 +58,14 @@ def latencies(store: Store, run: Run) -> dict[tuple[str, str, str], tuple[float,
     return {(job["task"], job["backbone"], job["variant"]): median_interval(t) for job, t in raw if len(t)}
 
 
-def samples(store: Store, records: Iterable[int]) -> dict[int, list[tuple[str, str, str, np.ndarray[Any, Any]]]]:
-    """The samples (group, role, kind, array) of records."""
-    found: dict[int, list[tuple[str, str, str, np.ndarray[Any, Any]]]] = {}
+def samples(store: Store, records: Iterable[int]) -> dict[int, list[Sample]]:
+    """The samples of records."""
+    shown: dict[int, list[Sample]] = {}
     for numbers in _batches(sorted(set(records))):
         for row in store.read(sql.select(schema.samples).where(schema.samples.c.record.in_(numbers))):
-            found.setdefault(row.record, []).append((row.group, row.role, row.kind, unpack_sample(row)))
-    return found
+            sample = Sample(row.group, row.role, row.kind, unpack_sample(row), row.step)
+            shown.setdefault(row.record, []).append(sample)
+    return shown
 
 
 def _few(run: Run) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy import special
 
+from coordbench.harness.core.scores import State
 from coordbench.harness.statistics.aggregate import performance_profile
 from coordbench.harness.statistics.survival import kaplan_meier
 from coordbench.reports import text
@@ -190,19 +191,19 @@ def profiles(run: Run) -> Figure:
 
 
 def survival(run: Run, started: pd.DataFrame) -> Figure:
-    """Kaplan-Meier curves of `survival.lives` that started; a tick marks where a seed was censored (state 2)."""
+    """Kaplan-Meier curves of `survival.lives` that started; a tick marks where a seed was censored."""
     figure, axes = canvas(5.4, 2.6)
     for variant, own in started.groupby("variant", sort=False):
-        times, state = own["images"].to_numpy(float), own["state"].to_numpy(float)
-        curve = kaplan_meier(times, state == 1)
+        times, state = own["epochs"].to_numpy(float), own["fate"].to_numpy(object)
+        curve = kaplan_meier(times, state == State.COLLAPSED)
         moments = np.append(0.0, np.unique(times))
         shares = np.append(1.0, curve.shares)[np.searchsorted(curve.times, moments, side="right")]
-        ticks = np.flatnonzero(np.isin(moments, times[state == 2])).tolist()
+        ticks = np.flatnonzero(np.isin(moments, times[state == State.CENSORED])).tolist()
         style: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 1.8, "linestyle": dash(run, str(variant))}
         marks: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.4, "markevery": ticks}
         axes.add_line(Line2D(moments, shares, **style, **marks, **look(run, str(variant))))
-    axes.set(xlim=reach(pd.Series([0.0, float(started["images"].max())])), ylim=(-0.03, 1.06))
-    axes.set(xlabel="images seen since the start", ylabel="share not collapsed")
+    axes.set(xlim=reach(pd.Series([0.0, float(started["epochs"].max())])), ylim=(-0.03, 1.06))
+    axes.set(xlabel="epochs since the start", ylabel="share not collapsed")
     return figure
 
 

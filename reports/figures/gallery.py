@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
+from coordbench.harness.core.problem import Sample
+
 Array = np.ndarray[Any, Any]
-Found = tuple[str, str, str, Array]
-"""group, role, kind, array of a stored sample."""
 
 SHARED = ("input", "truth")
 MOST_GROUPS = 4
@@ -23,70 +22,71 @@ MOST_SHEETS = 4
 """Pictures of one role over time that a gallery shows, of all that were taken while a model was trained."""
 SMALL, LARGE = 96, 180
 """Widths of a picture on a page [px]; one of more pixels than a small one has is drawn large."""
-_AT_STEP = re.compile(r"(?P<role>.*) at step (?P<step>\d+)")
 
 
-def gallery(samples: Mapping[str, Iterable[Found]], most_groups: int = MOST_GROUPS) -> list[dict[str, Any]]:
+def gallery(samples: Mapping[str, Iterable[Sample]], most_groups: int = MOST_GROUPS) -> list[dict[str, Any]]:
     """Arrange the samples of named models: one row per group, one column per input, truth and model.
 
     A row is `{"group", "large", "cells": [{"name", "variant", "pictures"}]}`. The pictures of a model stand under one
     another; in a large row beside one another, after those that come alone, at most `MOST_SHEETS` of each role.
     """
-    by_group: dict[str, dict[str, list[Found]]] = {}
-    for name, found in samples.items():
-        for sample in found:
-            by_group.setdefault(sample[0], {}).setdefault(name, []).append(sample)
+    by_group: dict[str, dict[str, list[Sample]]] = {}
+    for name, shown in samples.items():
+        for sample in shown:
+            by_group.setdefault(sample.group, {}).setdefault(name, []).append(sample)
     return [_row(group, models) for group, models in list(by_group.items())[:most_groups]]
 
 
-def _row(group: str, models: dict[str, list[Found]]) -> dict[str, Any]:
-    everything = [sample for found in models.values() for sample in found]
-    shared = {role: sample for sample in everything if (role := sample[1]) in SHARED}
-    backdrop = next((s[3] for s in shared.values() if s[2] in ("image", "heatmap")), None)
-    truth = shared["truth"][3] if "truth" in shared and shared["truth"][2] == "points" else None
+def _row(group: str, models: dict[str, list[Sample]]) -> dict[str, Any]:
+    everything = [sample for shown in models.values() for sample in shown]
+    shared = {sample.role: sample for sample in everything if sample.role in SHARED}
+    backdrop = next((sample.array for sample in shared.values() if sample.kind in ("image", "heatmap")), None)
+    truth = shared["truth"].array if "truth" in shared and shared["truth"].kind == "points" else None
     scales = _scales(everything)
     cells = [
         {"name": role, "variant": "", "pictures": [_cell(shared[role], scales, backdrop, None) | {"label": ""}]}
         for role in SHARED
         if role in shared
     ]
-    for name, found in models.items():
-        told = thinned([sample for sample in found if sample[1] not in SHARED])
-        own = [_cell(sample, scales, backdrop, truth) | {"label": label} for label, sample in told]
-        if own:
-            cells.append({"name": name, "variant": name, "pictures": own})
-    large = any(kind == "image" and array.shape[1] > SMALL for _, _, kind, array in everything if array.ndim > 1)
+    for name, shown in models.items():
+        labeled = thinned([sample for sample in shown if sample.role not in SHARED])
+        pictures = [_cell(sample, scales, backdrop, truth) | {"label": label} for label, sample in labeled]
+        if pictures:
+            cells.append({"name": name, "variant": name, "pictures": pictures})
+    large = any(s.kind == "image" and s.array.shape[1] > SMALL for s in everything if s.array.ndim > 1)
     cells.sort(key=lambda cell: large and len(cell["pictures"]) > 1)
     return {"group": group, "large": large, "cells": cells}
 
 
-def thinned(found: Iterable[Found], most: int = MOST_SHEETS) -> list[tuple[str, Found]]:
+def thinned(samples: Iterable[Sample], most: int = MOST_SHEETS) -> list[tuple[str, Sample]]:
     """Keep at most so many snapshots of a role, evenly from the first to the last, each under its label.
 
     A role without a step is what a model ended with, so it comes last; of a role without snapshots all are kept.
     """
-    courses: dict[str, list[tuple[float, Found]]] = {}
-    for sample in found:
-        at = _AT_STEP.fullmatch(sample[1])
-        courses.setdefault(at["role"] if at else sample[1], []).append((float(at["step"]) if at else np.inf, sample))
-    kept: list[tuple[str, Found]] = []
-    for course in courses.values():
-        taken = any(np.isfinite(step) for step, _ in course)
-        ordered = sorted(course, key=lambda pair: pair[0])
-        shown = np.linspace(0, len(ordered) - 1, min(len(ordered), most)).round().astype(int) if taken else None
-        chosen = ordered if shown is None else [ordered[i] for i in shown]
-        kept += [(_label(step) if taken else "", sample) for step, sample in chosen]
-    return kept
+    courses: dict[str, list[Sample]] = {}
+    for sample in samples:
+        courses.setdefault(sample.role, []).append(sample)
+    return [labeled for course in courses.values() for labeled in _labeled(course, most)]
 
 
-def _label(step: float) -> str:
-    return f"step {step:,.0f}" if np.isfinite(step) else "end"
+def _labeled(course: list[Sample], most: int) -> list[tuple[str, Sample]]:
+    """The samples of one role, thinned where some were taken during training."""
+    if all(sample.step is None for sample in course):
+        return [("", sample) for sample in course]
+    ordered = sorted(course, key=lambda sample: np.inf if sample.step is None else sample.step)
+    shown = np.linspace(0, len(ordered) - 1, min(len(ordered), most)).round().astype(int)
+    return [(_label(ordered[i].step), ordered[i]) for i in shown]
 
 
-def _scales(found: Iterable[Found]) -> dict[str, tuple[float, float]]:
+def _label(step: int | None) -> str:
+    return "end" if step is None else f"step {step:,}"
+
+
+def _scales(samples: Iterable[Sample]) -> dict[str, tuple[float, float]]:
     """The range of each role that is drawn by color or height, over all models; truth and prediction share theirs."""
     scales: dict[str, tuple[float, float]] = {}
-    for _, role, kind, array in found:
+    for sample in samples:
+        role, kind, array = sample.role, sample.kind, sample.array
         finite = array[np.isfinite(array)] if kind != "line" else _heights(array)
         if kind in ("heatmap", "line") and len(finite):
             key = role if kind == "heatmap" and role != "truth" else kind
@@ -96,9 +96,9 @@ def _scales(found: Iterable[Found]) -> dict[str, tuple[float, float]]:
 
 
 def _cell(
-    sample: Found, scales: dict[str, tuple[float, float]], backdrop: Array | None, truth: Array | None
+    sample: Sample, scales: dict[str, tuple[float, float]], backdrop: Array | None, truth: Array | None
 ) -> dict[str, Any]:
-    _, role, kind, array = sample
+    role, kind, array = sample.role, sample.kind, sample.array
     if kind == "points":
         drawn = _points(array, backdrop, truth)
     elif kind == "line":

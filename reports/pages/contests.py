@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from coordbench.harness.core.scores import State
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.store.store import Store
 from coordbench.reports.data import series, survival, tables
@@ -20,7 +20,6 @@ from coordbench.reports.figures.gallery import gallery
 GALLERY_BYTES = 1_700_000
 """Pictures of a page; beyond it contests show fewer examples, and none only where one each is too much."""
 MOST_DRAWN = 16
-_CONDITION = re.compile(r"^(?P<metric>[^@/]+)[@/](?P<name>[A-Za-z_ ]+)[=/](?P<x>-?[\d.]+)$")
 
 
 def sections(store: Store, run: Run, board: pd.DataFrame) -> list[dict[str, Any]]:
@@ -109,27 +108,22 @@ def _tradeoffs(run: Run, contest: int, board: pd.DataFrame, timed: dict[str, Any
 
 
 def _conditions(run: Run) -> pd.DataFrame:
-    """Test scores that are named after a condition, such as `mse@m=8` or `psnr/radius/0.7`."""
+    """Test scores that hold at a level of an axis, such as `mse` at m = 8."""
     scores = run.tables.scores
-    scores = scores[scores["split"] == "test"]
-    parts = scores["metric"].drop_duplicates().map(_CONDITION.match)
-    names = scores["metric"].drop_duplicates()
-    parsed = pd.DataFrame(
-        [(name, m["metric"], m["name"], float(m["x"])) for name, m in zip(names, parts, strict=True) if m],
-        columns=["metric", "of", "condition", "x"],
-    )
-    own = run.trials.dropna(subset="contest")[["contest", "label"]].rename(columns={"label": "variant"})
-    return scores.merge(parsed, on="metric").join(own, on="trial", how="inner")
+    leveled = scores[(scores["split"] == "test") & scores["level"].notna()]
+    contestants = run.trials.dropna(subset="contest")[["contest", "label"]].rename(columns={"label": "variant"})
+    return leveled.join(contestants, on="trial", how="inner")
 
 
 def _condition_figures(run: Run, contest: int, swept: pd.DataFrame, drawn: list[str]) -> list[Markup]:
     own = swept[(swept["contest"] == contest) & swept["variant"].isin(drawn)]
     made = []
-    for cell, rows in own.groupby(["of", "condition"], sort=False):
+    for cell, rows in own.groupby(["of", "axis"], sort=False):
         metric, condition = map(str, tuple(cell))
-        if rows["x"].nunique() < 3:
+        if rows["level"].nunique() < 3:
             continue
-        values = rows.groupby(["variant", "x"])["value"].agg(["mean", mean_interval]).reset_index()
+        leveled = rows.rename(columns={"level": "x"}).groupby(["variant", "x"])
+        values = leveled["value"].agg(["mean", mean_interval]).reset_index()
         values[["low", "high"]] = values["mean_interval"].tolist()
         values = values.rename(columns={"mean": "value"})
         figure = figures.conditions(run, values, metric, condition)
@@ -141,7 +135,7 @@ def _stability(run: Run, own: pd.DataFrame) -> dict[str, Any] | None:
     """The table of fates and the survival curves of one contest; None where it knows no fates."""
     if own.empty:
         return None
-    started = own[own["state"] != survival.NEVER_STARTED]
+    started = own[own["fate"] != State.NEVER_STARTED]
     title = f"Share not collapsed, contest {int(own['contest'].iloc[0])}"
     drawn = None if started.empty else Markup(drawing.inline(figures.survival(run, started), title))
     return {"fates": survival.fates(own, run.baseline), "figure": drawn}

@@ -21,9 +21,13 @@ def permutation(count: int, *key: object) -> Tensor:
     return torch.randperm(count, generator=generator(*key))
 
 
+def epoch_length(count: int, batch: int) -> int:
+    """Return how many steps an epoch of `count` examples has."""
+    return count // min(batch, count)
+
+
 def epochs(count: int, batch: int, *key: object) -> Callable[[int], Tensor]:
     """Return step -> indices of its batch, (batch,); reshuffled every epoch, the rest of an epoch is dropped."""
-    batch = min(batch, count)
-    steps = count // batch
+    batch, steps = min(batch, count), epoch_length(count, batch)
     order = functools.lru_cache(maxsize=2)(lambda epoch: permutation(count, *key, epoch))
     return lambda step: order(step // steps)[step % steps * batch :][:batch]

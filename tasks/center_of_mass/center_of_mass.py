@@ -19,12 +19,14 @@ from torch import Tensor
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
+from coordbench.harness.core.scores import At
 from coordbench.tasks._data.points import Field, Indices, Region, Scattered, scatter
 from coordbench.tasks._predict import predict
 
 NAME = "center_of_mass"
 SEEN = (2, 4, 8, 16, 32, 64, 128, 256)
 UNSEEN = (3, 6, 12, 24, 48, 96, 192)
+UNSEEN_COUNTS = At("normalized_mse", "counts", "unseen")
 EXAMPLES = {"validation": 32, "test": 256}
 """Images of each density."""
 SHOWN = (4, 32)
@@ -59,8 +61,8 @@ class Points:
     suite="center_of_mass",
     metrics=(
         Metric("normalized_mse", "", "lower"),
-        Metric("normalized_mse@unseen", "", "lower"),
-        *(Metric(f"normalized_mse@m={count}", "", "lower", 0.05) for count in sorted(SEEN + UNSEEN)),
+        Metric(UNSEEN_COUNTS, "", "lower"),
+        *(Metric(At("normalized_mse", "m", count), "", "lower", 0.05) for count in sorted(SEEN + UNSEEN)),
     ),
     backbones=("strided", "vit"),
     source="Hosseini, Hosseini 2024, arXiv 2401.01951",
@@ -101,8 +103,8 @@ def center_of_mass(
         each = {m: _share(errors, drawn.labels, drawn.counts == m) for m in drawn.counts.unique().tolist()}
         scores = {"normalized_mse": float(np.mean([each[m] for m in points.seen]))}
         if part == "test":
-            scores["normalized_mse@unseen"] = float(np.mean([each[m] for m in points.unseen]))
-        return scores | {f"normalized_mse@m={m}": value for m, value in each.items()}
+            scores[UNSEEN_COUNTS] = float(np.mean([each[m] for m in points.unseen]))
+        return scores | {At("normalized_mse", "m", m): value for m, value in each.items()}
 
     def samples(models: Models) -> Sequence[Sample]:
         shown = [count for count in SHOWN if count in points.seen]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from coordbench.harness.core.scores import At
 from coordbench.tasks._data.psf import eccentricity, field_positions
 
 _RINGS = (0.0, 0.35, 0.7, 1.0)
@@ -26,9 +27,9 @@ def photograph_scores(restored: Tensor, truth: Tensor, names: Sequence[str]) -> 
     scores = {metric: values.mean().item() for metric, values in quality.items()}
     for name in dict.fromkeys(names):
         chosen = torch.tensor([other == name for other in names])
-        scores |= {f"{metric}/image/{name}": values[chosen].mean().item() for metric, values in quality.items()}
+        scores |= {At(metric, "image", name): values[chosen].mean().item() for metric, values in quality.items()}
     return scores | {
-        f"psnr/radius/{outer:g}": psnr(errors[:, ring]).mean().item() for outer, ring in _rings(truth.shape[-1])
+        At("psnr", "radius", outer): psnr(errors[:, ring]).mean().item() for outer, ring in _rings(truth.shape[-1])
     }
 
 
@@ -39,7 +40,7 @@ def field_scores(restored: Tensor, truth: Tensor) -> dict[str, float]:
     """
     errors = (restored - truth).square().mean((0, 1))[None]
     return {"psnr": psnr(errors.flatten(1)).item()} | {
-        f"psnr/radius/{outer:g}": psnr(errors[:, ring]).item() for outer, ring in _rings(truth.shape[-1])
+        At("psnr", "radius", outer): psnr(errors[:, ring]).item() for outer, ring in _rings(truth.shape[-1])
     }
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
+from coordbench.harness.core.scores import At
 from coordbench.harness.core.seeds import seed_of
 from coordbench.tasks._data.signals import Signals, apply_kernels, as_matrix, best_of_rank, drifting_gaussians
 from coordbench.tasks._predict import predict
@@ -142,7 +143,7 @@ def _scores(restored: Tensor, wanted: Tensor) -> dict[str, float]:
     errors, power = (restored - wanted).square().mean((0, 1)), wanted.square().mean((0, 1))
     zones = zip(errors.tensor_split(_ZONES), power.tensor_split(_ZONES), strict=True)
     scores = {"nmse": (errors.mean() / power.mean()).item()}
-    return scores | {f"nmse/zone/{i}": (e.mean() / p.mean()).item() for i, (e, p) in enumerate(zones)}
+    return scores | {At("nmse", "zone", i): (e.mean() / p.mean()).item() for i, (e, p) in enumerate(zones)}
 
 
 def _samples(given: Tensor, wanted: Tensor, restored: Tensor, inside: slice) -> Sequence[Sample]:

@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.record import Record
-from coordbench.tasks._data.draws import epochs, generator
+from coordbench.harness.core.scores import Fate
+from coordbench.tasks._data.draws import epoch_length, epochs, generator
 from coordbench.tasks._data.pictures import Pictures
 from coordbench.tasks._predict import predict
 from coordbench.tasks.gan_stability._collapse import fate
@@ -74,6 +75,7 @@ def adversarial(
 ) -> Problem:  # fmt: skip
     """Make the GAN of one seed; `name` is that of the task, of which data order and evaluation latents are drawn."""
     order = epochs(pictures.count, game.batch, name, seed, "order")
+    epoch_steps = epoch_length(pictures.count, game.batch)
     known = pictures.first(_KNOWN)
     project = projection(features, known)
     real = {split: project(images[: _MEASURED[split]]) for split, images in pictures.held_out.items()}
@@ -97,13 +99,13 @@ def adversarial(
         memory = (nearest(fake, copied()).mean() / apart(split)).item()
         return fidelity(real[split], fake) | {"nearest_training": memory} | dict(look(images, split))
 
-    def conclude(record: Record) -> dict[str, float]:
-        course = [(p.step * game.batch, p.value) for p in record.curves if p.metric == "validation/coverage"]
-        died_at = record.steps * game.batch if record.status == "diverged" else None
+    def outcome(record: Record) -> Fate | None:
+        course = [(p.step / epoch_steps, p.value) for p in record.curves if p.metric == "validation/coverage"]
+        died_at = record.steps / epoch_steps if record.status == "diverged" else None
         if not course and died_at is None:
-            return {}
+            return None
         perfect = project(memorized(pictures, pictures.count)(fixed["validation"]))
-        return fate(course, coverage(near(real["validation"], perfect)), died_at).scores()
+        return fate(course, coverage(near(real["validation"], perfect)), died_at)
 
     def snapshots(models: Models) -> Sequence[Sample]:
         return [sheet("fixed latents", "sheet", predict(models["generator"], fixed["test"][:_SHOWN]))]
@@ -115,7 +117,7 @@ def adversarial(
 
     models = {"generator": network((game.latent,), pictures.shape), "discriminator": network(pictures.shape, (1,))}
     return Problem(
-        models, game.phases(), batches, evaluate, samples, snapshots, conclude,
+        models, game.phases(), batches, evaluate, samples, snapshots, outcome, epoch_steps,
         inputs=lambda: {"generator": (batches(0)["latents"],), "discriminator": (batches(0)["real"],)},
         data=pictures,
     )  # fmt: skip

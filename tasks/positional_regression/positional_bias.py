@@ -14,11 +14,13 @@ from torch import Tensor
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
+from coordbench.harness.core.scores import At
 from coordbench.tasks._data.glyphs import FACES, LETTERS, glyph, paint
 from coordbench.tasks.positional_regression import _letters
 from coordbench.tasks.positional_regression._letters import Pictures, check_canvas, classification, place
 
 NAME = "positional_bias"
+SAME, SWAPPED = (At("accuracy", "quadrant", which) for which in ("same", "swapped"))
 
 
 @task(
@@ -26,8 +28,8 @@ NAME = "positional_bias"
     suite="positional_regression",
     metrics=(
         Metric("accuracy"),
-        Metric("accuracy@same"),
-        Metric("accuracy@swapped"),
+        Metric(SAME),
+        Metric(SWAPPED),
         Metric("bias", "", "lower", 0.03),
     ),
     backbones=("strided", "pooled", "vit"),
@@ -59,7 +61,7 @@ def positional_bias(
 
     conditions = {
         "validation": {"accuracy": "train"},
-        "test": {"accuracy": "anywhere", "accuracy@same": "same", "accuracy@swapped": "swapped"},
+        "test": {"accuracy": "anywhere", SAME: "same", SWAPPED: "swapped"},
     }
 
     def tell(letters: list[tuple[str, float, float]]) -> int:
@@ -71,7 +73,7 @@ def positional_bias(
 
     def evaluate(models: Models, part: str) -> dict[str, float]:
         found = scores(models, part)
-        return found | {"bias": found["accuracy@same"] - found["accuracy@swapped"]} if part == "test" else found
+        return found | {"bias": found[SAME] - found[SWAPPED]} if part == "test" else found
 
     problem.evaluate = evaluate
     return problem

@@ -17,11 +17,13 @@ from torch import Tensor
 
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
+from coordbench.harness.core.scores import At
 from coordbench.tasks._data.glyphs import FACES, LETTERS, glyph, paint
 from coordbench.tasks.positional_regression import _letters
 from coordbench.tasks.positional_regression._letters import Pictures, check_canvas, classification, place
 
 NAME = "relative_position"
+SAME = At("accuracy", "quadrant", "same")
 COMPASS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 """Eight directions as (x, y), y down."""
 
@@ -29,7 +31,7 @@ COMPASS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 @task(
     NAME,
     suite="positional_regression",
-    metrics=(Metric("accuracy"), Metric("accuracy@same")),
+    metrics=(Metric("accuracy"), Metric(SAME)),
     backbones=("strided", "pooled", "vit"),
 )
 def relative_position(
@@ -65,7 +67,7 @@ def relative_position(
 
     conditions = {
         "validation": {"accuracy": "train"},
-        "test": {"accuracy": "elsewhere", "accuracy@same": "same"},
+        "test": {"accuracy": "elsewhere", SAME: "same"},
     }
     classes = len(orders) if label == "order" else len(COMPASS)
     pictures = Pictures(NAME, canvas, classes, heights, draw, tell, conditions)

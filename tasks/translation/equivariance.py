@@ -18,6 +18,7 @@ from torch import Tensor
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
+from coordbench.harness.core.scores import At
 from coordbench.tasks.translation._equivariance import (
     Function,
     circular_errors,
@@ -41,9 +42,9 @@ _SCENES = {"validation": 4, "test": 8}
     suite="translation",
     metrics=(
         Metric("error", "", "lower"),
-        *(Metric(f"error@{how}", "", "lower") for how in ("window", "interior", "half_pixel")),
+        *(Metric(At("error", "way", how), "", "lower") for how in ("window", "interior", "half_pixel")),
         Metric("lie_derivative", "1/px", "lower"),
-        *(Metric(f"error@shift={s}", "", "lower") for s in SHIFTS),
+        *(Metric(At("error", "shift", s), "", "lower") for s in SHIFTS),
         Metric("accuracy"),
     ),
     backbones=("stack", "classifier", "unet"),
@@ -80,9 +81,10 @@ def equivariance(
         if split == "validation":
             return scores | {"error": float(np.mean(circular_errors(f, x, SHIFTS)))}
         *errors, half = circular_errors(f, x, [*whole, 0.5])
-        scores |= {"error": float(np.mean(errors)), "error@half_pixel": half, "lie_derivative": lie_derivative(f, x)}
-        scores |= {f"error@{how}": float(np.mean(found)) for how, found in window(f, split).items()}
-        return scores | {f"error@shift={s}": errors[s - 1] for s in SHIFTS}
+        scores |= {"error": float(np.mean(errors)), At("error", "way", "half_pixel"): half}
+        scores |= {"lie_derivative": lie_derivative(f, x)}
+        scores |= {At("error", "way", how): float(np.mean(found)) for how, found in window(f, split).items()}
+        return scores | {At("error", "shift", s): errors[s - 1] for s in SHIFTS}
 
     def samples(models: Models) -> Sequence[Sample]:
         f, x = exactly(models["model"]), tori("test")

@@ -15,25 +15,27 @@ import dataclasses
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem
 from coordbench.harness.core.registry import task
+from coordbench.harness.core.scores import At
 from coordbench.tasks._data.digits import CLASSES, SIDE, split_digits
 from coordbench.tasks._predict import predict
 from coordbench.tasks.translation._learning import BATCH, Drawn, accuracy, cross_entropy, everywhere
 from coordbench.tasks.translation._places import painted, trained_places
 
 NAME = "forgetting"
+SEEN = At("accuracy", "place", "seen")
 
 
 @task(
     NAME,
     suite="translation",
-    metrics=(Metric("accuracy"), Metric("accuracy@seen"), Metric("accuracy@lost", better="lower")),
+    metrics=(Metric("accuracy"), Metric(SEEN), Metric("accuracy_lost", better="lower")),
     backbones=("classifier", "strided"),
     source="After Biscione, Bowers 2021, arXiv 2110.05861",
 )
 def forgetting(network: Network, seed: int, *, canvas: int = 24, pretrain: int = 800) -> Problem:
     """Classify digits at every place for `pretrain` steps, in the middle alone after that; asked for everywhere.
 
-    `accuracy@seen` is that in the middle and `accuracy@lost` how much lower it is everywhere. Give a trial more than
+    `accuracy@seen` is that in the middle and `accuracy_lost` how much lower it is everywhere. Give a trial more than
     `pretrain` steps. Raises UsageError for a negative `pretrain`.
     """
     if pretrain < 0:
@@ -49,7 +51,7 @@ def forgetting(network: Network, seed: int, *, canvas: int = 24, pretrain: int =
         middle = painted(images, narrow.places.expand(len(images), 2), canvas)
         seen = (predict(models["model"], middle).argmax(1) == labels).float().mean().item()
         found = accuracy(models["model"], canvas, split, NAME, seed)
-        return {"accuracy": found, "accuracy@seen": seen, "accuracy@lost": seen - found}
+        return {"accuracy": found, SEEN: seen, "accuracy_lost": seen - found}
 
     model = network((1, canvas, canvas), (CLASSES,))
     phase = Phase(("model",), cross_entropy, Optimizer("Adam", 3e-3))

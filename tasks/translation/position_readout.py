@@ -16,11 +16,13 @@ import torch
 
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import reference, task
+from coordbench.harness.core.scores import At
 from coordbench.tasks.translation._learning import Output, accuracy, output_shape, phases, training
 from coordbench.tasks.translation._readout import features, grid, r_squared, told_place
 from coordbench.tasks.translation._scenes import scenes
 
 NAME = "position_readout"
+LAST = At("r2", "layer", "last")
 LAYERS = range(1, 9)
 """Layers whose R^2 is a score of its own."""
 _FITTED = 24
@@ -30,7 +32,7 @@ _ASKED = {"validation": 4, "test": 12}
 @task(
     NAME,
     suite="translation",
-    metrics=(Metric("r2"), Metric("r2@last"), *(Metric(f"r2@layer={i}") for i in LAYERS), Metric("accuracy")),
+    metrics=(Metric("r2"), Metric(LAST), *(Metric(At("r2", "layer", i)) for i in LAYERS), Metric("accuracy")),
     backbones=("stack", "classifier", "unet"),
     source="After Islam, Jia, Bruce 2020, arXiv 2001.08248",
 )
@@ -52,8 +54,8 @@ def position_readout(
 
     def evaluate(models: Models, split: str) -> dict[str, float]:
         found = [r_squared(told, size) for size, told in read(models, split)]
-        scores = {"r2": max(found), "r2@last": found[-1]}
-        scores |= {f"r2@layer={i}": value for i, value in zip(LAYERS, found, strict=False)}
+        scores = {"r2": max(found), LAST: found[-1]}
+        scores |= {At("r2", "layer", i): value for i, value in zip(LAYERS, found, strict=False)}
         return scores | ({"accuracy": accuracy(models["model"], canvas, split, NAME, seed)} if trained else {})
 
     def samples(models: Models) -> Sequence[Sample]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
+from coordbench.harness.core.scores import At
 from coordbench.tasks._data.digits import SIDE
 from coordbench.tasks._data.draws import generator
 from coordbench.tasks._predict import predict
@@ -50,8 +51,8 @@ Augment = Literal["none", "zoom", "rotation"]
 
 
 def _metrics(name: str, better: Literal["higher", "lower"]) -> tuple[Metric, ...]:
-    each = (f"{name}@{kind}={value:g}" for kind, values in CHANGES.items() for value in values)
-    return tuple(Metric(label, "", better, 0.05) for label in (*(f"{name}@{kind}" for kind in CHANGES), *each))
+    each = (At(name, kind, value) for kind, values in CHANGES.items() for value in values)
+    return tuple(Metric(label, "", better, 0.05) for label in (*(At(name, "change", kind) for kind in CHANGES), *each))
 
 
 @task(
@@ -62,7 +63,7 @@ def _metrics(name: str, better: Literal["higher", "lower"]) -> tuple[Metric, ...
         *_metrics("error", "lower"),
         Metric("accuracy"),
         *_metrics("accuracy", "higher"),
-        Metric("accuracy@upright"),
+        Metric(At("accuracy", "change", "upright")),
     ),
     backbones=("stack", "classifier", "unet"),
 )
@@ -111,7 +112,7 @@ def scale_rotation(
         if trained:
             found = accuracies(models["model"], split, CHANGES)
             upright = accuracies(models["model"], split, {"angle": (0.0,)})["angle"][0]
-            scores |= _scores("accuracy", found) | {"accuracy@upright": upright}
+            scores |= _scores("accuracy", found) | {At("accuracy", "change", "upright"): upright}
         return scores
 
     def samples(models: Models) -> Sequence[Sample]:
@@ -151,9 +152,9 @@ def _augmented(augment: Augment, count: int, *key: object) -> dict[str, Tensor]:
 
 def _scores(name: str, found: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The mean over both kinds of change, of each kind, and each by itself."""
-    kinds = {f"{name}@{kind}": float(np.mean(values)) for kind, values in found.items()}
+    kinds = {At(name, "change", kind): float(np.mean(values)) for kind, values in found.items()}
     each = {
-        f"{name}@{kind}={value:g}": one
+        At(name, kind, value): one
         for kind, values in found.items()
         for value, one in zip(CHANGES[kind], values, strict=True)
     }

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import task
+from coordbench.harness.core.scores import At
 from coordbench.tasks._data.digits import CLASSES, SIDE, split_digits
 from coordbench.tasks._predict import predict
 from coordbench.tasks.translation._learning import Digits, Drawn, cross_entropy
@@ -38,9 +39,9 @@ SEEN = 4
     suite="translation",
     metrics=(
         Metric("accuracy"),
-        Metric("accuracy@seen"),
-        Metric("accuracy@unseen"),
-        *(Metric(f"accuracy@distance={d}", margin=0.05) for d in DISTANCES),
+        Metric(At("accuracy", "place", "seen")),
+        Metric(At("accuracy", "place", "unseen")),
+        *(Metric(At("accuracy", "distance", d), margin=0.05) for d in DISTANCES),
     ),
     backbones=("classifier", "strided"),
     source="After Biscione, Bowers 2021, arXiv 2110.05861",
@@ -74,9 +75,10 @@ def unseen_places(network: Network, seed: int, *, canvas: int = 32, places: Plac
 
     def evaluate(models: Models, split: str) -> dict[str, float]:
         share = shares(models, split)
-        groups = {"": away >= 0, "@seen": away == 0, "@unseen": away > 0}
-        groups |= {f"@distance={d}": away == d for d in DISTANCES if split == "test"}
-        return {f"accuracy{name}": share[chosen].nanmean().item() for name, chosen in groups.items() if chosen.any()}
+        groups = {"accuracy": away >= 0, At("accuracy", "place", "seen"): away == 0}
+        groups |= {At("accuracy", "place", "unseen"): away > 0}
+        groups |= {At("accuracy", "distance", d): away == d for d in DISTANCES if split == "test"}
+        return {name: share[chosen].nanmean().item() for name, chosen in groups.items() if chosen.any()}
 
     def samples(models: Models) -> Sequence[Sample]:
         share, side = shares(models, "test"), canvas - SIDE + 1

@@ -16,6 +16,7 @@ import numpy as np
 
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
+from coordbench.harness.core.scores import At
 from coordbench.tasks._data.digits import CLASSES
 from coordbench.tasks.translation._learning import accuracy, everywhere, phases, training
 
@@ -29,8 +30,8 @@ SHARES = (0.5, 0.75, 1.25, 1.5, 2.0)
     suite="translation",
     metrics=(
         Metric("accuracy"),
-        Metric("accuracy@seen"),
-        *(Metric(f"accuracy@size={share:g}", margin=0.05) for share in SHARES),
+        Metric(At("accuracy", "size", "seen")),
+        *(Metric(At("accuracy", "size", share), margin=0.05) for share in SHARES),
         Metric("refused", better="lower"),
     ),
     backbones=("classifier", "strided"),
@@ -51,10 +52,11 @@ def unseen_size(network: Network, seed: int, *, canvas: int = 24) -> Problem:
     def evaluate(models: Models, split: str) -> dict[str, float]:
         shares = SHARES if split == "test" else (SHARES[0], SHARES[-1])
         found = {share: asked(models, split, sizes[share]) for share in shares}
-        scores = {f"accuracy@size={share:g}": value or 0.0 for share, value in found.items()}
+        scores = {At("accuracy", "size", share): value or 0.0 for share, value in found.items()}
         seen = accuracy(models["model"], canvas, split, NAME, seed)
         refused = sum(value is None for value in found.values()) / len(found)
-        return {"accuracy": float(np.mean(list(scores.values()))), "accuracy@seen": seen, "refused": refused} | scores
+        whole = {"accuracy": float(np.mean(list(scores.values()))), At("accuracy", "size", "seen"): seen}
+        return whole | {"refused": refused} | scores
 
     def samples(models: Models) -> Sequence[Sample]:
         every = sorted([*sizes.values(), canvas])

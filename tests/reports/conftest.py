@@ -11,6 +11,7 @@ import pytest
 
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.scores import At
 from coordbench.harness.core.trial import Budget, CostJob, Trial
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store, open_store
@@ -53,7 +54,7 @@ def outcome(trial: Trial) -> Record:
         Sample("one", "prediction", "points", np.array([[2.0, np.nan], [1.0, 2.0]])),
         Sample("one", "made up role", "heatmap", np.full((8, 8), np.nan)), Sample("one", "curve", "line", unit[0]),
     ]  # fmt: skip
-    scores = {"test": {metric: score} | {f"{metric}@m={m}": score / m for m in (1, 2, 4)}}
+    scores = {"test": {metric: score} | {At(metric, "m", m): score / m for m in (1, 2, 4)}}
     shown = samples if trial.variant else []
     return Record("ok", scores=scores, curves=points if trial.variant else [], samples=shown, converged=True,
                   seconds=1.5, steps=5, environment=ENVIRONMENT)  # fmt: skip

@@ -12,11 +12,12 @@ import pytest
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
+from coordbench.harness.core.scores import Fate, State
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.store.store import Store
 from coordbench.reports.claims import claims, ledger
-from coordbench.reports.data import survival, tables
+from coordbench.reports.data import tables
 from coordbench.reports.data.stored import COSTS, Run
 from tests.reports.conftest import outcome
 
@@ -101,9 +102,8 @@ def test_an_open_claim_tells_how_many_seeds_would_decide(store: Store, fill: Any
 @pytest.mark.parametrize(("collapsed", "verdict"), [("", "open"), ("conv", "holds"), ("coordconv", "fails")])
 def test_survival_is_decided_by_collapses_alone(store: Store, fill: Any, collapsed: str, verdict: str) -> None:
     def record(trial: Trial) -> Record | None:
-        fate = survival.COLLAPSED if trial.variant == collapsed else survival.CENSORED
-        told = {"accuracy": 0.5, "collapse_state": float(fate), "collapse_images": 1000.0 + trial.seed}
-        return replace(outcome(trial), scores={"test": told})
+        state = State.COLLAPSED if trial.variant == collapsed else State.CENSORED
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5}}, fate=Fate(state, 1.0, 10.0 + trial.seed))
 
     [found] = ledger.ledger(made(store, fill, 12, record), [about(measure="survival", value=0)])
     assert (found.verdict, found.reason) == (verdict, "" if collapsed else "no trial collapsed")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
@@ -108,14 +109,14 @@ def test_reports_import_no_torch() -> None:
 
 def test_a_gallery_keeps_four_sheets_from_first_to_last() -> None:
     """Of steps 10, 20, .. 90 and the end, places 0, 3, 6, 9 are kept; what was taken once is kept without a label."""
-    roles = ["sheet", "strip", *(f"sheet at step {10 * i}" for i in (9, 1, 2, 3, 4, 5, 6, 7, 8))]
-    found = [("latents", role, "image", np.zeros((64, 128))) for role in roles]
-    kept = gallery.thinned(found)
-    assert [label for label, _ in kept] == ["step 10", "step 40", "step 70", "end", ""]
-    assert [sample[1] for _, sample in kept] == [
-        "sheet at step 10", "sheet at step 40", "sheet at step 70", "sheet", "strip",
+    taken = [("sheet", None), ("strip", None), *(("sheet", 10 * i) for i in (9, 1, 2, 3, 4, 5, 6, 7, 8))]
+    samples = [Sample("latents", role, "image", np.zeros((64, 128)), step) for role, step in taken]
+    labeled = gallery.thinned(samples)
+    assert [label for label, _ in labeled] == ["step 10", "step 40", "step 70", "end", ""]
+    assert [(sample.role, sample.step) for _, sample in labeled] == [
+        ("sheet", 10), ("sheet", 40), ("sheet", 70), ("sheet", None), ("strip", None),
     ]  # fmt: skip
-    (row,) = gallery.gallery({"conv": found, "real": found[:1]})
+    (row,) = gallery.gallery({"conv": samples, "real": samples[:1]})
     assert row["large"]
     assert [cell["name"] for cell in row["cells"]] == ["real", "conv"]  # what comes alone first
     assert 'width="180"' in row["cells"][0]["pictures"][0]["drawn"]

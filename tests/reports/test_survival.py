@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from coordbench.harness.core.record import CurvePoint, Record
+from coordbench.harness.core.scores import Fate, State
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
 from coordbench.reports.data import series, survival
@@ -20,12 +21,17 @@ from coordbench.reports.pages import contests
 from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import TASKS
 
-IMAGES: dict[str, list[int | None]] = {
+EPOCHS: dict[str, list[float | None]] = {
     "conv": [10, 20, 20, 30, 40],
     "coordconv": [50, 50, 50, 50, None],
     "geoconv": [None] * 5,
 }
-STATES: dict[str, list[int]] = {"conv": [1, 1, 2, 1, 2], "coordconv": [2, 2, 2, 2, 0], "geoconv": [0] * 5}
+NEVER, COLLAPSED, CENSORED = State
+STATES: dict[str, list[State]] = {
+    "conv": [COLLAPSED, COLLAPSED, CENSORED, COLLAPSED, CENSORED],
+    "coordconv": [*[CENSORED] * 4, NEVER],
+    "geoconv": [NEVER] * 5,
+}
 REAL = {"coverage": 0.96, "density": 1.0, "precision": 0.97, "recall": 0.98}
 
 
@@ -37,11 +43,10 @@ def outcome(trial: Trial) -> Record | None:
     if name == "geoconv" and seed == 4:
         return Record("crashed", "killed")
     scores = {"accuracy": 0.5, "density": float(seed), "coverage": 0.5 + 0.1 * (seed % 2)}
-    scores["collapse_state"] = float(STATES[name][seed])
-    if IMAGES[name][seed] is not None:
-        scores["collapse_images"] = float(IMAGES[name][seed] or 0)
+    lived = EPOCHS[name][seed]
+    fate = Fate(STATES[name][seed], None if lived is None else 1.0, lived)
     points = [CurvePoint(s, s, f"validation/{m}", 0.25 * s) for m in ("density", "coverage", "mmd") for s in (1, 2)]
-    return Record("ok", scores={"test": scores}, curves=points, steps=2)
+    return Record("ok", scores={"test": scores}, curves=points, steps=2, fate=fate)
 
 
 @pytest.fixture
@@ -68,8 +73,8 @@ def test_fates_are_counted_and_compared(store: Store, name: str) -> None:
 
 
 def test_nobody_collapsed_or_started_gives_no_p() -> None:
-    rows = [("conv", 2, 9.0), ("a", 2, 9.0), ("b", 0, np.nan)]
-    found = survival.fates(pd.DataFrame(rows, columns=["variant", "state", "images"]), "conv")
+    rows = [("conv", CENSORED, 9.0), ("a", CENSORED, 9.0), ("b", NEVER, np.nan)]
+    found = survival.fates(pd.DataFrame(rows, columns=["variant", "fate", "epochs"]), "conv")
     assert found["p"].isna().all()
     assert found["rate"].tolist() == pytest.approx([0, 0, math.nan], nan_ok=True)
 
@@ -78,7 +83,7 @@ def test_the_curve_falls_at_collapses_and_ticks_at_censored_seeds(store: Store, 
     """Five at risk: 4/5 after 10, times 3/4 after 20, times 1/2 after 30; ticks at 20 and 40."""
     run = load(name, store=store)
     own = survival.lives(run)
-    figure = figures.survival(run, own[(own["variant"] == "conv") & (own["state"] != survival.NEVER_STARTED)])
+    figure = figures.survival(run, own[(own["variant"] == "conv") & (own["fate"] != NEVER)])
     (line,) = figure.axes[0].lines
     assert np.asarray(line.get_xdata()).tolist() == [0, 10, 20, 30, 40]
     assert np.asarray(line.get_ydata()).tolist() == pytest.approx([1, 0.8, 0.6, 0.3, 0.3])

@@ -11,6 +11,7 @@ from PIL import Image
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.scores import At
 from coordbench.harness.core.trial import Budget, Trial
 from coordbench.harness.training import train
 from coordbench.tasks.deblurring._scores import photograph_scores
@@ -47,7 +48,8 @@ def test_references_stand_in_order_and_each_anchor_beats_the_floor(problem):
 def test_overall_scores_are_the_means_of_those_by_photograph(problem):
     scores = problem.evaluate(registry.solve("identity", problem), "test")
     for metric in ("psnr", "ssim"):
-        by_image = [value for name, value in scores.items() if name.startswith(f"{metric}/image/")]
+        names = [name for name in scores if isinstance(name, At) and (name.metric, name.axis) == (metric, "image")]
+        by_image = [scores[name] for name in names]
         assert len(by_image) == 5
         assert np.mean(by_image) == pytest.approx(scores[metric])
 

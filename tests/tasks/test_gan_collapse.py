@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from coordbench.tasks.gan_stability._collapse import Fate, fate
+from coordbench.harness.core.scores import Fate, State
+from coordbench.tasks.gan_stability._collapse import fate
+
+NEVER, COLLAPSED, CENSORED = State
 
 
 def judge(*coverages: float, real: float = 1.0, died_at: int | None = None) -> Fate:
@@ -14,16 +17,16 @@ def judge(*coverages: float, real: float = 1.0, died_at: int | None = None) -> F
 @pytest.mark.parametrize(
     ("coverages", "expected"),
     [
-        ((0.1, 0.4, 0.5), Fate("never_started")),  # half of it is not above half
-        ((0.0, 0.0, 0.0), Fate("never_started")),
-        ((), Fate("never_started")),
-        ((0.1, 0.6, 0.9), Fate("censored", 200, 100)),
-        ((0.6,), Fate("censored", 100, 0)),
-        ((0.6, 0.05, 0.05, 0.05), Fate("collapsed", 100, 100)),
-        ((0.6, 0.05, 0.05, 0.5, 0.05, 0.05, 0.6), Fate("censored", 100, 600)),  # two in a row are a dip
-        ((0.6, 0.05, 0.05), Fate("censored", 100, 200)),
-        ((0.6, 0.1, 0.1, 0.1), Fate("censored", 100, 300)),  # a tenth is not under a tenth
-        ((0.0, 0.0, 0.0, 0.7, 0.6, 0.0, 0.0, 0.0, 0.9), Fate("collapsed", 400, 200)),  # a return comes too late
+        ((0.1, 0.4, 0.5), Fate(NEVER)),  # half of it is not above half
+        ((0.0, 0.0, 0.0), Fate(NEVER)),
+        ((), Fate(NEVER)),
+        ((0.1, 0.6, 0.9), Fate(CENSORED, 200, 100)),
+        ((0.6,), Fate(CENSORED, 100, 0)),
+        ((0.6, 0.05, 0.05, 0.05), Fate(COLLAPSED, 100, 100)),
+        ((0.6, 0.05, 0.05, 0.5, 0.05, 0.05, 0.6), Fate(CENSORED, 100, 600)),  # two in a row are a dip
+        ((0.6, 0.05, 0.05), Fate(CENSORED, 100, 200)),
+        ((0.6, 0.1, 0.1, 0.1), Fate(CENSORED, 100, 300)),  # a tenth is not under a tenth
+        ((0.0, 0.0, 0.0, 0.7, 0.6, 0.0, 0.0, 0.0, 0.9), Fate(COLLAPSED, 400, 200)),  # a return comes too late
     ],
 )
 def test_fates(coverages: tuple[float, ...], expected: Fate) -> None:
@@ -31,17 +34,11 @@ def test_fates(coverages: tuple[float, ...], expected: Fate) -> None:
 
 
 def test_thresholds_are_shares_of_real_coverage() -> None:
-    assert judge(0.3, 0.04, 0.04, 0.04, real=0.5) == Fate("collapsed", 100, 100)
-    assert judge(0.3, 0.04, 0.04, 0.04, real=0.35) == Fate("censored", 100, 300)
+    assert judge(0.3, 0.04, 0.04, 0.04, real=0.5) == Fate(COLLAPSED, 100, 100)
+    assert judge(0.3, 0.04, 0.04, 0.04, real=0.35) == Fate(CENSORED, 100, 300)
 
 
 def test_a_loss_that_is_not_finite_ends_what_had_started_and_nothing_else() -> None:
-    assert judge(0.6, 0.7, died_at=250) == Fate("collapsed", 100, 150)
-    assert judge(0.1, 0.2, died_at=250) == Fate("never_started")
-    assert judge(0.6, 0.0, 0.0, 0.0, died_at=450) == Fate("collapsed", 100, 100)
-
-
-def test_scores_are_numbers() -> None:
-    assert Fate("never_started").scores() == {"collapse_state": 0}
-    assert Fate("collapsed", 100, 200).scores() == {"collapse_state": 1, "start_images": 100, "collapse_images": 200}
-    assert Fate("censored", 100, 0).scores()["collapse_state"] == 2
+    assert judge(0.6, 0.7, died_at=250) == Fate(COLLAPSED, 100, 150)
+    assert judge(0.1, 0.2, died_at=250) == Fate(NEVER)
+    assert judge(0.6, 0.0, 0.0, 0.0, died_at=450) == Fate(COLLAPSED, 100, 100)

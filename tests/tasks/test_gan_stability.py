@@ -13,6 +13,7 @@ from torch import nn
 from coordbench.harness.core import registry
 from coordbench.harness.core.problem import Models, Problem
 from coordbench.harness.core.record import Record
+from coordbench.harness.core.scores import Fate, State
 from coordbench.harness.core.trial import Budget, Trial
 from coordbench.harness.training import train
 from coordbench.tasks.gan_stability._sheets import path, sheet
@@ -35,31 +36,30 @@ def play(more: str, seed: int, steps: int, rate: float = 2e-3) -> Record:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_gan_that_is_broken_on_purpose_has_collapsed(seed: int) -> None:
     record = play(", narrow_from=200", seed, 350)
-    scores = record.scores["test"]
     assert record.status == "ok"
-    assert scores["collapse_state"] == 1
-    assert 200 * 32 <= scores["start_images"] + scores["collapse_images"] <= 350 * 32
-    assert scores["vendi"] < 2
+    assert record.fate is not None
+    assert record.fate.state is State.COLLAPSED
+    assert 200 <= end_step(record) <= 350
+    assert record.scores["test"]["vendi"] < 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_gan_that_sees_one_image_never_starts(seed: int) -> None:
-    scores = play(", narrow_from=0", seed, 100).scores["test"]
-    assert scores["collapse_state"] == 0
-    assert "start_images" not in scores
+    assert play(", narrow_from=0", seed, 100).fate == Fate(State.NEVER_STARTED)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_healthy_gan_is_censored(seed: int) -> None:
-    scores = play("", seed, 200).scores["test"]
-    assert scores["collapse_state"] == 2
-    assert scores["start_images"] + scores["collapse_images"] == 200 * 32
+    record = play("", seed, 200)
+    assert record.fate is not None
+    assert record.fate.state is State.CENSORED
+    assert end_step(record) == pytest.approx(200)
 
 
 def test_a_gan_that_diverges_leaves_its_fate() -> None:
     record = play("", 0, 25, 1e30)
     assert record.status == "diverged"
-    assert record.scores == {"test": {"collapse_state": 0}}
+    assert (record.scores, record.fate) == ({}, Fate(State.NEVER_STARTED))
 
 
 def test_the_runner_keeps_the_curves_of_both_players_and_a_sheet_of_every_look() -> None:
@@ -69,7 +69,8 @@ def test_the_runner_keeps_the_curves_of_both_players_and_a_sheet_of_every_look()
     assert {f"train/{player}{kind}" for player in ("discriminator", "generator") for kind in kinds} <= found
     assert {"validation/coverage", "validation/mmd", "validation/vendi"} <= found
     sheets = [sample for sample in record.samples if sample.group == "fixed latents"]
-    assert [s.role for s in sheets] == [*(f"sheet at step {25 * i}" for i in range(1, 8)), "truth", "sheet"]
+    steps = [("sheet", 25 * i) for i in range(1, 8)]
+    assert [(s.role, s.step) for s in sheets] == [*steps, ("truth", None), ("sheet", None)]
     assert {s.array.shape for s in sheets} == {(64, 128)}
     assert not np.array_equal(sheets[0].array, sheets[1].array)
 
@@ -123,6 +124,13 @@ def test_sheets_lay_images_out_row_by_row() -> None:
 def test_ways_lead_straight_from_latent_to_latent() -> None:
     way = path(torch.tensor([[0.0, 0.0], [2.0, 4.0]]), steps=3)
     assert way.tolist() == [[0, 0], [1, 2], [2, 4]]
+
+
+def end_step(record: Record) -> float:
+    """The step at which a GAN collapsed or was censored."""
+    assert record.fate is not None
+    assert record.epoch_steps == 50_000 // 32
+    return ((record.fate.start or 0) + (record.fate.time or 0)) * record.epoch_steps
 
 
 def score(problem: Problem, models: Models) -> dict[str, float]:

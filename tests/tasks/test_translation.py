@@ -182,7 +182,7 @@ def test_forgetting_moves_from_every_place_to_the_middle() -> None:
     assert (early[:, 0, outside].sum(1) > 0).float().mean() > 0.9
     assert torch.equal(made.batches(1)[0], made.batches(1)[0])
     scores = made.evaluate({"model": nn.Flatten()}, "validation")
-    assert scores["accuracy@lost"] == pytest.approx(scores["accuracy@seen"] - scores["accuracy"])
+    assert scores["accuracy_lost"] == pytest.approx(scores["accuracy@seen"] - scores["accuracy"])
 
 
 def test_what_refuses_a_size_recognizes_nothing_there() -> None:

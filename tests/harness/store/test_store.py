@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import sqlite3
 import threading
 import time
@@ -22,6 +23,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.scores import At, Fate, State
 from coordbench.harness.core.trial import Budget, CostJob, Trial
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store import schema
@@ -97,6 +99,30 @@ def test_what_is_stored_is_read_back_exactly(url: str) -> None:
     sample = tables.samples.iloc[0]
     array = np.frombuffer(sample["data"], sample["dtype"]).reshape(sample["shape"])
     assert np.array_equal(array, np.arange(6).reshape(2, 3))
+
+
+def test_conditions_steps_and_fates_are_columns_not_parts_of_names(url: str) -> None:
+    """A name that looks like a condition is none; nobody parses it."""
+    named = {"mse": 1.0, At("mse", "m", 8): 2.0, At("mse", "image", "camera"): 3.0, "odd@m=9": 4.0}
+    shown = [Sample("a", "sheet", "line", np.zeros(2), step) for step in (300, None)]
+    fate = Fate(State.COLLAPSED, 1.5, 30.0)
+    record = _record(0.0, scores={"test": named}, samples=shown, fate=fate, epoch_steps=16.0)
+    with Store(url) as store:
+        tables = summarize.tables(store, _fill(store, [(_trial(0), pickle.loads(pickle.dumps(record)))]))
+    scores = tables.scores.set_index("metric").astype(object)
+    columns = scores[["of", "axis", "level", "part"]]
+    rows = columns.where(columns.notna(), None).to_dict("split")
+    assert dict(zip(rows["index"], rows["data"], strict=True)) == {
+        "mse": ["mse", None, None, None],
+        "mse@m=8": ["mse", "m", 8.0, None],
+        "mse@camera": ["mse", "image", None, "camera"],
+        "odd@m=9": ["odd@m=9", None, None, None],
+    }
+    assert tables.samples["step"].fillna(-1).tolist() == [300, -1]
+    trial = tables.trials.iloc[0]
+    assert (trial["fate"], trial["fate_start"], trial["fate_time"]) == ("collapsed", 1.5, 30.0)
+    assert trial["epoch_steps"] == 16
+    assert trial["score"] == 1  # the metric itself, whatever holds under conditions
 
 
 def test_normalized_is_zero_at_the_floor_and_one_at_the_ceiling_of_the_same_seed(url: str) -> None:
@@ -270,6 +296,9 @@ BACK_TO_THE_FIRST = [
     "ALTER TABLE records DROP COLUMN sources",
     "DROP TABLE sources",
     "CREATE INDEX ix_items_key ON items (key)",
+    *(f"ALTER TABLE records DROP COLUMN {name}" for name in ("fate", "fate_start", "fate_time", "epoch_steps")),
+    *(f'ALTER TABLE scores DROP COLUMN "{name}"' for name in ("of", "axis", "level", "part")),
+    "ALTER TABLE samples DROP COLUMN step",
 ]
 
 
