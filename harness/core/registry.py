@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from coordbench.harness.core.description import About, Axes, Description, Sentence
 from coordbench.harness.core.entries import Entry, Kind, Layer, Selected
 from coordbench.harness.core.errors import UsageError, describe_error
 from coordbench.harness.core.options import options_of_function, valid
@@ -79,17 +80,30 @@ def task(
     backbones: tuple[str, ...],
     splits: tuple[str, ...] = ("validation", "test"),
     source: str = "",
+    about: Callable[[Mapping[str, Any]], About] | None = None,
+    axes: Mapping[str, Axes] | None = None,
+    sentences: tuple[Sentence, ...] = (),
 ) -> Callable[[F], F]:
     """Register a task: a function (network, seed, **options) -> Problem. The first metric is the primary one.
 
-    `network` is a `spec.Network`; `seed` makes the data; `backbones` are the base names of the networks that fit.
+    `network` is a `problem.Network`; `seed` makes the data; `backbones` are the base names of the networks that fit.
+    `about(options)` opens the task's contests on a page, `axes` says what conditions and pictures mean, and
+    `sentences` are filled in with the scores of a run.
     """
     if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
         raise UsageError(f"task {name!r}: metrics={metrics!r} is not valid; write a tuple of Metric, the primary first")
     if not isinstance(backbones, tuple) or not all(isinstance(backbone, str) for backbone in backbones):
         raise UsageError(f"task {name!r}: backbones={backbones!r} is not valid; write a tuple of names")
-    facts = {"suite": suite, "metrics": metrics, "backbones": backbones, "splits": splits, "source": source}
+    facts: dict[str, object] = {"suite": suite, "metrics": metrics, "backbones": backbones, "splits": splits}
+    facts |= {"source": source, "about": about, "axes": axes or {}, "sentences": sentences}
     return _register("task", name, facts)
+
+
+def described(selected: Selected) -> Description:
+    """What a task says of itself with these options."""
+    facts = selected.entry.facts
+    about = facts["about"](selected.all_options) if facts["about"] else None
+    return Description(about, facts["axes"], facts["sentences"])
 
 
 def backbone(name: str, *, source: str = "") -> Callable[[F], F]:

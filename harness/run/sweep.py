@@ -247,12 +247,13 @@ def _task_facts(plan: Plan) -> dict[str, Any]:
         chosen = registry.select("task", task)
         own = chosen.entry.facts
         facts[task] = {
+            "name": chosen.entry.name,
             "suite": own["suite"],
             "metrics": [asdict(metric) for metric in own["metrics"]],
             "source": own["source"],
             "summary": chosen.entry.summary,
             "references": {e.name: e.facts["reference_kind"] for e in registry.references(task)},
-        }
+        } | registry.described(chosen).plain()
     return facts
 
 

@@ -25,9 +25,9 @@ from coordbench.reports.pages import (
     contests,
     costs_section,
     findings,
-    findings_translation,
     index,
     rendering,
+    sentences,
 )
 
 MOST_COMPARED = 20_000
@@ -81,7 +81,7 @@ def render(store: Store, run: Run) -> str:
         cards=cards.cards(run, board, judged),
         costs=costs_section.section(run, board),
         probes=costs_section.place(run),
-        translation=_translation(run),
+        sentences=_sentences(run),
         failures=tables.failures(run),
         environment=tables.environment(run),
         family=len(judged),
@@ -170,11 +170,11 @@ def _short(value: Any) -> Any:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def _translation(run: Run) -> list[str]:
-    """What the run says about translation; nothing where no trial of that suite ended well."""
+def _sentences(run: Run) -> list[str]:
+    """What the tasks' own sentences say of the run; nothing where no trial ended well."""
     if run.trials.empty:
         return []
-    return findings_translation.findings(run.tables.trials, run.tables.scores)
+    return sentences.sentences(run.tables.trials, run.tables.scores, run.facts["tasks"])
 
 
 def _profile(run: Run) -> Markup | None:

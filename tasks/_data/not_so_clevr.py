@@ -61,6 +61,11 @@ def not_so_clevr(canvas: int, split: Split, *key: object) -> NotSoClevr:
     return NotSoClevr(canvas, centers, {"train": train, "validation": validation, "test": order[test], "known": known})
 
 
+def kept_for_test(split: object) -> str:
+    """Which places a split keeps for the test, in words."""
+    return "the lower right quadrant" if split == "quadrant" else "a fifth of all places, drawn at random,"
+
+
 def scale(centers: Tensor, canvas: int) -> Tensor:
     """Map pixels 0 .. canvas - 1 to -1 .. 1."""
     return 2 * centers / (canvas - 1) - 1

@@ -10,15 +10,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
-from coordbench.harness.core.registry import reference, task
+from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
 from coordbench.tasks._data.points import Field, Indices, Region, Scattered, scatter
 from coordbench.tasks._predict import predict
@@ -30,8 +31,6 @@ UNSEEN_COUNTS = At("normalized_mse", "counts", "unseen")
 EXAMPLES = {"validation": 32, "test": 256}
 """Images of each density."""
 SHOWN = (4, 32)
-PERIOD = 16
-"""Pixels by which four layers of stride 2 may be shifted unnoticed."""
 
 Split = Literal["uniform", "quadrant"]
 
@@ -56,6 +55,17 @@ class Points:
         return self.field.variance(count) + self.marked * self.field.variance()
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    mark = ", as the offset from a marked pixel" if options["label"] == "relative" else ""
+    split = "anywhere" if options["split"] == "uniform" else "in the quadrant that training leaves empty"
+    return About(
+        f"Given an image of {options['dims']} axes with few to many white points, a network tells their mean "
+        f"place{mark}; test points fall {split}, also in numbers that were never trained.",
+        "The points, with a ring at their true mean place and a dot where the network says it is.",
+    )
+
+
 @task(
     NAME,
     suite="center_of_mass",
@@ -66,6 +76,11 @@ class Points:
     ),
     backbones=("strided", "vit"),
     source="Hosseini, Hosseini 2024, arXiv 2401.01951",
+    about=about,
+    axes={
+        "m": Axes("points in the image", "squared error over the variance of the label"),
+        "prediction": Axes("x [px]", "y [px]"),
+    },
 )
 def center_of_mass(
     network: Network, seed: int, *, canvas: int = 64, dims: Literal[1, 2, 3] = 2,
@@ -144,43 +159,3 @@ def _samples(group: str, drawn: Scattered, found: Tensor, i: int) -> list[Sample
         Sample(group, "truth", "points", truth.numpy()),
         Sample(group, "prediction", "points", prediction.numpy()),
     ]
-
-
-@reference(task=NAME, kind="floor", name="mean_label")
-def mean_label(problem: Problem) -> Models:
-    """Answer with the mean of all training labels."""
-    points: Points = problem.data
-    mean = points.field.coordinates[points.known].mean(0) * (not points.marked)
-    return {"model": lambda images: mean.expand(len(images), -1)}
-
-
-@reference(task=NAME, kind="ceiling", name="sum_over_pixels")
-def sum_over_pixels(problem: Problem) -> Models:
-    """Add the coordinates of all points and divide by their number."""
-    points: Points = problem.data
-    return {"model": lambda images: _center(images, points.field.coordinates)}
-
-
-def _circular(options: Mapping[str, Any]) -> bool:
-    return bool(options["split"] == "uniform" and options["canvas"] % PERIOD == 0)
-
-
-@reference(task=NAME, kind="anchor", name="place_modulo_16", when=_circular)
-def place_modulo_16(problem: Problem) -> Models:
-    """Answer as well as can be done when places are known modulo 16 alone.
-
-    No network of four circular layers of stride 2 and a global mean can do better: a shift by 16 pixels of its input
-    shifts its last map by one pixel, which the mean does not see.
-    """
-    field: Field = problem.data.field
-    steps = torch.arange(field.canvas) % PERIOD
-    axis = 2 * (steps + (field.canvas - PERIOD) / 2) / (field.canvas - 1) - 1  # the mean over all that look alike
-    pixel = ((field.coordinates + 1) * (field.canvas - 1) / 2).round().long()
-    return {"model": lambda images: _center(images, axis[pixel])}
-
-
-def _center(images: Tensor, coordinates: Tensor) -> Tensor:
-    """The mean coordinate of the points, minus that of the mark if there is one: (N, C, *size) -> (N, dims)."""
-    masses = images.flatten(2)
-    means = masses @ coordinates / masses.sum(2, keepdim=True)
-    return means[:, 0] - means[:, 1] if images.shape[1] == 2 else means[:, 0]

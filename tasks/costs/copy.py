@@ -5,10 +5,13 @@ Any layer can learn it, so its scores tell little; its costs are those of a laye
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.problem import Metric, Models, Network, Phase, Problem
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.draws import generator
@@ -18,7 +21,16 @@ NAME = "copy"
 _EVALUATED = 32
 
 
-@task(NAME, suite="costs", metrics=(Metric("mse", "", "lower"),), backbones=("stack",))
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return About(
+        f"Given white noise of {options['channels']} channels, a layer gives it back: there is nothing to learn and no "
+        "split, only costs to measure.",
+        "No picture is drawn.",
+    )
+
+
+@task(NAME, suite="costs", metrics=(Metric("mse", "", "lower"),), backbones=("stack",), about=about)
 def copy(network: Network, seed: int, *, size: int = 32, channels: int = 32, batch: int = 16, dims: int = 2) -> Problem:
     """Return the input (N, channels, *size) by mean squared error; `size` [px] is that of each of `dims` axes."""
     shape = (channels, *(size for _ in range(dims)))

@@ -8,12 +8,13 @@ down; no method whatever has a smaller mean squared error. What a network lacks 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
@@ -35,12 +36,26 @@ class Law:
     noise: float
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return About(
+        "Given random textures that a lens blurred more toward the corners and a camera made noisy, a network "
+        f"restores them on {options['canvas']} x {options['canvas']} pixels; those of the test are drawn apart.",
+        "The same crops of what the camera saw, of the truth and of what the network gives, and the absolute error.",
+    )
+
+
 @task(
     NAME,
     suite="deblurring",
     metrics=(Metric("psnr", "dB", margin=0.2),),
     backbones=("unet", "cnn", "multiwiener"),
     source="After the deblurring experiment of Howard, Norreys, Doepp, CoordGate, arXiv 2401.04680",
+    about=about,
+    axes={
+        "radius": Axes("distance from the center, up to (1 = corner)", "PSNR [dB]"),
+        "error": Axes("x [px]", "y [px]", "absolute error"),
+    },
 )
 def field_deblurring(
     network: Network, seed: int, *, canvas: int = 32, psf: Family = "radial", strength: float = 1.0, radius: int = 5,

@@ -10,12 +10,13 @@ blur's radius, so light from outside falls in, as in a camera.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
@@ -31,12 +32,27 @@ _SIDES = 4
 """A photograph's shorter side, in canvases: crops hold whole objects, and there are many of them."""
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return About(
+        "Given photographs that a lens blurred more toward the corners and a camera made noisy, a network "
+        f"restores them on {options['canvas']} x {options['canvas']} pixels; photographs of the test are never "
+        "seen in training.",
+        "The same crops of what the camera saw, of the truth and of what the network gives, and the absolute error.",
+    )
+
+
 @task(
     NAME,
     suite="deblurring",
     metrics=(Metric("psnr", "dB", margin=0.2), Metric("ssim")),
     backbones=("unet", "cnn", "multiwiener"),
     source="After the deblurring experiment of Howard, Norreys, Doepp, CoordGate, arXiv 2401.04680",
+    about=about,
+    axes={
+        "radius": Axes("distance from the center, up to (1 = corner)", "PSNR [dB]"),
+        "error": Axes("x [px]", "y [px]", "absolute error"),
+    },
 )
 def photo_deblurring(
     network: Network, seed: int, *, canvas: int = 64, psf: Family = "radial", strength: float = 1.0, radius: int = 7,

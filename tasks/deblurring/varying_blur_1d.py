@@ -11,7 +11,7 @@ is known (the singular values beyond R), whatever the padding does outside. The 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
@@ -43,12 +44,29 @@ class Line:
     rank: int
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    forward = options["direction"] == "forward"
+    given, target = ("a signal", "its blur") if forward else ("a blurred, noisy signal", "the signal")
+    return About(
+        f"Given {given} of {options['length']} positions, a network gives {target}, by a kernel that widens from "
+        "left to right; signals of the test are drawn apart.",
+        "One signal, the truth and what the network gives; then the root of the mean squared error by position.",
+    )
+
+
 @task(
     NAME,
     suite="deblurring",
     metrics=(Metric("nmse", better="lower"),),
     backbones=("cnn", "unet"),
     source="After the 1-D experiment of Howard, Norreys, Doepp, CoordGate, arXiv 2401.04680",
+    about=about,
+    axes={
+        "zone": Axes("part of the signal, from left to right", "error over variance"),
+        "error": Axes("position [px]", "root mean squared error"),
+        "output": Axes("position [px]", "signal"),
+    },
 )
 def varying_blur_1d(
     network: Network, seed: int, *, direction: Literal["forward", "inverse"] = "forward", correlation: float = 0.0,

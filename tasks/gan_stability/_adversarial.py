@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.scores import Fate
@@ -41,6 +42,8 @@ _MEASURED = {"validation": 500, "test": 1000}
 _KNOWN = 1000
 """Training images that a generated one is compared with, to see whether it is a copy."""
 _SHOWN, _WAYS = 32, 4
+
+AXES = {"sheet": Axes("latents"), "strip": Axes("from one latent to another")}
 
 Look = Callable[[Tensor, str], Mapping[str, float]]
 """(images, split) -> scores of the factors that a task knows."""
@@ -67,6 +70,16 @@ class Game:
                 "generator",
             ),
         )  # fmt: skip
+
+
+def gan_about(what: str, options: Mapping[str, object]) -> About:
+    """Open the contests of a GAN that learns to make pictures of this kind."""
+    return About(
+        f"A generator learns to make {what} at {options['canvas']} x {options['canvas']} pixels out of random "
+        "numbers, so that a discriminator takes them for real; they are compared with real images that neither "
+        "has seen.",
+        "What the generator makes of the same random numbers over training, and on the way from one to another.",
+    )
 
 
 def adversarial(

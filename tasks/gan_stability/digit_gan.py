@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
-from coordbench.tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
 from coordbench.tasks.gan_stability._factors import entropy
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._sources import digits_of, pictures
@@ -22,11 +24,18 @@ _PRESENT = 0.01
 """Share of the images that a class must hold to count as a mode."""
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return gan_about("handwritten digits", options)
+
+
 @task(
     NAME,
     suite="gan_stability",
     metrics=(*METRICS, Metric("modes"), Metric("label_entropy", "nats")),
     backbones=("dcgan", "coordgan"),
+    about=about,
+    axes=AXES,
 )
 def digit_gan(
     network: Network, seed: int, *, canvas: int = 16, latent: int = 64, batch: int = 64, features: Features = "pca",

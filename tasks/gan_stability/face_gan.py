@@ -8,15 +8,22 @@ see the floor.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.problem import Network, Problem
 from coordbench.harness.core.registry import task
-from coordbench.tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._sources import pictures
 
 NAME = "face_gan"
+
+
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return gan_about("faces", options)
 
 
 @task(
@@ -25,6 +32,8 @@ NAME = "face_gan"
     metrics=METRICS,
     backbones=("dcgan", "coordgan"),
     source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
+    about=about,
+    axes=AXES,
 )
 def face_gan(
     network: Network, seed: int, *, canvas: int = 32, latent: int = 100, batch: int = 64, features: Features = "pca",

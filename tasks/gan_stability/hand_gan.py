@@ -7,14 +7,16 @@ finger count and pose are known.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
 from torch import Tensor
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks._data.draws import generator
 from coordbench.tasks._data.hands import FINGERS, draw, hands
-from coordbench.tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
 from coordbench.tasks.gan_stability._factors import entropy
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._hand_reader import hand_reader
@@ -24,12 +26,19 @@ NAME = "hand_gan"
 _GRADED = 1000
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return gan_about("drawn hands of zero to five fingers", options)
+
+
 @task(
     NAME,
     suite="gan_stability",
     metrics=(*METRICS, Metric("valid"), Metric("finger_entropy", "nats")),
     backbones=("dcgan", "coordgan"),
     source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
+    about=about,
+    axes=AXES,
 )
 def hand_gan(
     network: Network, seed: int, *, canvas: int = 64, latent: int = 100, batch: int = 64, features: Features = "pca",

@@ -14,10 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
-from coordbench.tasks._data.draws import epochs, generator
+from coordbench.tasks._data.draws import epoch_length, epochs, generator
 from coordbench.tasks._predict import predict
 from coordbench.tasks.gan_stability._components import principal
 from coordbench.tasks.gan_stability._sheets import sheet
@@ -29,6 +30,16 @@ _LOG_VARIANCE = 10.0
 """Bound of the encoder's log variance, without which a first step may overflow."""
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return About(
+        f"An encoder puts {options['data']} of {options['canvas']} x {options['canvas']} pixels into "
+        f"{options['latent']} numbers and a decoder draws them again; both are scored on images that they have "
+        "not seen.",
+        "Images of the test and what came back of them; below, what the decoder draws of random numbers.",
+    )
+
+
 @task(
     NAME,
     suite="gan_stability",
@@ -38,6 +49,7 @@ _LOG_VARIANCE = 10.0
     ),
     backbones=("vae",),
     source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
+    about=about,
 )  # fmt: skip
 def image_vae(
     network: Network, seed: int, *, data: Source = "digits", canvas: int = 16, latent: int = 16, batch: int = 64,
@@ -83,7 +95,7 @@ def image_vae(
     return Problem(
         models, (Phase(("encoder", "decoder"), loss, Optimizer("Adam", 1e-3)),), batches, evaluate, samples,
         inputs=lambda: {"encoder": (batches(0)["images"],), "decoder": (batches(0)["draws"],)},
-        data=(source.first(_FITTED), latent, noise),
+        data=(source.first(_FITTED), latent, noise), epoch_steps=epoch_length(source.count, batch),
     )  # fmt: skip
 
 

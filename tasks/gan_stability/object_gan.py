@@ -7,14 +7,16 @@ Liu et al., "An intriguing failing of convolutional neural networks and the Coor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks._data.objects import HIGH, LOW, locate
-from coordbench.tasks.gan_stability._adversarial import METRICS, Game, adversarial
+from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
 from coordbench.tasks.gan_stability._factors import BINS, cells, entropy, occupied
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._sources import pictures
@@ -22,6 +24,11 @@ from coordbench.tasks.gan_stability._sources import pictures
 NAME = "object_gan"
 _AREA = (150, 600)
 """Areas [px of 64] that an object may have: a disk has 317, a square 441, half hidden or blurred ones less."""
+
+
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return gan_about("one red and one blue object on white", options)
 
 
 @task(
@@ -35,6 +42,8 @@ _AREA = (150, 600)
     ),
     backbones=("dcgan", "coordgan"),
     source="Liu et al. 2018, arXiv 1807.03247",
+    about=about,
+    axes=AXES,
 )
 def object_gan(
     network: Network, seed: int, *, canvas: int = 64, latent: int = 256, batch: int = 64, features: Features = "pca",

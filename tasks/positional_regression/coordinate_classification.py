@@ -6,22 +6,32 @@ Liu et al., "An intriguing failing of convolutional neural networks and the Coor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
-from coordbench.tasks._data.draws import epochs
-from coordbench.tasks._data.not_so_clevr import NotSoClevr, Split, not_so_clevr, one_hot, scale
+from coordbench.tasks._data.draws import epoch_length, epochs
+from coordbench.tasks._data.not_so_clevr import NotSoClevr, Split, kept_for_test, not_so_clevr, one_hot, scale
 from coordbench.tasks._predict import predict
 from coordbench.tasks.positional_regression._closed_form import Painter
 from coordbench.tasks.positional_regression._gallery import pairs
 
 NAME = "coordinate_classification"
 SHOWN = 3
+
+
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    canvas, kept = options["canvas"], kept_for_test(options["split"])
+    return About(
+        f"Given (x, y), a network says which of {canvas} x {canvas} pixels it names; {kept} is kept for the test.",
+        "Truth: the pixel that is asked for. Prediction: the probability of each pixel, one scale for all.",
+    )
 
 
 @task(
@@ -31,6 +41,8 @@ SHOWN = 3
     backbones=("pixelwise", "deconv"),
     splits=("train", "validation", "test"),
     source="Liu et al. 2018, arXiv 1807.03247",
+    about=about,
+    axes={"prediction": Axes("x [px]", "y [px]", "probability")},
 )
 def coordinate_classification(
     network: Network, seed: int, *, canvas: int = 64, split: Split = "uniform", batch: int = 16
@@ -62,7 +74,8 @@ def coordinate_classification(
 
     models = {"model": network((2,), (1, canvas, canvas))}
     phases = (Phase(("model",), loss, Optimizer("Adam", 0.01, {"betas": (0.9, 0.99)}, "one_cycle")),)
-    return Problem(models, phases, batches, evaluate, samples, data=data)
+    steps = epoch_length(len(train), batch)
+    return Problem(models, phases, batches, evaluate, samples, data=data, epoch_steps=steps)
 
 
 def brightest(maps: Tensor) -> Tensor:

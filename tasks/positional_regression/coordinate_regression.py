@@ -6,20 +6,31 @@ Liu et al., "An intriguing failing of convolutional neural networks and the Coor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
-from coordbench.tasks._data.draws import epochs
-from coordbench.tasks._data.not_so_clevr import NotSoClevr, Split, not_so_clevr, one_hot
+from coordbench.tasks._data.draws import epoch_length, epochs
+from coordbench.tasks._data.not_so_clevr import NotSoClevr, Split, kept_for_test, not_so_clevr, one_hot
 from coordbench.tasks._predict import predict
 
 NAME = "coordinate_regression"
 SHOWN = 24
+
+
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    canvas, kept = options["canvas"], kept_for_test(options["split"])
+    return About(
+        f"Given {canvas} x {canvas} pixels of which one is white, a network tells its x and y; {kept} is kept for "
+        "the test.",
+        "Rings: the true places of test pixels. Dots: where the network says they are.",
+    )
 
 
 @task(
@@ -29,6 +40,8 @@ SHOWN = 24
     backbones=("pixelwise", "pooled", "fully_conv", "strided", "vit"),
     splits=("train", "validation", "test"),
     source="Liu et al. 2018, arXiv 1807.03247",
+    about=about,
+    axes={"prediction": Axes("x [px]", "y [px]")},
 )
 def coordinate_regression(
     network: Network, seed: int, *, canvas: int = 64, split: Split = "uniform", batch: int = 16
@@ -59,7 +72,8 @@ def coordinate_regression(
 
     models = {"model": network((1, canvas, canvas), (2,))}
     phases = (Phase(("model",), loss, Optimizer("Adam", 0.01, {"betas": (0.9, 0.99)}, "one_cycle")),)
-    return Problem(models, phases, batches, evaluate, samples, data=data)
+    steps = epoch_length(len(train), batch)
+    return Problem(models, phases, batches, evaluate, samples, data=data, epoch_steps=steps)
 
 
 @reference(task=NAME, kind="floor", name="mean_position")

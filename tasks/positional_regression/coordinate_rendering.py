@@ -6,21 +6,32 @@ Liu et al., "An intriguing failing of convolutional neural networks and the Coor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 from torch.nn import functional
 
+from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
-from coordbench.tasks._data.draws import epochs
-from coordbench.tasks._data.not_so_clevr import HALF, NotSoClevr, Split, not_so_clevr, scale, squares
+from coordbench.tasks._data.draws import epoch_length, epochs
+from coordbench.tasks._data.not_so_clevr import HALF, NotSoClevr, Split, kept_for_test, not_so_clevr, scale, squares
 from coordbench.tasks._predict import predict
 from coordbench.tasks.positional_regression._closed_form import Painter
 from coordbench.tasks.positional_regression._gallery import pairs
 
 NAME = "coordinate_rendering"
 SHOWN = 3
+
+
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    canvas, kept = options["canvas"], kept_for_test(options["split"])
+    return About(
+        f"Given (x, y), a network paints the 9 x 9 square around it on {canvas} x {canvas} pixels; {kept} "
+        "is kept for the test.",
+        "Truth: the square that is asked for. Prediction: how white the network paints each pixel.",
+    )
 
 
 @task(
@@ -30,6 +41,8 @@ SHOWN = 3
     backbones=("pixelwise", "deconv"),
     splits=("train", "validation", "test"),
     source="Liu et al. 2018, arXiv 1807.03247",
+    about=about,
+    axes={"prediction": Axes("x [px]", "y [px]")},
 )
 def coordinate_rendering(
     network: Network, seed: int, *, canvas: int = 64, split: Split = "uniform", batch: int = 16
@@ -59,7 +72,8 @@ def coordinate_rendering(
 
     models = {"model": network((2,), (1, canvas, canvas))}
     phases = (Phase(("model",), loss, Optimizer("Adam", 0.005, {"betas": (0.9, 0.99)}, "one_cycle")),)
-    return Problem(models, phases, batches, evaluate, samples, data=data)
+    steps = epoch_length(len(train), batch)
+    return Problem(models, phases, batches, evaluate, samples, data=data, epoch_steps=steps)
 
 
 def intersection_over_union(painted: Tensor, truth: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
@@ -46,12 +47,22 @@ class Canvases:
         return self.canvas // STRIDE
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return About(
+        f"Given {options['canvas']} x {options['canvas']} pixels with {options['digits']} handwritten digits, a "
+        "network proposes the box of each; no digit of the test has been seen in training.",
+        "Orange frames: the true boxes beside those that the network proposes first.",
+    )
+
+
 @task(
     NAME,
     suite="positional_regression",
     metrics=(Metric("iou"), Metric("found", "", "higher", 0.03)),
     backbones=("rpn",),
     source="Liu et al. 2018, arXiv 1807.03247",
+    about=about,
 )
 def digit_detection(network: Network, seed: int, *, canvas: int = 64, digits: int = 5, batch: int = 16) -> Problem:
     """Propose boxes at anchors, by smooth L1 of the boxes and cross entropy of digit against nothing.

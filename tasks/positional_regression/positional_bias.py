@@ -7,10 +7,13 @@ position; letters, sizes, regions and scores here are ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
@@ -21,6 +24,16 @@ from coordbench.tasks.positional_regression._letters import Pictures, check_canv
 
 NAME = "positional_bias"
 SAME, SWAPPED = (At("accuracy", "quadrant", which) for which in ("same", "swapped"))
+
+
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return About(
+        "Given a Greek letter, a network names it; in training "
+        f"{100 * float(str(options['strength'])):.0f} % of letters stand in a quadrant of their own, "
+        "and in the test they stand anywhere.",
+        "The letter beside the one that it was taken for.",
+    )
 
 
 @task(
@@ -34,6 +47,7 @@ SAME, SWAPPED = (At("accuracy", "quadrant", which) for which in ("same", "swappe
     ),
     backbones=("strided", "pooled", "vit"),
     source="Hosseini, Hosseini 2024, arXiv 2401.01951",
+    about=about,
 )
 def positional_bias(
     network: Network, seed: int, *, canvas: int = 64, strength: float = 1.0, batch: int = 48

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
 from coordbench.harness.core.scores import At
@@ -28,11 +30,23 @@ COMPASS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 """Eight directions as (x, y), y down."""
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    target = "the order of letters in a row" if options["label"] == "order" else "the direction from alpha to beta"
+    where = "in one quadrant" if options["trained"] == "quadrant" else "anywhere"
+    return About(
+        f"Given letters on {options['canvas']} x {options['canvas']} pixels, a network tells {target}; in "
+        f"training they stand {where}, in the test in the other quadrants.",
+        "The letters beside a picture of the class that they were taken for.",
+    )
+
+
 @task(
     NAME,
     suite="positional_regression",
     metrics=(Metric("accuracy"), Metric(SAME)),
     backbones=("strided", "pooled", "vit"),
+    about=about,
 )
 def relative_position(
     network: Network, seed: int, *, canvas: int = 64, label: Literal["order", "offset"] = "order",

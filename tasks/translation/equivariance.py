@@ -10,11 +10,12 @@ border tells about place is exact in the interior, one that knows its coordinate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import Tensor
 
+from coordbench.harness.core.description import About, Axes, Column, Part, Sentence, Where
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
@@ -37,6 +38,53 @@ _MARGIN = 1 / 8
 _SCENES = {"validation": 4, "test": 8}
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    when = "after it learned to tell digits" if options["trained"] else "as it was drawn, before any training"
+    return About(
+        f"How well does the output of a network move with its input of {options['canvas']} x {options['canvas']} "
+        f"pixels, {when}? Asked of scenes of digits that no training has seen.",
+        "Error by shift (0 = follows exactly, 1 = not at all), and where on the canvas it arises.",
+    )
+
+
+UNTRAINED = Where(Column("task", "trained", "false"), ("false",))
+_EXACT = 1e-6
+"""Relative errors below it are rounding."""
+_EVERYWHERE, _INTERIOR = Column("score", "error"), Column("score", "error@interior")
+_WRONG = "{layer} {error:error}"
+SENTENCES = (
+    Sentence(
+        "How layers follow a shift before training (0 = exactly, 1 = not at all; {seeds}): ",
+        (
+            Part("exact to rounding {items}", "{group}", (Where(_EVERYWHERE, below=_EXACT),), by=Column("variant")),
+            Part(
+                "wrong at the border alone {items}", _WRONG,
+                (Where(_EVERYWHERE, least=_EXACT), Where(_INTERIOR, below=_EXACT)),
+                by=Column("variant"), reduce="highest", order="error",
+            ),
+            Part(
+                "wrong in the interior too {items}", "{layer} {error@interior:error}",
+                (Where(_EVERYWHERE, least=_EXACT), Where(_INTERIOR, least=_EXACT)),
+                by=Column("variant"), reduce="highest", order="error@interior",
+            ),
+        ),
+        where=(UNTRAINED, Where(Column("backbone"), ("stack",))),
+    ),
+    Sentence(
+        "Behind circular convolutions, one pixel of shift passes two halvings with errors ",
+        (
+            Part(
+                "{items}", "{group} {error@shift=1:error}", by=Column("backbone", "down", "stride"),
+                order="error@shift=1",
+            ),
+        ),
+        " ({seeds}).",
+        (Where(Column("backbone"), ("classifier",)), Where(Column("variant"), ("conv[padding=circular]",))),
+    ),
+)  # fmt: skip
+
+
 @task(
     NAME,
     suite="translation",
@@ -49,6 +97,9 @@ _SCENES = {"validation": 4, "test": 8}
     ),
     backbones=("stack", "classifier", "unet"),
     source="The Lie derivative after Gruver et al. 2022, arXiv 2210.02984",
+    about=about,
+    axes={"shift": Axes("shift [px]", "relative error"), "error": Axes("x [px]", "y [px]", "relative error")},
+    sentences=SENTENCES,
 )
 def equivariance(
     network: Network, seed: int, *, canvas: int = 32, trained: bool = False, output: Output = "map"

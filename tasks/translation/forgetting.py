@@ -11,7 +11,9 @@ invariant to translation, but they can learn to be", 2021, arXiv 2110.05861, ask
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
+from coordbench.harness.core.description import About, Column, Part, Sentence, Where
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem
 from coordbench.harness.core.registry import task
@@ -25,12 +27,43 @@ NAME = "forgetting"
 SEEN = At("accuracy", "place", "seen")
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return About(
+        f"A network learns digits at every place for {options['pretrain']} steps, then in the middle alone; is it "
+        "still able to recognize other digits everywhere?",
+        "No picture is drawn.",
+    )
+
+
+_PRETRAIN = Column("task", "pretrain", "800")
+SENTENCES = (
+    Sentence(
+        "After fine-tuning at one place, networks ",
+        (
+            Part(
+                "pretrained at all places recognize {items} of digits everywhere", "{layer} {accuracy:share}",
+                (Where(_PRETRAIN, ("0",), but=True),), needed=True,
+            ),
+            Part(
+                "without pretraining at most {items}", "{accuracy:share}",
+                (Where(_PRETRAIN, ("0",)),), order="accuracy",
+                pick="highest", needed=True,
+            ),
+        ),
+        " ({seeds}).",
+    ),
+)  # fmt: skip
+
+
 @task(
     NAME,
     suite="translation",
     metrics=(Metric("accuracy"), Metric(SEEN), Metric("accuracy_lost", better="lower")),
     backbones=("classifier", "strided"),
     source="After Biscione, Bowers 2021, arXiv 2110.05861",
+    about=about,
+    sentences=SENTENCES,
 )
 def forgetting(network: Network, seed: int, *, canvas: int = 24, pretrain: int = 800) -> Problem:
     """Classify digits at every place for `pretrain` steps, in the middle alone after that; asked for everywhere.

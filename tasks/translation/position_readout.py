@@ -9,11 +9,12 @@ found that zero padding gives place away. Nothing but the border or the layer it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
+from coordbench.harness.core.description import About, Axes, Column, Part, Sentence, Where
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import reference, task
 from coordbench.harness.core.scores import At
@@ -29,12 +30,39 @@ _FITTED = 24
 _ASKED = {"validation": 4, "test": 12}
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    when = "after it learned to tell digits" if options["trained"] else "before any training"
+    return About(
+        f"How much of its place can be read linearly off the features of each pixel, {when}? The readout is "
+        "fitted on some scenes and asked on others.",
+        "The share of position that each layer tells, and the x that the best one tells beside the true one.",
+    )
+
+
+SENTENCES = (
+    Sentence(
+        "Before training, R^2 of absolute position at the best depth and layer: ",
+        (
+            Part(
+                "{items}", "{layer} {r2:positive}", by=Column("variant"), reduce="highest", order="r2", descending=True,
+            ),
+        ),
+        " ({seeds}).",
+        (Where(Column("task", "trained", "false"), ("false",)),),
+    ),
+)  # fmt: skip
+
+
 @task(
     NAME,
     suite="translation",
     metrics=(Metric("r2"), Metric(LAST), *(Metric(At("r2", "layer", i)) for i in LAYERS), Metric("accuracy")),
     backbones=("stack", "classifier", "unet"),
     source="After Islam, Jia, Bruce 2020, arXiv 2001.08248",
+    about=about,
+    axes={"layer": Axes("layer", "R^2 of position"), "readout": Axes("x [px]", "y [px]", "x that is told")},
+    sentences=SENTENCES,
 )
 def position_readout(
     network: Network, seed: int, *, canvas: int = 32, trained: bool = False, output: Output = "map"

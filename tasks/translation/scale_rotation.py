@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About, Axes, Column, Part, Sentence, Where
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
@@ -55,6 +56,37 @@ def _metrics(name: str, better: Literal["higher", "lower"]) -> tuple[Metric, ...
     return tuple(Metric(label, "", better, 0.05) for label in (*(At(name, "change", kind) for kind in CHANGES), *each))
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    when = "after it learned to tell digits" if options["trained"] else "before any training"
+    return About(
+        f"How well does the output of a network turn and grow with its input of {options['canvas']} x "
+        f"{options['canvas']} pixels, {when}? Asked of pictures that no training has seen.",
+        "Error by angle and by scale (0 = follows exactly, 1 = not at all).",
+    )
+
+
+_AUGMENT = Column("task", "augment", "none")
+SENTENCES = (
+    Sentence(
+        "",
+        (
+            Part("Turns are followed with errors of {items}", "{error@angle:error}", order="error@angle", pick="range"),
+            Part("zooms with {items}", "{error@scale:error}", order="error@scale", pick="range"),
+        ),
+        " ({seeds}).",
+        (Where(Column("task", "trained", "false"), ("false",)),),
+        ", ",
+    ),
+    Sentence(
+        "Training with zooms takes the accuracy on zoomed digits from ",
+        (Part("{items}", "{accuracy@scale:share}", by=_AUGMENT, between=" to ", least=2),),
+        " ({seeds}).",
+        (Where(_AUGMENT, ("none", "zoom")),),
+    ),
+)
+
+
 @task(
     NAME,
     suite="translation",
@@ -66,6 +98,9 @@ def _metrics(name: str, better: Literal["higher", "lower"]) -> tuple[Metric, ...
         Metric(At("accuracy", "change", "upright")),
     ),
     backbones=("stack", "classifier", "unet"),
+    about=about,
+    axes={"angle": Axes("angle [degrees]", "error or accuracy"), "scale": Axes("zoom", "error or accuracy")},
+    sentences=SENTENCES,
 )
 def scale_rotation(
     network: Network, seed: int, *, canvas: int = 32, trained: bool = False, augment: Augment = "none",

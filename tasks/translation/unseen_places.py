@@ -13,11 +13,12 @@ to be", 2021, arXiv 2110.05861; data, sizes and networks here are ours.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.description import About, Axes, Column, Part, Pick, Sentence, Where
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
@@ -34,6 +35,35 @@ _PER_PLACE = {"validation": (5, 4), "test": (1, 10)}
 SEEN = 4
 
 
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    places = {"one": "one place", "few": "four places", "all": "every place"}[str(options["places"])]
+    return About(
+        f"A network learns digits at {places} of {options['canvas']} x {options['canvas']} pixels and is asked "
+        "for other digits at every place where one fits.",
+        "The share of digits that it recognizes at each place, and by the distance from the places of training.",
+    )
+
+
+_ENDS: tuple[tuple[str, Pick], ...] = (("best", "highest"), ("worst", "lowest"))
+SENTENCES = (
+    Sentence(
+        "Of digits learned at one place, ",
+        tuple(
+            Part(
+                f"{{items}} at {end}",
+                "{network} recognizes {accuracy@unseen:share} elsewhere ({accuracy@seen:share} there)",
+                order="accuracy@unseen", pick=pick,
+            )
+            for end, pick in _ENDS
+        ),
+        " ({seeds}).",
+        (Where(Column("task", "places", "one"), ("one",)),),
+        ", and ",
+    ),
+)  # fmt: skip
+
+
 @task(
     NAME,
     suite="translation",
@@ -45,6 +75,12 @@ SEEN = 4
     ),
     backbones=("classifier", "strided"),
     source="After Biscione, Bowers 2021, arXiv 2110.05861",
+    about=about,
+    axes={
+        "distance": Axes("distance from a trained place [px]", "accuracy"),
+        "accuracy": Axes("x [px]", "y [px]", "accuracy"),
+    },
+    sentences=SENTENCES,
 )
 def unseen_places(network: Network, seed: int, *, canvas: int = 32, places: Places = "one", batch: int = 32) -> Problem:
     """Classify digits painted at trained places, by softmax cross entropy; accuracy is a mean over all places."""

@@ -10,10 +10,11 @@ loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from coordbench.harness.core.description import About, Axes, Column, Part, Sentence, Where
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
@@ -23,6 +24,31 @@ from coordbench.tasks.translation._learning import accuracy, everywhere, phases,
 NAME = "unseen_size"
 SHARES = (0.5, 0.75, 1.25, 1.5, 2.0)
 """Sizes of test, in canvases of training."""
+
+
+def about(options: Mapping[str, object]) -> About:
+    """Open the contests of this task."""
+    return About(
+        f"A network learns digits on {options['canvas']} x {options['canvas']} pixels and is asked for other "
+        "digits, as large as before, on canvases of half to twice the size.",
+        "Accuracy by the size of the canvas.",
+    )
+
+
+_REFUSED = Column("score", "refused")
+SENTENCES = (
+    Sentence(
+        "On canvases of unseen size ",
+        (
+            Part(
+                "accuracy goes from {items}", "{network} {accuracy@seen:share} to {accuracy:share}",
+                (Where(_REFUSED, below=1e-9),), needed=True,
+            ),
+            Part("{items} refuse them", "{network}", (Where(_REFUSED, least=1e-9),)),
+        ),
+        " ({seeds}).",
+    ),
+)  # fmt: skip
 
 
 @task(
@@ -35,6 +61,9 @@ SHARES = (0.5, 0.75, 1.25, 1.5, 2.0)
         Metric("refused", better="lower"),
     ),
     backbones=("classifier", "strided"),
+    about=about,
+    axes={"size": Axes("size of the canvas, in those of training", "accuracy")},
+    sentences=SENTENCES,
 )
 def unseen_size(network: Network, seed: int, *, canvas: int = 24) -> Problem:
     """Classify digits at every place of a canvas; accuracy is a mean over canvases of half to twice the size.

@@ -1,10 +1,16 @@
-"""Sentences about translation from tables whose figures are known."""
+"""The sentences that tasks bring, filled in from tables whose figures are known."""
 
 from __future__ import annotations
 
-import pandas as pd
+import json
+from dataclasses import replace
 
-from coordbench.reports.pages.findings_translation import averages, findings
+import pandas as pd
+import pytest
+
+from coordbench.harness.core import registry
+from coordbench.harness.core.description import Column, Part, Sentence, Where
+from coordbench.reports.pages.sentences import averages, fill, sentences
 
 Row = tuple[str, str, str, str, int, dict[str, float]]
 
@@ -22,6 +28,7 @@ def tables(rows: list[Row]) -> tuple[pd.DataFrame, pd.DataFrame]:
                 "backbone": name,
                 "backbone_options": options.removesuffix("]"),
                 "variant": label.partition("[")[0],
+                "variant_options": "",
                 "label": label,
                 "seed": seed,
                 "status": "ok",
@@ -30,6 +37,15 @@ def tables(rows: list[Row]) -> tuple[pd.DataFrame, pd.DataFrame]:
         scores += [{"trial": i, "split": "test", "metric": metric, "value": value} for metric, value in values.items()]
         scores.append({"trial": i, "split": "validation", "metric": "error", "value": 99.0})
     return pd.DataFrame(trials), pd.DataFrame(scores)
+
+
+def findings(trials: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    """The sentences of all tasks, as a run stores them: as JSON."""
+    facts = {
+        entry.name: {"name": entry.name} | registry.described(registry.select("task", entry.name)).plain()
+        for entry in registry.entries("task")
+    }
+    return sentences(trials, scores, json.loads(json.dumps(facts)))
 
 
 def test_layers_are_told_apart_by_where_they_fail() -> None:
@@ -73,26 +89,55 @@ def test_every_question_is_answered_where_its_trials_ran() -> None:
         ("unseen_size", "", "classifier", "conv", 0, {"accuracy": 0.8, "accuracy@seen": 0.84, "refused": 0.0}),
         ("unseen_size", "", "classifier[head=dense]", "conv", 0, {"accuracy": 0, "accuracy@seen": 0.9, "refused": 1}),
         ("scale_rotation", "", "stack", "conv", 0, {"error@angle": 0.55, "error@scale": 0.31}),
+        ("scale_rotation", "trained=true", "stack", "conv", 0, {"accuracy@scale": 0.4}),
+        ("scale_rotation", "augment=zoom, trained=true", "stack", "conv", 0, {"accuracy@scale": 0.7}),
     ]
-    told = findings(*tables(rows))
-    assert told == [
-        "Behind circular convolutions, one pixel of shift passes two halvings with errors aps 0, stride 0.86 (1 seed).",
-        "Of digits learned at one place, conv[padding=circular] in classifier[down=aps] recognizes 61 % elsewhere "
-        "(62 % there) at best, and conv in classifier[head=dense] recognizes 10 % elsewhere (95 % there) at worst "
-        "(1 seed).",
-        "After fine-tuning at one place, networks pretrained at all places recognize conv 70 % of digits everywhere; "
-        "without pretraining at most 23 % (1 seed).",
-        "Before training, R^2 of absolute position at the best depth and layer: conv 0.38, conv[padding=circular] 0 "
-        "(1 seed).",
-        "On canvases of unseen size accuracy goes from conv in classifier 84 % to 80 %; conv in "
-        "classifier[head=dense] refuse them (1 seed).",
-        "Turns are followed with errors of 0.55 to 0.55, zooms with 0.31 to 0.31 (1 seed).",
-    ]
+    assert sorted(findings(*tables(rows))) == sorted(
+        [
+            "Behind circular convolutions, one pixel of shift passes two halvings with errors aps 0, stride 0.86 "
+            "(1 seed).",
+            "Of digits learned at one place, conv[padding=circular] in classifier[down=aps] recognizes 61 % elsewhere "
+            "(62 % there) at best, and conv in classifier[head=dense] recognizes 10 % elsewhere (95 % there) at worst "
+            "(1 seed).",
+            "After fine-tuning at one place, networks pretrained at all places recognize conv 70 % of digits "
+            "everywhere; without pretraining at most 23 % (1 seed).",
+            "Before training, R^2 of absolute position at the best depth and layer: conv 0.38, "
+            "conv[padding=circular] 0 (1 seed).",
+            "On canvases of unseen size accuracy goes from conv in classifier 84 % to 80 %; conv in "
+            "classifier[head=dense] refuse them (1 seed).",
+            "Training with zooms takes the accuracy on zoomed digits from 40 % to 70 % (1 seed).",
+            "Turns are followed with errors of 0.55 to 0.55, zooms with 0.31 to 0.31 (1 seed).",
+        ]
+    )
 
 
-def test_failed_trials_and_other_suites_tell_nothing() -> None:
+def test_failed_trials_and_references_say_nothing() -> None:
     trials, scores = tables([("equivariance", "", "stack", "conv", 0, {"error": 0.2, "error@interior": 0.1})])
-    for column, value in (("status", "crashed"), ("suite", "deblurring"), ("variant", None)):
+    for column, value in (("status", "crashed"), ("variant", None)):
         assert findings(trials.assign(**{column: value}), scores) == []
-    assert len(averages(trials, scores)) == 1
+    assert len(averages(trials, scores, "equivariance")) == 1
     assert findings(trials.iloc[:0], scores.iloc[:0]) == []
+
+
+def test_a_private_task_brings_its_sentence_and_edits_nothing_else() -> None:
+    """A part without cells is left out; where it is needed, its sentence is."""
+    best = Part("{items} leads", "{layer} ({mine:share})", order="mine", pick="highest")
+    other = Part("{items} follow", "{group}", where=(Where(Column("score", "mine"), below=0.0),), by=Column("variant"))
+    trials, scores = tables([("private", "", "net", name, 0, {"mine": x}) for name, x in (("a", 0.5), ("b", 0.75))])
+    cells = averages(trials, scores, "private")
+    assert fill(Sentence("Of {seeds}, ", (best, other)), cells) == "Of 1 seed, b (75 %) leads."
+    assert fill(Sentence("Of {seeds}, ", (best, replace(other, needed=True))), cells) == ""
+
+
+@pytest.mark.parametrize("task", [entry.name for entry in registry.entries("task")])
+def test_every_task_opens_with_a_sentence_and_says_what_its_picture_shows(task: str) -> None:
+    """All in plain text, for its default options; every axis that is said belongs to a condition or a picture."""
+    described = registry.described(registry.select("task", task))
+    assert described.about is not None
+    for text in (described.about.opening, described.about.picture):
+        assert 20 <= len(text) < 320
+        assert text[0].isupper()
+        assert text.endswith((".", "?"))
+    assert [Sentence.read(json.loads(json.dumps(each.plain()))) for each in described.sentences] == [
+        *described.sentences
+    ]
