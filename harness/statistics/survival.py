@@ -20,7 +20,7 @@ class Survival:
 
     def median(self) -> float:
         """The first time that at most half survive; infinite where more do to the end."""
-        below = np.flatnonzero(self.shares <= 0.5)
+        below = np.flatnonzero(self.shares <= 0.5 + 1e-12)  # a product such as 8/10 * 6/8 * 5/6 is not exactly one half
         return float(self.times[below[0]]) if len(below) else float("inf")
 
 

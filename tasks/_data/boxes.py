@@ -44,9 +44,9 @@ def decode(deltas: Tensor, base: Tensor) -> Tensor:
 
 def suppress(boxes: Tensor, scores: Tensor, keep: int, most: float = 0.5) -> Tensor:
     """Keep the best boxes that overlap no better one by more than `most`: (N, A, 4), (N, A) -> (N, keep, 4)."""
-    scores, kept = scores.clone(), []
+    scores, best_boxes = scores.clone(), []
     for _ in range(keep):
         best = boxes[torch.arange(len(boxes)), scores.argmax(1)][:, None]
         scores[overlaps(best, boxes)[:, 0] > most] = -torch.inf
-        kept.append(best)
-    return torch.cat(kept, 1)
+        best_boxes.append(best)
+    return torch.cat(best_boxes, 1)

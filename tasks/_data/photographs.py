@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
@@ -25,7 +25,7 @@ _SHIPPED = {
     "validation": "gravel moon motorcycle_left",
     "test": "astronaut camera china coins text",
 }
-Array = np.ndarray[Any, np.dtype[np.float32]]
+Array = NDArray[np.float32]
 _FOLDERS = (("skimage", "data"), ("sklearn.datasets", "images"))
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 _SHARES = {"validation": 0.15, "test": 0.25}
@@ -50,12 +50,12 @@ def photographs(folder: Path | None, *, side: int, crop: int, color: bool = Fals
 
 
 def _shipped() -> Mapping[str, list[Path]]:
-    found = {}
+    shipped: dict[str, Path] = {}
     for package, folder in _FOLDERS:
         for path in Path(str(files(package))).joinpath(folder).iterdir():
             if path.suffix in _SUFFIXES:
-                found[path.stem] = path
-    return {split: [found[name] for name in names.split()] for split, names in _SHIPPED.items()}
+                shipped[path.stem] = path
+    return {split: [shipped[name] for name in names.split()] for split, names in _SHIPPED.items()}
 
 
 def _of_folder(folder: Path) -> Mapping[str, list[Path]]:

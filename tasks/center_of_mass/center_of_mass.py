@@ -124,8 +124,8 @@ def center_of_mass(
     def samples(models: Models) -> Sequence[Sample]:
         shown = [count for count in SHOWN if count in points.seen]
         drawn = draw(np.array(shown), "test", "shown")
-        found = predict(models["model"], drawn.images)
-        return [sample for i, m in enumerate(shown) for sample in _samples(f"m={m}", drawn, found, i)]
+        predicted = predict(models["model"], drawn.images)
+        return [sample for i, m in enumerate(shown) for sample in _samples(f"m={m}", drawn, predicted, i)]
 
     models = {"model": network((1 + points.marked, *points.field.size), (dims,))}
     phases = (Phase(("model",), loss, Optimizer("Adam", 1e-3)),)
@@ -147,10 +147,10 @@ def _share(errors: Tensor, labels: Tensor, chosen: Tensor) -> float:
     return float(errors[chosen].square().mean() / labels[chosen].var(0, correction=0).mean())
 
 
-def _samples(group: str, drawn: Scattered, found: Tensor, i: int) -> list[Sample]:
+def _samples(group: str, drawn: Scattered, predicted: Tensor, i: int) -> list[Sample]:
     """The image, seen along its depth if it has one, and the true and the predicted place [px]."""
     image, canvas = drawn.images[i].amax(0), drawn.images.shape[-1]
-    truth, prediction = ((canvas - 1) * (place[i : i + 1, :2] + 1) / 2 for place in (drawn.labels, found))
+    truth, prediction = ((canvas - 1) * (place[i : i + 1, :2] + 1) / 2 for place in (drawn.labels, predicted))
     if image.ndim == 1:
         truth, prediction = (torch.cat([place, torch.zeros(1, 1)], 1) for place in (truth, prediction))
     picture = image.amax(0) if image.ndim == 3 else image

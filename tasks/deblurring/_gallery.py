@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from coordbench.harness.core.problem import Sample
@@ -36,7 +37,7 @@ class Gated(Protocol):
         """Return the gate (1, C, H, W)."""
 
 
-def gates(model: Any) -> list[Sample]:
+def gates(model: object) -> list[Sample]:
     """Show the gates of a network's first gated layers: of each, the channel that varies most."""
     modules = model.modules() if isinstance(model, nn.Module) else ()
     layers = cast("list[Gated]", [module for module in modules if hasattr(module, "gate_map")])
@@ -48,12 +49,13 @@ def gates(model: Any) -> list[Sample]:
     return samples
 
 
-def _small(image: Tensor) -> np.ndarray[Any, Any]:
+def _small(image: Tensor) -> NDArray[np.float32]:
     step = -(-max(image.shape) // _LARGEST)
-    return image[::step, ::step].numpy()
+    small: NDArray[np.float32] = image[::step, ::step].numpy()
+    return small
 
 
-def _picture(pixels: Tensor) -> np.ndarray[Any, Any]:
+def _picture(pixels: Tensor) -> NDArray[np.float32]:
     """(C, H, W) -> (H, W) or (H, W, 3) in 0..1."""
-    planes = pixels.clamp(0, 1).float().numpy()
+    planes: NDArray[np.float32] = pixels.clamp(0, 1).float().numpy()
     return planes[0] if len(planes) == 1 else np.moveaxis(planes, 0, 2)

@@ -12,6 +12,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from coordbench.harness.core.scores import At
 from coordbench.tasks._data.psf import eccentricity, field_positions
 
+_WINDOW = 11
+"""Side of the window of the structural similarity [px]: a Gaussian of 1.5 px."""
 _RINGS = (0.0, 0.35, 0.7, 1.0)
 """Bounds of the rings of eccentricity (1 = corner) that are scored apart."""
 
@@ -50,9 +52,15 @@ def psnr(squared_errors: Tensor) -> Tensor:
 
 
 def ssim(restored: Tensor, truth: Tensor) -> Tensor:
-    """Return the structural similarity of each image (N, C, H, W) in 0..1 -> (N,)."""
-    values = structural_similarity_index_measure(restored, truth, data_range=1.0, reduction="none")
-    return values[0] if isinstance(values, tuple) else values
+    """Return the structural similarity of each image (N, C, H, W) in 0..1 -> (N,), at least 11 pixels wide.
+
+    As published (Wang et al. 2004): only pixels whose whole window of 11 x 11 lies within the image count.
+    """
+    _, each = structural_similarity_index_measure(
+        restored, truth, data_range=1.0, reduction="none", return_full_image=True
+    )
+    inside = slice(_WINDOW // 2, -(_WINDOW // 2))
+    return each[..., inside, inside].flatten(1).mean(1)
 
 
 def _rings(size: int) -> list[tuple[float, Tensor]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def principal(vectors: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -14,14 +15,11 @@ def principal(vectors: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     center = vectors.mean(0)
     rest = vectors - center
     wide = rest.shape[1] > rest.shape[0]
-    variances, found = torch.linalg.eigh((rest @ rest.T if wide else rest.T @ rest) / len(rest))
-    kept = min(count, len(variances))
-    variances, found = variances.flip(0)[:kept].clamp_min(0), found.flip(1)[:, :kept]
+    variances, directions = torch.linalg.eigh((rest @ rest.T if wide else rest.T @ rest) / len(rest))
+    rank = min(count, len(variances))
+    variances, directions = variances.flip(0)[:rank].clamp_min(0), directions.flip(1)[:, :rank]
     if wide:
-        found = torch.where(variances > 1e-12, rest.T @ found / (variances * len(rest)).sqrt().clamp_min(1e-12), 0)
-    missing = count - kept
-    return (
-        center,
-        torch.nn.functional.pad(found, (0, missing)),
-        torch.nn.functional.pad(variances, (0, missing)),
-    )
+        lengths = (variances * len(rest)).sqrt().clamp_min(1e-12)
+        directions = torch.where(variances > 1e-12, rest.T @ directions / lengths, 0)
+    missing = (0, count - rank)
+    return center, functional.pad(directions, missing), functional.pad(variances, missing)

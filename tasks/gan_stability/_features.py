@@ -27,8 +27,8 @@ def projection(kind: Features, images: Tensor) -> Projection:
     """Make a function (N, C, H, W) -> (N, at most 64) out of training images (M, C, H, W)."""
     examples = images[:_EXAMPLES]
     raw = _pca(examples) if kind == "pca" else _random_convolution(examples)
-    found = raw(examples)
-    center, scale = found.mean(0), found.var(0).mean().sqrt().clamp_min(1e-12)
+    projected = raw(examples)
+    center, scale = projected.mean(0), projected.var(0).mean().sqrt().clamp_min(1e-12)
     return lambda x: (raw(x) - center) / scale
 
 

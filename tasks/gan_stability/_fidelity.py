@@ -27,15 +27,14 @@ def fidelity(real: Tensor, fake: Tensor, k: int = NEIGHBORS) -> dict[str, float]
 
 def near(centers: Tensor, others: Tensor, k: int = NEIGHBORS) -> Tensor:
     """Whether each of `others` (m, d) lies within the k-th neighbor's distance of each of `centers` (n, d): (n, m)."""
-    return torch.cdist(centers, others) < radii(centers, k)[:, None]
+    return distances(centers, others) < radii(centers, k)[:, None]
 
 
 def radii(points: Tensor, k: int = NEIGHBORS) -> Tensor:
     """The distance of each of `points` (n, d) to its k-th neighbor among the others: (n,)."""
     if len(points) <= k:
         raise ValueError(f"{len(points)} points have no {k}-th neighbor; expected at least {k + 1}")
-    distances = torch.cdist(points, points).fill_diagonal_(0)  # a point is its own nearest, whatever the rounding
-    return distances.topk(k + 1, largest=False).values[:, k]
+    return distances(points, points).topk(k + 1, largest=False).values[:, k]
 
 
 def precision(around_real: Tensor) -> float:
@@ -83,4 +82,9 @@ def vendi(points: Tensor) -> float:
 
 def nearest(points: Tensor, known: Tensor) -> Tensor:
     """The distance of each of `points` (n, d) to the nearest of `known` (m, d): (n,)."""
-    return torch.cdist(points, known).amin(1)
+    return distances(points, known).amin(1)
+
+
+def distances(points: Tensor, others: Tensor) -> Tensor:
+    """The distances (n, m) of points (n, d) and (m, d), exactly 0 where two are equal: no matrix product rounds it."""
+    return torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -48,6 +50,13 @@ def digit_gan(
     )
 
 
+class Classifier(Protocol):
+    """What is used of scikit-learn's classifiers, which have no types."""
+
+    def predict(self, pixels: NDArray[np.float32], /) -> NDArray[np.int64]:
+        """The label of each row of pixels."""
+
+
 def count_modes(images: Tensor) -> dict[str, float]:
     """Score images (N, 1, H, W): classes that hold 1 % or more, the labels' entropy [nats], the classifier's accuracy.
 
@@ -64,7 +73,7 @@ def count_modes(images: Tensor) -> dict[str, float]:
 
 
 @functools.cache
-def classify() -> tuple[Any, float]:
+def classify() -> tuple[Classifier, float]:
     """Train a support vector machine on real digits; return it with its accuracy on real test digits."""
     from sklearn.svm import SVC  # a second of import that only digits need
 
@@ -73,5 +82,6 @@ def classify() -> tuple[Any, float]:
     return classifier, float(classifier.score(_pixels(test), truth.numpy()))
 
 
-def _pixels(images: Tensor) -> Any:
-    return functional.adaptive_avg_pool2d(images, SIDE).flatten(1).numpy()
+def _pixels(images: Tensor) -> NDArray[np.float32]:
+    pixels: NDArray[np.float32] = functional.adaptive_avg_pool2d(images, SIDE).flatten(1).numpy()
+    return pixels

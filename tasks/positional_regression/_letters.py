@@ -24,7 +24,7 @@ SHOWN = 4
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures of `classes` classes: how one is drawn under a condition, and told again from the letters on it."""
+    """Pictures of `classes` classes: how one is drawn under a condition, and read again from the letters on it."""
 
     name: str
     canvas: int
@@ -32,7 +32,7 @@ class Pictures:
     heights: tuple[int, ...]
     draw: Callable[[np.random.Generator, int, str], Tensor]
     """(random, class, condition) -> (canvas, canvas) in 0..1."""
-    tell: Callable[[list[tuple[str, float, float]]], int]
+    classify: Callable[[list[tuple[str, float, float]]], int]
     """Letters and their middles -> class."""
     conditions: Mapping[str, Mapping[str, str]]
     """split -> score -> condition; training has the condition `train`."""
@@ -65,8 +65,8 @@ def classification(pictures: Pictures, network: Network, seed: int, batch: int) 
 
     def samples(models: Models) -> Sequence[Sample]:
         images, _ = examples("test", pictures.conditions["test"]["accuracy"])
-        told = predict(models["model"], images[:SHOWN]).argmax(1).tolist()
-        return [sample for i in range(SHOWN) for sample in _samples(pictures, i, images[i, 0], told[i])]
+        answers = predict(models["model"], images[:SHOWN]).argmax(1).tolist()
+        return [sample for i in range(SHOWN) for sample in _samples(pictures, i, images[i, 0], answers[i])]
 
     return Problem(
         models={"model": network((1, pictures.canvas, pictures.canvas), (pictures.classes,))},
@@ -79,7 +79,7 @@ def classification(pictures: Pictures, network: Network, seed: int, batch: int) 
 
 
 def check_canvas(canvas: int, least: int) -> None:
-    """Raise UsageError for a canvas on which letters are too small to be told apart."""
+    """Raise UsageError for a canvas on which letters are too small to be read."""
     if canvas < least:
         raise UsageError(f"canvas={canvas} is too small for letters that can be read; it must be at least {least}")
 
@@ -103,18 +103,18 @@ def one_class(problem: Problem) -> Models:
 
 
 def known_shapes(problem: Problem) -> Models:
-    """Compare each patch of ink with all pictures of letters there are, and tell the class from those found."""
+    """Compare each patch of ink with all pictures of letters there are, and name the class."""
     pictures: Pictures = problem.data
 
     def model(images: Tensor) -> Tensor:
-        told = [pictures.tell(read(image[0], pictures.heights)) for image in images]
-        return torch.eye(pictures.classes)[told]
+        answers = [pictures.classify(read(image[0], pictures.heights)) for image in images]
+        return torch.eye(pictures.classes)[answers]
 
     return {"model": model}
 
 
-def _samples(pictures: Pictures, number: int, image: Tensor, told: int) -> list[Sample]:
+def _samples(pictures: Pictures, number: int, image: Tensor, answer: int) -> list[Sample]:
     """The picture, and a picture of the class that it was taken for."""
     group, random = f"picture {number + 1}", np.random.default_rng(number)
-    meant = pictures.draw(random, told, "same")
+    meant = pictures.draw(random, answer, "same")
     return [Sample(group, "input", "image", image.numpy()), Sample(group, "prediction", "image", meant.numpy())]

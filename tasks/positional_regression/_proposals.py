@@ -1,4 +1,4 @@
-"""What a region proposal network is told and tells: a class and four deltas of each anchor.
+"""What a region proposal network learns and answers: a class and four deltas of each anchor.
 
 Ren et al., "Faster R-CNN: towards real-time object detection with region proposal networks", 2015, arXiv 1506.01497.
 """
@@ -50,8 +50,8 @@ def assign(truth: Tensor, base: Tensor, *key: object) -> tuple[Tensor, Tensor]:
 def answer(wanted: list[Tensor], base: Tensor, cells: int) -> Tensor:
     """Make the map that proposes given boxes, the first of each image with the highest score: N of (n, 4) -> a map."""
     deltas, logits = torch.zeros(len(wanted), len(base), 4), torch.zeros(len(wanted), len(base), 2)
-    for image, found in enumerate(wanted):
-        for rank, box in enumerate(found):
+    for image, boxes_wanted in enumerate(wanted):
+        for rank, box in enumerate(boxes_wanted):
             shared = boxes.overlaps(base, box[None])[:, 0] - logits[image, :, 1]  # an anchor answers once
             best = shared.argmax()
             deltas[image, best] = boxes.encode(box, base[best])

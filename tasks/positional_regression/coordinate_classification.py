@@ -27,9 +27,10 @@ SHOWN = 3
 
 def about(options: Mapping[str, object]) -> About:
     """Open the contests of this task."""
-    canvas, kept = options["canvas"], kept_for_test(options["split"])
+    canvas, held_out = options["canvas"], kept_for_test(options["split"])
     return About(
-        f"Given (x, y), a network says which of {canvas} x {canvas} pixels it names; {kept} is kept for the test.",
+        f"Given (x, y), a network says which of {canvas} x {canvas} pixels it names; {held_out} is held out for "
+        "the test.",
         "Truth: the pixel that is asked for. Prediction: the probability of each pixel, one scale for all.",
     )
 
@@ -62,8 +63,8 @@ def coordinate_classification(
 
     def evaluate(models: Models, part: str) -> dict[str, float]:
         centers = data[part]
-        found = brightest(predict(models["model"], scale(centers, canvas), 16))
-        distance = (found - centers).float().norm(dim=1)
+        predicted = brightest(predict(models["model"], scale(centers, canvas), 16))
+        distance = (predicted - centers).float().norm(dim=1)
         return {"accuracy": (distance == 0).float().mean().item(), "euclidean_error": distance.mean().item()}
 
     def samples(models: Models) -> Sequence[Sample]:

@@ -25,10 +25,10 @@ SHOWN = 24
 
 def about(options: Mapping[str, object]) -> About:
     """Open the contests of this task."""
-    canvas, kept = options["canvas"], kept_for_test(options["split"])
+    canvas, held_out = options["canvas"], kept_for_test(options["split"])
     return About(
-        f"Given {canvas} x {canvas} pixels of which one is white, a network tells its x and y; {kept} is kept for "
-        "the test.",
+        f"Given {canvas} x {canvas} pixels of which one is white, a network tells its x and y; {held_out} is held "
+        "out for the test.",
         "Rings: the true places of test pixels. Dots: where the network says they are.",
     )
 
@@ -61,13 +61,13 @@ def coordinate_regression(
 
     def evaluate(models: Models, part: str) -> dict[str, float]:
         centers = data[part]
-        found = canvas * predict(models["model"], one_hot(centers, canvas), 64)
-        return {"euclidean_error": (found - centers).norm(dim=1).mean().item()}
+        predicted = canvas * predict(models["model"], one_hot(centers, canvas), 64)
+        return {"euclidean_error": (predicted - centers).norm(dim=1).mean().item()}
 
     def samples(models: Models) -> Sequence[Sample]:
         centers = data["test"][:SHOWN]
-        found = canvas * predict(models["model"], one_hot(centers, canvas))
-        places = (("truth", centers.float()), ("prediction", found))
+        predicted = canvas * predict(models["model"], one_hot(centers, canvas))
+        places = (("truth", centers.float()), ("prediction", predicted))
         return [Sample(f"{len(centers)} test pixels", role, "points", array.numpy()) for role, array in places]
 
     models = {"model": network((1, canvas, canvas), (2,))}

@@ -26,10 +26,10 @@ SHOWN = 3
 
 def about(options: Mapping[str, object]) -> About:
     """Open the contests of this task."""
-    canvas, kept = options["canvas"], kept_for_test(options["split"])
+    canvas, held_out = options["canvas"], kept_for_test(options["split"])
     return About(
-        f"Given (x, y), a network paints the 9 x 9 square around it on {canvas} x {canvas} pixels; {kept} "
-        "is kept for the test.",
+        f"Given (x, y), a network paints the 9 x 9 square around it on {canvas} x {canvas} pixels; {held_out} "
+        "is held out for the test.",
         "Truth: the square that is asked for. Prediction: how white the network paints each pixel.",
     )
 

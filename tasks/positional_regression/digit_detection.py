@@ -59,7 +59,7 @@ def about(options: Mapping[str, object]) -> About:
 @task(
     NAME,
     suite="positional_regression",
-    metrics=(Metric("iou"), Metric("found", "", "higher", 0.03)),
+    metrics=(Metric("iou"), Metric("detected", "", "higher", 0.03)),
     backbones=("rpn",),
     source="Liu et al. 2018, arXiv 1807.03247",
     about=about,
@@ -68,7 +68,7 @@ def digit_detection(network: Network, seed: int, *, canvas: int = 64, digits: in
     """Propose boxes at anchors, by smooth L1 of the boxes and cross entropy of digit against nothing.
 
     Scores: the mean IoU of each digit with the best of as many boxes as there are digits, the highest scored that do
-    not overlap each other; and the share of digits that is `found` with an IoU of one half.
+    not overlap each other; and the share of digits `detected` with an IoU of one half.
     """
     if canvas % STRIDE or canvas < 2 * SIDES[-1] or digits < 1 or digits * SIDES[-1] ** 2 > canvas**2:
         raise UsageError(f"{digits} digits do not fit a canvas={canvas}; valid: 5 on 64, or another multiple of 4")
@@ -97,21 +97,24 @@ def digit_detection(network: Network, seed: int, *, canvas: int = 64, digits: in
     def evaluate(models: Models, part: str) -> dict[str, float]:
         drawn = examples(part)
         best = boxes.overlaps(drawn.boxes, detect(models, drawn.images)).amax(2)
-        return {"iou": best.mean().item(), "found": (best >= 0.5).float().mean().item()}
+        return {"iou": best.mean().item(), "detected": (best >= 0.5).float().mean().item()}
 
     def samples(models: Models) -> Sequence[Sample]:
         images, truth = examples("test").images[:3], examples("test").boxes[:3]
-        found = detect(models, images)
-        return [sample for i in range(3) for sample in _samples(f"canvas {i + 1}", images[i, 0], truth[i], found[i])]
+        proposed = detect(models, images)
+        return [sample for i in range(3) for sample in _samples(f"canvas {i + 1}", images[i, 0], truth[i], proposed[i])]
 
     models = {"model": network((1, canvas, canvas), (6 * ANCHORS, canvas // STRIDE, canvas // STRIDE))}
     phases = (Phase(("model",), loss, Optimizer("Adam", 1e-3, {}, "one_cycle")),)
     return Problem(models, phases, batches, evaluate, samples, data=Canvases(canvas, digits, base))
 
 
-def _samples(group: str, image: Tensor, truth: Tensor, found: Tensor) -> list[Sample]:
-    """The canvas, alone and with the frames of the true and of the found boxes."""
-    framed = [Sample(group, role, "image", _framed(image, box)) for role, box in (("truth", truth), ("found", found))]
+def _samples(group: str, image: Tensor, truth: Tensor, proposed: Tensor) -> list[Sample]:
+    """The canvas, alone and with the frames of the true and of the proposed boxes."""
+    framed = [
+        Sample(group, "truth", "image", _framed(image, truth)),
+        Sample(group, "prediction", "image", _framed(image, proposed)),
+    ]
     return [Sample(group, "input", "image", image.numpy()), *framed]
 
 
@@ -143,10 +146,10 @@ def connected_ink(problem: Problem) -> Models:
     """Answer with the boxes of connected ink, the largest first."""
     data: Canvases = problem.data
 
-    def found(image: Tensor) -> Tensor:
+    def inked(image: Tensor) -> Tensor:
         ink, count = ndimage.label(image[0].numpy() > 0, np.ones((3, 3)))
         sizes = np.bincount(ink.flat, minlength=count + 1)[1:]
         rows_columns = [ndimage.find_objects(ink)[i] for i in np.argsort(-sizes)[: data.digits]]
         return torch.tensor([[x.start, y.start, x.stop, y.stop] for y, x in rows_columns], dtype=torch.float32)
 
-    return {"model": lambda images: answer([found(image) for image in images], data.anchors, data.cells)}
+    return {"model": lambda images: answer([inked(image) for image in images], data.anchors, data.cells)}

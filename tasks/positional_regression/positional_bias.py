@@ -66,8 +66,8 @@ def positional_bias(
     def draw(random: np.random.Generator, number: int, condition: str) -> Tensor:
         ink = glyph(LETTERS[number], str(random.choice(FACES)), int(random.choice(heights)))
         tied = condition in ("same", "swapped") or (condition == "train" and random.random() < strength)
-        own = number % 4
-        quadrant = (3 - own if condition == "swapped" else own) if tied else None
+        home = number % 4
+        quadrant = (3 - home if condition == "swapped" else home) if tied else None
         image = torch.zeros(canvas, canvas)
         height, width = ink.shape
         paint(image, ink, *place(random, (height, width), canvas, quadrant))
@@ -78,16 +78,16 @@ def positional_bias(
         "test": {"accuracy": "anywhere", SAME: "same", SWAPPED: "swapped"},
     }
 
-    def tell(letters: list[tuple[str, float, float]]) -> int:
+    def classify(letters: list[tuple[str, float, float]]) -> int:
         return LETTERS.index(letters[0][0])
 
-    pictures = Pictures(NAME, canvas, len(LETTERS), heights, draw, tell, conditions)
+    pictures = Pictures(NAME, canvas, len(LETTERS), heights, draw, classify, conditions)
     problem = classification(pictures, network, seed, batch)
     scores = problem.evaluate
 
     def evaluate(models: Models, part: str) -> dict[str, float]:
-        found = scores(models, part)
-        return found | {"bias": found[SAME] - found[SWAPPED]} if part == "test" else found
+        shares = scores(models, part)
+        return shares | {"bias": shares[SAME] - shares[SWAPPED]} if part == "test" else shares
 
     problem.evaluate = evaluate
     return problem

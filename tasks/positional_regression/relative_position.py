@@ -72,11 +72,11 @@ def relative_position(
         paint(image, picture, *place(random, (height, width), canvas, quadrant))
         return image
 
-    def tell(found: list[tuple[str, float, float]]) -> int:
+    def classify(letters_read: list[tuple[str, float, float]]) -> int:
         if label == "order":
-            row = sorted(found, key=lambda item: item[1])
+            row = sorted(letters_read, key=lambda item: item[1])
             return orders.index(tuple(LETTERS.index(letter) for letter, _, _ in row))
-        (_, x0, y0), (_, x1, y1) = sorted(found)
+        (_, x0, y0), (_, x1, y1) = sorted(letters_read)
         return round(math.atan2(y1 - y0, x1 - x0) / (math.pi / 4)) % 8
 
     conditions = {
@@ -84,7 +84,7 @@ def relative_position(
         "test": {"accuracy": "elsewhere", SAME: "same"},
     }
     classes = len(orders) if label == "order" else len(COMPASS)
-    pictures = Pictures(NAME, canvas, classes, heights, draw, tell, conditions)
+    pictures = Pictures(NAME, canvas, classes, heights, draw, classify, conditions)
     return classification(pictures, network, seed, batch)
 
 
@@ -116,5 +116,5 @@ def one_order(problem: Problem) -> Models:
 
 @reference(task=NAME, kind="ceiling", name="known_letters")
 def known_letters(problem: Problem) -> Models:
-    """Compare each patch of ink with all pictures of letters there are, and tell how those found stand."""
+    """Compare each patch of ink with all pictures of letters there are, and say how they stand."""
     return _letters.known_shapes(problem)

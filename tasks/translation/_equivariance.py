@@ -12,10 +12,11 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from coordbench.tasks._predict import Model
 
 Function = Callable[[Tensor], Tensor]
 AT_ONCE = 4
@@ -24,7 +25,7 @@ STEP = 1e-4
 """Shift of the central difference [px]; in float64 its error is about 1e-8."""
 
 
-def exactly(model: Any) -> Function:
+def exactly(model: Model) -> Function:
     """Return the model as a function in float64 on the CPU, so that an error of 0 is 0 to rounding."""
     if not isinstance(model, nn.Module):
         given: Function = model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch.nn import functional
 from coordbench.harness.core.problem import Models, Optimizer, Phase
 from coordbench.tasks._data.digits import CLASSES, SIDE, split_digits
 from coordbench.tasks._data.draws import generator
-from coordbench.tasks._predict import predict
+from coordbench.tasks._predict import Model, predict
 from coordbench.tasks.translation._places import every_place, painted
 
 Output = Literal["map", "vector"]
@@ -75,8 +75,8 @@ def training(canvas: int, *key: object) -> Callable[[int], Drawn]:
     return lambda step: digits().draw(BATCH, *key, "train", step)
 
 
-def accuracy(model: Any, canvas: int, split: str, *key: object) -> float:
+def accuracy(model: Model, canvas: int, split: str, *key: object) -> float:
     """The share of a split's digits that are recognized, at random places of a canvas."""
     images, labels = everywhere(canvas, split, *key).draw(_ASKED[split], *key, split, canvas)
-    found = logits(predict(model, images)).argmax(1)
-    return (found == labels).float().mean().item()
+    answers = logits(predict(model, images)).argmax(1)
+    return (answers == labels).float().mean().item()

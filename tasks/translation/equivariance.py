@@ -121,8 +121,8 @@ def equivariance(
 
     def window(f: Function, split: str) -> dict[str, list[float]]:
         margins = {"window": 0.0} | ({"interior": _MARGIN} if output == "map" else {})
-        found = window_errors(f, fields(split), whole, canvas, list(margins.values()))
-        return dict(zip(margins, found, strict=True))
+        errors = window_errors(f, fields(split), whole, canvas, list(margins.values()))
+        return dict(zip(margins, errors, strict=True))
 
     whole = range(1, canvas // 2 + 1)
 
@@ -134,14 +134,14 @@ def equivariance(
         *errors, half = circular_errors(f, x, [*whole, 0.5])
         scores |= {"error": float(np.mean(errors)), At("error", "way", "half_pixel"): half}
         scores |= {"lie_derivative": lie_derivative(f, x)}
-        scores |= {At("error", "way", how): float(np.mean(found)) for how, found in window(f, split).items()}
+        scores |= {At("error", "way", how): float(np.mean(errors)) for how, errors in window(f, split).items()}
         return scores | {At("error", "shift", s): errors[s - 1] for s in SHIFTS}
 
     def samples(models: Models) -> Sequence[Sample]:
         f, x = exactly(models["model"]), tori("test")
         halves = np.arange(canvas + 1) / 2
         curves = {"circular": (halves, circular_errors(f, x, halves.tolist()))}
-        curves |= {how: (np.array(whole), found) for how, found in window(f, "test").items()}
+        curves |= {how: (np.array(whole), errors) for how, errors in window(f, "test").items()}
         drawn = [Sample("error by shift [px]", how, "line", np.stack([*xy])) for how, xy in curves.items()]
         return drawn + ([_by_place(f, x)] if output == "map" else [])
 

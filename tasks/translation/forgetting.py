@@ -83,8 +83,8 @@ def forgetting(network: Network, seed: int, *, canvas: int = 24, pretrain: int =
         images, labels = split_digits(split, NAME, seed)
         middle = painted(images, narrow.places.expand(len(images), 2), canvas)
         seen = (predict(models["model"], middle).argmax(1) == labels).float().mean().item()
-        found = accuracy(models["model"], canvas, split, NAME, seed)
-        return {"accuracy": found, SEEN: seen, "accuracy_lost": seen - found}
+        share = accuracy(models["model"], canvas, split, NAME, seed)
+        return {"accuracy": share, SEEN: seen, "accuracy_lost": seen - share}
 
     model = network((1, canvas, canvas), (CLASSES,))
     phase = Phase(("model",), cross_entropy, Optimizer("Adam", 3e-3))

@@ -19,7 +19,7 @@ from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sa
 from coordbench.harness.core.registry import reference, task
 from coordbench.harness.core.scores import At
 from coordbench.tasks.translation._learning import Output, accuracy, output_shape, phases, training
-from coordbench.tasks.translation._readout import features, grid, r_squared, told_place
+from coordbench.tasks.translation._readout import features, grid, r_squared, read_place
 from coordbench.tasks.translation._scenes import scenes
 
 NAME = "position_readout"
@@ -61,13 +61,13 @@ SENTENCES = (
     backbones=("stack", "classifier", "unet"),
     source="After Islam, Jia, Bruce 2020, arXiv 2001.08248",
     about=about,
-    axes={"layer": Axes("layer", "R^2 of position"), "readout": Axes("x [px]", "y [px]", "x that is told")},
+    axes={"layer": Axes("layer", "R^2 of position"), "readout": Axes("x [px]", "y [px]", "x that is read")},
     sentences=SENTENCES,
 )
 def position_readout(
     network: Network, seed: int, *, canvas: int = 32, trained: bool = False, output: Output = "map"
 ) -> Problem:
-    """Read absolute position off the features of a frozen network; the layer that tells most is the score.
+    """Read absolute position off the features of a frozen network; the layer that gives most away is the score.
 
     With `trained` the network first learns to tell digits at every place; else its steps change nothing.
     """
@@ -78,22 +78,22 @@ def position_readout(
             features(models["model"], scenes(count, (canvas, canvas), part, NAME, seed))
             for part, count in (("train", _FITTED), (split, _ASKED[split]))
         )
-        return [(tuple(a.shape[2:]), told_place(k, a)) for k, a in zip(known, asked, strict=True)]
+        return [(tuple(a.shape[2:]), read_place(k, a)) for k, a in zip(known, asked, strict=True)]
 
     def evaluate(models: Models, split: str) -> dict[str, float]:
-        found = [r_squared(told, size) for size, told in read(models, split)]
-        scores = {"r2": max(found), LAST: found[-1]}
-        scores |= {At("r2", "layer", i): value for i, value in zip(LAYERS, found, strict=False)}
+        shares = [r_squared(places, size) for size, places in read(models, split)]
+        scores = {"r2": max(shares), LAST: shares[-1]}
+        scores |= {At("r2", "layer", i): share for i, share in zip(LAYERS, shares, strict=False)}
         return scores | ({"accuracy": accuracy(models["model"], canvas, split, NAME, seed)} if trained else {})
 
     def samples(models: Models) -> Sequence[Sample]:
         layers = read(models, "test")
-        found = [r_squared(told, size) for size, told in layers]
-        size, told = layers[int(np.argmax(found))]
+        shares = [r_squared(places, size) for size, places in layers]
+        size, places = layers[int(np.argmax(shares))]
         return [
-            Sample("R^2 of position by layer", "readout", "line", np.array([np.arange(len(found)) + 1.0, found])),
-            Sample("x as it is told", "truth", "heatmap", grid(size)[:, 0].view(size).numpy()),
-            Sample("x as it is told", "readout", "heatmap", told.mean(0)[:, 0].view(size).numpy()),
+            Sample("R^2 of position by layer", "readout", "line", np.array([np.arange(len(shares)) + 1.0, shares])),
+            Sample("x as it is read", "truth", "heatmap", grid(size)[:, 0].view(size).numpy()),
+            Sample("x as it is read", "readout", "heatmap", places.mean(0)[:, 0].view(size).numpy()),
         ]
 
     model = network((1, canvas, canvas), output_shape(output, (canvas, canvas)))

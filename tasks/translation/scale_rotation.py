@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
 from coordbench.tasks._data.digits import SIDE
 from coordbench.tasks._data.draws import generator
-from coordbench.tasks._predict import predict
+from coordbench.tasks._predict import Model, predict
 from coordbench.tasks.translation._equivariance import Function, exactly, mismatch
 from coordbench.tasks.translation._learning import (
     BATCH,
@@ -129,11 +129,11 @@ def scale_rotation(
     def batches(step: int) -> Drawn:
         return draw(learned, BATCH, NAME, seed, "train", step)
 
-    def errors(model: Any, split: str, changes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    def errors(model: Model, split: str, changes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
         f, x = exactly(model), scenes(_SCENES[split], (canvas, canvas), split, NAME, seed)
         return {kind: [change_error(f, x, **{kind: v}) for v in values] for kind, values in changes.items()}
 
-    def accuracies(model: Any, split: str, changes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    def accuracies(model: Model, split: str, changes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
         source = digits(split)
 
         def asked(kind: str, value: float) -> float:
@@ -145,9 +145,9 @@ def scale_rotation(
     def evaluate(models: Models, split: str) -> dict[str, float]:
         scores = _scores("error", errors(models["model"], split, CHANGES))
         if trained:
-            found = accuracies(models["model"], split, CHANGES)
+            by_kind = accuracies(models["model"], split, CHANGES)
             upright = accuracies(models["model"], split, {"angle": (0.0,)})["angle"][0]
-            scores |= _scores("accuracy", found) | {At("accuracy", "change", "upright"): upright}
+            scores |= _scores("accuracy", by_kind) | {At("accuracy", "change", "upright"): upright}
         return scores
 
     def samples(models: Models) -> Sequence[Sample]:
@@ -157,8 +157,8 @@ def scale_rotation(
             curves["accuracy"] = accuracies(models["model"], "test", wide)
         return [
             Sample(f"{name} by {kind}", name, "line", np.array([wide[kind], values]))
-            for name, found in curves.items()
-            for kind, values in found.items()
+            for name, by_kind in curves.items()
+            for kind, values in by_kind.items()
         ]
 
     model = network((1, canvas, canvas), output_shape(output, (canvas, canvas)))
@@ -185,12 +185,12 @@ def _augmented(augment: Augment, count: int, *key: object) -> dict[str, Tensor]:
             return {}
 
 
-def _scores(name: str, found: Mapping[str, Sequence[float]]) -> dict[str, float]:
+def _scores(name: str, by_kind: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The mean over both kinds of change, of each kind, and each by itself."""
-    kinds = {At(name, "change", kind): float(np.mean(values)) for kind, values in found.items()}
+    kinds = {At(name, "change", kind): float(np.mean(values)) for kind, values in by_kind.items()}
     each = {
         At(name, kind, value): one
-        for kind, values in found.items()
+        for kind, values in by_kind.items()
         for value, one in zip(CHANGES[kind], values, strict=True)
     }
     return {name: float(np.mean(list(kinds.values())))} | kinds | each

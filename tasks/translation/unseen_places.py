@@ -105,8 +105,9 @@ def unseen_places(network: Network, seed: int, *, canvas: int = 32, places: Plac
         """The share of digits recognized at each place, NaN where none is asked for."""
         images, labels, index = examples(split)
         chunks = zip(images.split(1024), index.split(1024), strict=True)
-        found = [predict(models["model"], painted(some, everywhere[where], canvas)).argmax(1) for some, where in chunks]
-        right = (torch.cat(found) == labels).double()
+        pictures = (painted(some, everywhere[where], canvas) for some, where in chunks)
+        answers = torch.cat([predict(models["model"], some).argmax(1) for some in pictures])
+        right = (answers == labels).double()
         return torch.bincount(index, right, len(everywhere)) / torch.bincount(index, minlength=len(everywhere))
 
     def evaluate(models: Models, split: str) -> dict[str, float]:

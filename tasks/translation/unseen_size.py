@@ -80,10 +80,10 @@ def unseen_size(network: Network, seed: int, *, canvas: int = 24) -> Problem:
 
     def evaluate(models: Models, split: str) -> dict[str, float]:
         shares = SHARES if split == "test" else (SHARES[0], SHARES[-1])
-        found = {share: asked(models, split, sizes[share]) for share in shares}
-        scores = {At("accuracy", "size", share): value or 0.0 for share, value in found.items()}
+        accuracies = {share: asked(models, split, sizes[share]) for share in shares}
+        scores = {At("accuracy", "size", share): value or 0.0 for share, value in accuracies.items()}
         seen = accuracy(models["model"], canvas, split, NAME, seed)
-        refused = sum(value is None for value in found.values()) / len(found)
+        refused = sum(value is None for value in accuracies.values()) / len(accuracies)
         whole = {"accuracy": float(np.mean(list(scores.values()))), At("accuracy", "size", "seen"): seen}
         return whole | {"refused": refused} | scores
 

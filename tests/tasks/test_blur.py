@@ -14,13 +14,13 @@ FAMILIES = ("radial", "asymmetric", "zernike", "relay", "invariant")
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_kernels_hold_all_light_that_arrives_within_their_radius(family):
-    made = Optic(family, 5, radius=4).kernels(field_positions(5, 2))
-    assert made.shape == (81, 9, 9)
-    assert made.min() >= 0
-    light = made.sum((1, 2)).reshape(9, 9)
+    kernels = Optic(family, 5, radius=4).kernels(field_positions(5, 2))
+    assert kernels.shape == (81, 9, 9)
+    assert kernels.min() >= 0
+    light = kernels.sum((1, 2)).reshape(9, 9)
     assert light[4, 4].item() == pytest.approx(1)
     assert light.min().item() == pytest.approx(1) or (family == "relay" and 0.3 < light[2, 2] < 0.8)
-    assert made.flatten(1)[:, taps(4).norm(dim=1) > 4.5].max() == 0
+    assert kernels.flatten(1)[:, taps(4).norm(dim=1) > 4.5].max() == 0
 
 
 @pytest.mark.parametrize("family", ["radial", "zernike", "relay"])
@@ -53,8 +53,8 @@ def test_the_bare_lens_makes_an_airy_disk():
 
 
 def test_the_control_is_the_same_everywhere():
-    made = Optic("invariant", 4, radius=3).kernels(field_positions(4))
-    torch.testing.assert_close(made, made[:1].expand_as(made))
+    kernels = Optic("invariant", 4, radius=3).kernels(field_positions(4))
+    torch.testing.assert_close(kernels, kernels[:1].expand_as(kernels))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -29,9 +29,9 @@ def test_encode_and_decode_are_inverse() -> None:
 
 
 def test_suppression_keeps_the_best_of_what_overlaps() -> None:
-    found = torch.tensor([[[0.0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]]])
-    kept = boxes.suppress(found, torch.tensor([[1.0, 2.0, 0.5]]), 2)
-    assert kept[0].tolist() == [[1, 0, 11, 10], [20, 0, 30, 10]]
+    proposed = torch.tensor([[[0.0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]]])
+    best = boxes.suppress(proposed, torch.tensor([[1.0, 2.0, 0.5]]), 2)
+    assert best[0].tolist() == [[1, 0, 11, 10], [20, 0, 30, 10]]
 
 
 def test_split_and_join_are_inverse_and_the_detector_says_what_is_wanted() -> None:
@@ -40,8 +40,8 @@ def test_split_and_join_are_inverse_and_the_detector_says_what_is_wanted() -> No
     base = boxes.anchors(8, 4, (15, 20, 25))
     wanted = torch.tensor([[2.0, 3, 20, 22], [10, 9, 27, 30]])
     deltas, logits = split(answer([wanted], base, 8))
-    found = boxes.suppress(boxes.decode(deltas, base), logits[..., 1], 2)
-    assert torch.allclose(found[0], wanted, atol=1e-3)
+    proposed = boxes.suppress(boxes.decode(deltas, base), logits[..., 1], 2)
+    assert torch.allclose(proposed[0], wanted, atol=1e-3)
 
 
 def test_anchors_are_told_what_they_are() -> None:

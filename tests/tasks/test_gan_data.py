@@ -107,9 +107,9 @@ def test_the_digit_classifier_counts_modes() -> None:
 
 @pytest.mark.parametrize("source", ["digits", "faces"])
 def test_splits_of_real_images_share_none(source: str) -> None:
-    found = pictures(source, 16)  # type: ignore[arg-type]
-    known = {image.numpy().tobytes() for image in found.first(found.count)}
-    validation, test = ({image.numpy().tobytes() for image in found.held_out[s]} for s in ("validation", "test"))
+    shown = pictures(source, 16)  # type: ignore[arg-type]
+    known = {image.numpy().tobytes() for image in shown.first(shown.count)}
+    validation, test = ({image.numpy().tobytes() for image in shown.held_out[s]} for s in ("validation", "test"))
     assert not known & validation
     assert not known & test
     assert not validation & test
@@ -118,9 +118,9 @@ def test_splits_of_real_images_share_none(source: str) -> None:
 def test_faces_of_a_folder(tmp_path: Path) -> None:
     for i in range(24):
         Image.fromarray(np.full((20, 30), i * 10, np.uint8)).save(tmp_path / f"{i}.png")
-    found = faces(8, tmp_path, color=True)
-    assert found.shape == (3, 8, 8)
-    assert found.count + sum(len(images) for images in found.held_out.values()) == 2 * 24
+    shown = faces(8, tmp_path, color=True)
+    assert shown.shape == (3, 8, 8)
+    assert shown.count + sum(len(images) for images in shown.held_out.values()) == 2 * 24
     for path in sorted(tmp_path.iterdir())[4:]:
         path.unlink()
     with pytest.raises(UsageError, match="images for"):

@@ -121,8 +121,18 @@ def test_principal_components_match_the_singular_values(shape: tuple[int, int]) 
 def test_features_are_fixed_small_and_of_unit_variance(kind: str) -> None:
     images = normal(300, 3 * 8 * 8, 3).view(300, 3, 8, 8).float()
     project = projection(kind, images)  # type: ignore[arg-type]
-    found = project(images)
-    assert found.shape == (300, 64)
-    assert found.var(0).mean().item() == pytest.approx(1)
+    projected = project(images)
+    assert projected.shape == (300, 64)
+    assert projected.var(0).mean().item() == pytest.approx(1)
     assert torch.equal(project(images[:10]), projection(kind, images)(images[:10]))  # type: ignore[arg-type]
-    assert nearest(project(images[:10]), found).max() < 1e-6  # a copy is at no distance, whatever its batch
+    assert nearest(project(images[:10]), projected).max() < 1e-6  # a copy is at no distance, whatever its batch
+
+
+def test_equal_images_are_at_distance_zero_whatever_else_is_measured_beside_them() -> None:
+    """A matrix product leaves 1e-6 of a distance between equal points far from the origin, and counts them as near."""
+    real = normal(200, 64, 0) + 100
+    assert nearest(real, real).max() == 0
+    assert nearest(real[:7], torch.cat([normal(40, 64, 1), real])).max() == 0
+    repeated = real[:1].expand(20, -1)
+    assert radii(repeated).max() == 0
+    assert not near(repeated, real).any()  # a neighborhood of no extent holds nothing

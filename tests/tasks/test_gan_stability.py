@@ -64,10 +64,10 @@ def test_a_gan_that_diverges_leaves_its_fate() -> None:
 
 def test_the_runner_keeps_the_curves_of_both_players_and_a_sheet_of_every_look() -> None:
     record = play("", 0, 200)
-    found = {point.metric for point in record.curves}
+    metrics = {point.metric for point in record.curves}
     kinds = ("", "/gradient_norm", "/update_ratio")
-    assert {f"train/{player}{kind}" for player in ("discriminator", "generator") for kind in kinds} <= found
-    assert {"validation/coverage", "validation/mmd", "validation/vendi"} <= found
+    assert {f"train/{player}{kind}" for player in ("discriminator", "generator") for kind in kinds} <= metrics
+    assert {"validation/coverage", "validation/mmd", "validation/vendi"} <= metrics
     sheets = [sample for sample in record.samples if sample.group == "fixed latents"]
     steps = [("sheet", 25 * i) for i in range(1, 8)]
     assert [(s.role, s.step) for s in sheets] == [*steps, ("truth", None), ("sheet", None)]

@@ -23,7 +23,7 @@ TASKS = [
 ]
 
 
-def made(task: str) -> Problem:
+def problem_of(task: str) -> Problem:
     return registry.problem(registry.select("task", task).label, lambda i, o: torch.nn.Identity(), 0)
 
 
@@ -48,7 +48,7 @@ def test_letters_that_were_painted_are_read_where_they_stand() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_closed_form_reads_every_picture_and_one_class_is_chance(task: str) -> None:
-    label, classes = registry.select("task", task).label, made(task).data.classes
+    label, classes = registry.select("task", task).label, problem_of(task).data.classes
     floor, ceiling = (
         train.run(Trial(label, 0, reference=entry.name)).scores["test"] for entry in registry.references(label)
     )
@@ -58,7 +58,7 @@ def test_the_closed_form_reads_every_picture_and_one_class_is_chance(task: str) 
 
 def middles(task: str, condition: str, count: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
     """Middle of the ink of pictures, in shares of the canvas, and their classes."""
-    images, classes = made(task).data.examples(count, condition, "test")
+    images, classes = problem_of(task).data.examples(count, condition, "test")
     axis = torch.arange(images.shape[-1]) / images.shape[-1]
     mass = images[:, 0] / images.sum((1, 2, 3), keepdim=True)[:, 0]
     return torch.stack([(mass.sum(1) * axis).sum(1), (mass.sum(2) * axis).sum(1)], 1), classes
@@ -68,8 +68,8 @@ def test_tied_letters_stand_in_their_quadrant_and_swapped_ones_in_the_opposite()
     for condition, flip in (("train", False), ("same", False), ("swapped", True)):
         places, classes = middles("positional_bias", condition)
         quadrant = (places[:, 0] >= 0.5) + 2 * (places[:, 1] >= 0.5)
-        own = classes % 4
-        assert torch.equal(quadrant, 3 - own if flip else own)
+        home = classes % 4
+        assert torch.equal(quadrant, 3 - home if flip else home)
 
 
 def test_letters_that_are_not_tied_stand_anywhere() -> None:
@@ -86,9 +86,9 @@ def test_letters_in_order_stand_above_left_in_training_and_elsewhere_in_test() -
 
 def test_what_cannot_be_read_or_placed_is_refused() -> None:
     with pytest.raises(UsageError, match=r"canvas=16 .* at least 32"):
-        made("positional_bias[canvas=16]")
+        problem_of("positional_bias[canvas=16]")
     with pytest.raises(UsageError, match=r"strength=2.0 .* from 0 to 1"):
-        made("positional_bias[strength=2]")
+        problem_of("positional_bias[strength=2]")
     with pytest.raises(UsageError, match=r"letters of 9 x 25 px do not fit 24 px"):
         place(np.random.default_rng(0), (25, 9), 48, 0)
 

@@ -69,9 +69,9 @@ def test_splits_share_no_digit_and_lose_none() -> None:
 
 
 def test_the_ceiling_is_exactly_invariant_and_the_floor_blind_elsewhere() -> None:
-    made = problem(f"unseen_places[canvas={CANVAS}]")
+    whole = problem(f"unseen_places[canvas={CANVAS}]")
     images = split_digits("test", "unseen_places", 0)[0][:12]
-    model = registry.solve("centered_digit", made)["model"]
+    model = registry.solve("centered_digit", whole)["model"]
     answers = [model(painted(images, place.expand(12, 2), CANVAS)).argmax(1) for place in every_place(CANVAS, SIDE)]
     assert all(torch.equal(answer, answers[0]) for answer in answers)
     task = f"unseen_places[canvas={CANVAS}]"
@@ -90,11 +90,11 @@ def test_a_dense_head_trained_at_one_place_is_at_the_floor_far_away() -> None:
 
 def test_circular_layers_and_polyphase_sampling_know_no_place_whatever_they_learned() -> None:
     task = f"unseen_places[canvas={CANVAS}]"
-    made = problem(task, "classifier[down=aps, padding=circular]", "conv[padding=circular]")
+    whole = problem(task, "classifier[down=aps, padding=circular]", "conv[padding=circular]")
     trial = Trial(task, 0, "classifier", "conv", budget=Budget(40))
-    train.train(made, trial, Record("ok"))
+    train.train(whole, trial, Record("ok"))
     images = split_digits("test", "unseen_places", 0)[0][:16]
-    model = made.models["model"].double().eval()
+    model = whole.models["model"].double().eval()
     places = torch.tensor([[0, 0], [5, 8], [12, 1]])
     with torch.no_grad():
         outputs = [model(painted(images, place.expand(16, 2), CANVAS).double()) for place in places]
@@ -114,11 +114,11 @@ def test_the_map_holds_the_accuracy_of_each_place() -> None:
 
 @pytest.mark.parametrize("task", PROBES)
 def test_a_probe_at_initialization_trains_nothing(task: str) -> None:
-    made, record = train.build(Trial(task, 0, "stack", "conv")), trained(task, "stack", "conv")
-    assert made.phases == ()
+    whole, record = train.build(Trial(task, 0, "stack", "conv")), trained(task, "stack", "conv")
+    assert whole.phases == ()
     assert (record.status, record.converged, record.error) == ("ok", True, "")
     with torch.no_grad():
-        assert record.scores["test"] == pytest.approx(made.evaluate(made.models, "test"))
+        assert record.scores["test"] == pytest.approx(whole.evaluate(whole.models, "test"))
     assert {point.metric.partition("/")[0] for point in record.curves} <= {"validation"}
     assert record.samples
 
@@ -126,9 +126,9 @@ def test_a_probe_at_initialization_trains_nothing(task: str) -> None:
 @pytest.mark.parametrize("entry", registry.entries("variant"), ids=lambda entry: entry.name)
 def test_every_variant_can_be_probed(entry: registry.Entry) -> None:
     for task in PROBES[:2]:
-        made = train.build(Trial(task, 0, "stack", entry.name))
+        whole = train.build(Trial(task, 0, "stack", entry.name))
         with torch.no_grad():
-            scores = made.evaluate(made.models, "validation")
+            scores = whole.evaluate(whole.models, "validation")
         assert -1 < scores["r2"] <= 1 if "r2" in scores else 0 <= scores["error"] < 1.5
 
 
@@ -174,14 +174,14 @@ def test_training_is_scored_where_it_is_asked_for() -> None:
 
 
 def test_forgetting_moves_from_every_place_to_the_middle() -> None:
-    made = problem(f"forgetting[canvas={CANVAS}, pretrain=3]")
-    early, late = (torch.cat([made.batches(step)[0] for step in steps]) for steps in (range(3), range(3, 6)))
+    whole = problem(f"forgetting[canvas={CANVAS}, pretrain=3]")
+    early, late = (torch.cat([whole.batches(step)[0] for step in steps]) for steps in (range(3), range(3, 6)))
     outside = torch.ones(CANVAS, CANVAS, dtype=torch.bool)
     outside[6:14, 6:14] = False
     assert late[:, 0, outside].sum() == 0
     assert (early[:, 0, outside].sum(1) > 0).float().mean() > 0.9
-    assert torch.equal(made.batches(1)[0], made.batches(1)[0])
-    scores = made.evaluate({"model": nn.Flatten()}, "validation")
+    assert torch.equal(whole.batches(1)[0], whole.batches(1)[0])
+    scores = whole.evaluate({"model": nn.Flatten()}, "validation")
     assert scores["accuracy_lost"] == pytest.approx(scores["accuracy@seen"] - scores["accuracy"])
 
 

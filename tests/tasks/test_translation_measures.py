@@ -19,7 +19,7 @@ from coordbench.tasks.translation._equivariance import (
     shift,
     window_errors,
 )
-from coordbench.tasks.translation._readout import features, grid, r_squared, told_place
+from coordbench.tasks.translation._readout import features, grid, r_squared, read_place
 from coordbench.tasks.translation._resampling import disk, resampled
 from coordbench.tasks.translation._scenes import scenes
 from coordbench.tasks.translation.scale_rotation import change_error
@@ -178,11 +178,11 @@ def test_coordinates_tell_place_and_noise_does_not() -> None:
     place = grid((8, 8)).T.reshape(1, 2, 8, 8)
     noise = torch.randn(2, 40, 5, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mixed = torch.cat([noise[0][:, :3], place + 0 * noise[0][:, :2]], 1)
-    assert r_squared(told_place(mixed, mixed), (8, 8)) == pytest.approx(1, abs=1e-6)
-    assert abs(r_squared(told_place(noise[0], noise[1]), (8, 8))) < 0.02
-    assert r_squared(told_place(0 * noise[0], noise[1]), (8, 8)) == pytest.approx(0, abs=1e-9)
+    assert r_squared(read_place(mixed, mixed), (8, 8)) == pytest.approx(1, abs=1e-6)
+    assert abs(r_squared(read_place(noise[0], noise[1]), (8, 8))) < 0.02
+    assert r_squared(read_place(0 * noise[0], noise[1]), (8, 8)) == pytest.approx(0, abs=1e-9)
     half = torch.cat([noise[0][:, :3], (place + 0 * noise[0][:, :2])[:, :1]], 1)
-    assert r_squared(told_place(half, half), (8, 8)) == pytest.approx(0.5, abs=0.01)
+    assert r_squared(read_place(half, half), (8, 8)) == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(("selector", "low", "high"), [("conv[padding=circular]", -0.1, 0.05), ("coordconv", 0.8, 1.0)])
@@ -190,9 +190,9 @@ def test_features_of_each_layer_are_read_in_order(selector: str, low: float, hig
     torch.manual_seed(0)
     network = registry.network("stack[depth=3]", registry.layer(selector))((1, SIZE, SIZE), (6, SIZE, SIZE))
     known, asked = (features(network, scenes(24, (SIZE, SIZE), part, "readout")) for part in ("train", "test"))
-    found = [r_squared(told_place(k, a), (SIZE, SIZE)) for k, a in zip(known, asked, strict=True)]
-    assert len(found) == 3
-    assert all(low < value <= high for value in found), found
+    shares = [r_squared(read_place(k, a), (SIZE, SIZE)) for k, a in zip(known, asked, strict=True)]
+    assert len(shares) == 3
+    assert all(low < value <= high for value in shares), shares
 
 
 def test_scenes_look_alike_everywhere() -> None:

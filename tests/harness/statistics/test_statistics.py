@@ -97,6 +97,15 @@ def test_wilson_is_scipys() -> None:
     assert intervals.wilson(0, 0) == (0, 1)
 
 
+@pytest.mark.parametrize("pairs", [3, 5, 12, 30])
+@pytest.mark.parametrize("level", [0.05, 0.005])
+def test_the_smallest_detectable_effect_has_the_power_that_is_asked_for(pairs: int, level: float) -> None:
+    """scipy's noncentral t as the oracle; quantiles of the central t had .68 to .79 here."""
+    effect = paired.smallest_detectable_effect(1.0, pairs, level)
+    threshold = stats.t(pairs - 1).ppf(1 - level / 2)
+    assert stats.nct(pairs - 1, effect * pairs**0.5).sf(threshold) == pytest.approx(0.8, abs=1e-5)
+
+
 def test_smallest_detectable_effect_is_found_four_times_in_five(generator: np.random.Generator) -> None:
     effect = paired.smallest_detectable_effect(2.0, 30)
     d = generator.normal(effect, 2.0, (4000, 30))
@@ -126,3 +135,11 @@ def test_log_rank_is_scipys(generator: np.random.Generator) -> None:
     expected = stats.logrank(*sides)
     assert (z, p) == pytest.approx((expected.statistic, expected.pvalue))
     assert z > 0  # the first group dies sooner
+
+
+def test_a_median_at_exactly_one_half_is_not_missed_by_rounding() -> None:
+    """Ten at risk: 8/10 after two events at 2, times 6/8 at 3, times 5/6 at 4 is one half, though not in floats."""
+    times = [1, 2, 2, 3, 3, 4, 6, 6, 7, 7, 8]
+    curve = survival.kaplan_meier(times, [time > 1 for time in times])
+    assert curve.shares[list(curve.times).index(4)] == pytest.approx(0.5)
+    assert curve.median() == 4
