@@ -13,6 +13,7 @@ import pandas as pd
 from coordbench.harness.analysis import summarize
 from coordbench.harness.analysis.summarize import PLACE
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.store.store import Store
 
@@ -47,7 +48,7 @@ def history(store: Store, metric: str, *, tasks: Sequence[str] = (), last: int =
     if metric not in known:
         raise UsageError(f"no run holds a metric {metric!r}; valid: {', '.join(sorted(known))}")
     whole = pd.concat([frame for frame in frames if not frame.empty] or frames, ignore_index=True)
-    base = whole["task"].map(lambda task: str(task).partition("[")[0])
+    base = whole["task"].map(lambda task: Selector.parse(str(task)).name)
     return whole[base.isin(tasks)].reset_index(drop=True) if tasks else whole
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, unpack
 
@@ -221,10 +222,10 @@ def _trials(
 def _base_and_options(selectors: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Split selectors such as conv[padding=circular], each that occurs once."""
     codes, names = pd.factorize(selectors.astype("str"))
-    # a run of references alone has no name here, and nothing has no parts
-    parts = pd.Series(names, dtype="str").str.partition("[").reindex(columns=range(3)).astype("str")
-    base, options = (parts[place].reindex(codes).set_axis(selectors.index) for place in (0, 2))
-    return base, options.str.removesuffix("]")
+    parsed = [Selector.parse(str(name)) for name in names]
+    parts = pd.DataFrame([(s.name, s.options_text) for s in parsed], columns=["name", "options"], dtype="str")
+    base, options = (parts[name].reindex(codes).set_axis(selectors.index) for name in parts)
+    return base, options
 
 
 def _normalized(frame: pd.DataFrame, tasks: dict[str, Any]) -> pd.Series:

@@ -395,7 +395,7 @@ def _report(store: Any, run: str, out: Path) -> Path:
 def _print_plan(made: Any, store: Any, fresh: bool, explain: bool) -> None:
     from coordbench.harness.run import forecast
 
-    print(forecast.describe(made, store, fresh=fresh, explain=explain))
+    print(forecast.forecast(made, store, fresh=fresh, explain=explain))
 
 
 def print_json(value: object) -> None:

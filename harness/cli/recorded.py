@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.sources import digest_of_files
@@ -56,7 +57,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def _job(row: Mapping[str, Any]) -> CostJob:
     images, channels, size, *_ = row["input"]
     task = registry.select("task", f"copy[batch={images}, channels={channels}, size={size}]").label
-    return CostJob(task, "stack", row["variant"], memory_format=row["layout"])
+    return CostJob(Cell.of(task, "stack", row["variant"], memory_format=row["layout"]))
 
 
 def _identity(job: CostJob, path: Path) -> Identity:

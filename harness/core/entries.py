@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.options import Option, show, valid
 from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.selector import Selector
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,26 +29,19 @@ class Entry:
     summary: str
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def parse(self, options: str | None) -> dict[str, Any]:
-        """Typed options from the text between the brackets of a selector."""
+    def convert(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Typed options from the texts of a selector; raise UsageError for one that is not known or not valid."""
         known = {option.name: option for option in self.options}
-        parsed: dict[str, Any] = {}
-        for part in filter(None, (part.strip() for part in (options or "").split(","))):
-            key, equals, text = (piece.strip() for piece in part.partition("="))
+        for key in texts:
             if key not in known:
                 raise UsageError(f"unknown option {key!r} of {self.kind} {self.name!r}; {valid(key, known)}")
-            if not equals:
-                raise UsageError(f"{self.kind} {self.name!r}: option {key!r} has no value; write {key}=VALUE")
-            if key in parsed:
-                raise UsageError(f"{self.kind} {self.name!r}: option {key!r} is given twice")
-            parsed[key] = known[key].convert(text, f"{self.kind} {self.name!r}")
-        return parsed
+        return {key: known[key].convert(text, f"{self.kind} {self.name!r}") for key, text in texts.items()}
 
-    def label(self, options: Mapping[str, Any]) -> str:
+    def selector(self, options: Mapping[str, Any]) -> Selector:
         """The canonical selector: options sorted, defaults left out."""
         defaults = {option.name: option.default for option in self.options}
-        kept = {key: value for key, value in sorted(options.items()) if value != defaults[key]}
-        return self.name + (f"[{', '.join(f'{key}={show(value)}' for key, value in kept.items())}]" if kept else "")
+        other = {key: value for key, value in sorted(options.items()) if value != defaults[key]}
+        return Selector(self.name, tuple((key, show(value)) for key, value in other.items()))
 
 
 @dataclass(frozen=True)
@@ -58,9 +52,14 @@ class Selected:
     options: Mapping[str, Any]
 
     @property
-    def label(self) -> str:
+    def selector(self) -> Selector:
         """The canonical selector."""
-        return self.entry.label(self.options)
+        return self.entry.selector(self.options)
+
+    @property
+    def label(self) -> str:
+        """The canonical selector as text."""
+        return str(self.selector)
 
     @property
     def all_options(self) -> dict[str, Any]:

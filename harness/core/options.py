@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.trial import Value
+
+Value = bool | int | float | str
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from coordbench.harness.core.entries import Entry, Kind, Layer, Selected
 from coordbench.harness.core.errors import UsageError, describe_error
 from coordbench.harness.core.options import options_of_function, valid
 from coordbench.harness.core.problem import LayerFactory, Metric, Models, Network, Problem, ReferenceKind
+from coordbench.harness.core.selector import Selector
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,8 +38,6 @@ _PACKAGES = ("coordbench.variants", "coordbench.tasks")
 _LAYER_ARGUMENTS = ("size", "stride", "bias")
 _KINDS: tuple[ReferenceKind, ...] = ("floor", "ceiling", "anchor")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_SELECTOR = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\[(.*)\])?\s*", re.DOTALL)
-
 
 _entries: dict[tuple[Kind, str], Entry] = {}
 _loaded: set[str] = set()
@@ -207,21 +206,19 @@ def entry(kind: Kind, name: str) -> Entry:
     return found
 
 
-def select(kind: Kind, selector: str) -> Selected:
+def select(kind: Kind, selector: Selector | str) -> Selected:
     """What `name[option=value, ...]` names, with typed options."""
-    match = _SELECTOR.fullmatch(selector)
-    if match is None:
-        raise UsageError(f"{kind} {selector!r} is no selector; write name or name[option=value, option=value]")
-    found = entry(kind, match[1])
-    return Selected(found, found.parse(match[2]))
+    wanted = Selector.parse(selector) if isinstance(selector, str) else selector
+    known = entry(kind, wanted.name)
+    return Selected(known, known.convert(dict(wanted.options)))
 
 
-def layer(selector: str) -> Layer:
+def layer(selector: Selector | str) -> Layer:
     """The factory of a variant, such as `layer("coordconv[radius=true]")`."""
     return Layer(select("variant", selector))
 
 
-def network(selector: str, factory: LayerFactory, width: float | None = None) -> Network:
+def network(selector: Selector | str, factory: LayerFactory, width: float | None = None) -> Network:
     """A backbone bound to a layer factory, `width` in place of its own option of that name."""
     chosen = select("backbone", selector)
     options = dict(chosen.options) | ({} if width is None else {"width": width})
@@ -233,14 +230,14 @@ def network(selector: str, factory: LayerFactory, width: float | None = None) ->
     return build
 
 
-def problem(selector: str, build: Network, seed: int) -> Problem:
+def problem(selector: Selector | str, build: Network, seed: int) -> Problem:
     """A task made concrete for one seed."""
     chosen = select("task", selector)
     made: Problem = chosen.entry.function(build, seed, **chosen.options)
     return made
 
 
-def references(task_selector: str) -> list[Entry]:
+def references(task_selector: Selector | str) -> list[Entry]:
     """The references that stand for a task with its options, floors first."""
     chosen = select("task", task_selector)
     found = [
@@ -255,12 +252,6 @@ def solve(name: str, made: Problem) -> Models:
     """The models of a reference for a problem."""
     solved: Models = entry("reference", name).function(made)
     return solved
-
-
-def options_of(selector: str) -> tuple[str, str]:
-    """Split a canonical selector into base name and options text."""
-    name, _, rest = selector.partition("[")
-    return name, rest.removesuffix("]")
 
 
 def _register(kind: Kind, name: str, facts: Mapping[str, Any], hidden: tuple[str, ...] = ()) -> Callable[[F], F]:

@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Value = bool | int | float | str
+from coordbench.harness.core.cell import Budget, Cell
 
-
-@dataclass(frozen=True)
-class Budget:
-    """How long and how a trial is trained."""
-
-    steps: int
-    learning_rate: float | None = None
-    schedule: str | None = None
-    evaluations: int = 10
+Purpose = Literal["test", "tune"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The unit of work, of storage and of failure. Names are canonical selectors such as `conv[padding=circular]`."""
+    """A cell and a seed: the unit of work, of storage and of failure."""
 
-    task: str
+    cell: Cell
     seed: int
-    backbone: str | None = None
-    variant: str | None = None
-    reference: str | None = None
-    budget: Budget = Budget(steps=0)
-    device: str = "cpu"
-    dtype: str = "float32"
-    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    purpose: Literal["test", "tune"] = "test"
-    match: Literal["parameters", "flops"] | None = None
-    width: float | None = None
-    """Replaces the backbone's option `width`, so that the trial meets the baseline's budget named by `match`."""
+    purpose: Purpose = "test"
 
     @property
-    def label(self) -> str:
-        """The selector of the variant, or of the reference where there is no variant."""
-        return self.variant or self.reference or ""
+    def plain(self) -> dict[str, object]:
+        """The trial as plain values, those of its cell beside its own, as the store keeps it."""
+        return {**self.cell.plain, "seed": self.seed, "purpose": self.purpose}
+
+    @classmethod
+    def read(cls, plain: Mapping[str, object]) -> Trial:
+        """The trial of plain values."""
+        seed, purpose = plain["seed"], plain["purpose"]
+        return cls(Cell.read(plain), int(str(seed)), "tune" if purpose == "tune" else "test")
 
 
 @dataclass(frozen=True)
 class CostJob:
-    """What is measured once for all seeds of a (task, backbone, variant) on one device."""
+    """What a cell costs, measured once for all of its seeds and budgets: its cell has no budget."""
 
-    task: str
-    backbone: str
-    variant: str
-    device: str = "cpu"
-    dtype: str = "float32"
-    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    match: Literal["parameters", "flops"] | None = None
-    width: float | None = None
+    cell: Cell
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cell", replace(self.cell, budget=Budget()))
+
+    @property
+    def plain(self) -> Mapping[str, object]:
+        """The cell as plain values, as the store keeps it."""
+        return self.cell.plain
+
+
+Job = Trial | CostJob

@@ -23,6 +23,7 @@ from coordbench.harness.analysis import summarize
 from coordbench.harness.analysis.summarize import CELL
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.gate import probe
 from coordbench.harness.gate.findings import Finding, Verdict
 from coordbench.harness.gate.settings import Settings
@@ -83,7 +84,7 @@ def changed(base: Sequence[Mapping[str, Any]], candidate: Sequence[Mapping[str, 
     """The variants and the base names of the tasks among whose trials any depends on something else on each side."""
     before = {_trial(trial): trial["digest"] for trial in base}
     other = [trial for trial in candidate if before.get(_trial(trial)) != trial["digest"]]
-    tasks = {trial["task"].partition("[")[0] for trial in other}
+    tasks = {Selector.parse(trial["task"]).name for trial in other}
     return sorted({trial["variant"] for trial in other}), sorted(tasks)
 
 

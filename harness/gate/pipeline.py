@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.gate import accuracy, costs, selection, speed
 from coordbench.harness.gate.findings import Finding, Report
 from coordbench.harness.gate.probe import Layer, source_digest
@@ -140,7 +141,7 @@ class Gate:
         names = {layer["name"] for layer in self.described["base"]["layers"].values()}
         names &= {layer["name"] for layer in self.described["candidate"]["layers"].values()}
         own = [variant for sweep in plan.read_profile(str(profile)).sweeps for variant in sweep.variants]
-        return [variant for variant in dict.fromkeys(own) if variant.partition("[")[0].strip() in names]
+        return [variant for variant in dict.fromkeys(own) if Selector.parse(variant).name in names]
 
     def _identities(self, tree: Tree, profile: Path, variants: Sequence[str]) -> list[dict[str, Any]]:
         with running(tree, deadline=self.settings.deadline_seconds) as (side,):

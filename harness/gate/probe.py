@@ -157,14 +157,14 @@ def identities(profile: str, variants: list[str]) -> list[dict[str, Any]]:
     from coordbench.harness.run import identity
 
     made = plan.make_plan(plan.narrow(plan.read_profile(profile), variants))
-    trials = [trial for trial in made.trials if trial.variant]
+    trials = [trial for trial in made.trials if trial.cell.variant]
     return [
         {
-            "task": t.task,
-            "backbone": t.backbone,
-            "variant": t.variant,
+            "task": str(t.cell.task),
+            "backbone": str(t.cell.backbone),
+            "variant": str(t.cell.variant),
             "seed": t.seed,
-            "cell": f"{t.budget}, {t.device}, {t.dtype}, {t.memory_format}, {t.match}",
+            "cell": ", ".join(t.cell.conditions.values()),
             "digest": identity.of_trial(t).digest,
         }
         for t in trials

@@ -11,9 +11,9 @@ import importlib
 from collections.abc import Mapping
 from typing import Protocol
 
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import describe_error
 from coordbench.harness.core.record import CostRecord
-from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure.part import FIELDS, Part
 
 BASELINE = "conv"
@@ -23,15 +23,15 @@ SECONDS = 0.6
 
 
 class Quantity(Protocol):
-    """Measures one quantity of a job, spending about `seconds` on whatever it times."""
+    """Measures one quantity of a cell, spending about `seconds` on whatever it times."""
 
-    def __call__(self, job: CostJob, seconds: float = SECONDS) -> Part: ...
+    def __call__(self, cell: Cell, seconds: float = SECONDS) -> Part: ...
 
 
-def _measure(name: str, job: CostJob, seconds: float = SECONDS) -> Part:
+def _measure(name: str, cell: Cell, seconds: float = SECONDS) -> Part:
     # late: the driver of a sweep needs no torch
     module = importlib.import_module(f"coordbench.harness.measure.quantities.{name}")
-    part: Part = getattr(module, f"measure_{name}")(job, seconds)
+    part: Part = getattr(module, f"measure_{name}")(cell, seconds)
     return part
 
 
@@ -41,12 +41,12 @@ QUANTITIES: dict[str, Quantity] = {
 """Name -> what measures it, in the order in which they disturb each other least."""
 
 
-def measure(job: CostJob, seconds: float = SECONDS) -> CostRecord:
-    """Measure all quantities of a job in this process; one that fails is null, with its reason."""
+def measure(cell: Cell, seconds: float = SECONDS) -> CostRecord:
+    """Measure all quantities of a cell in this process; one that fails is null, with its reason."""
     parts: dict[str, Part] = {}
     for name, quantity in QUANTITIES.items():
         try:
-            parts[name] = quantity(job, seconds)
+            parts[name] = quantity(cell, seconds)
         except Exception as error:  # a layer may raise anything
             parts[name] = Part(status="error", reason=describe_error(error))
     return combine(parts)

@@ -1,4 +1,4 @@
-"""What measuring one quantity of a job gives."""
+"""What measuring one quantity of a cell gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cost is measured on: the models of a job, example inputs, and the phases of a training step."""
+"""What a cost is measured on: the models of a cell, example inputs, and the phases of a training step."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.problem import Problem
-from coordbench.harness.core.trial import Budget, CostJob
 from coordbench.harness.measure.timing.clock import Step
 from coordbench.harness.training import train
 
@@ -26,7 +26,7 @@ Inputs = tuple[Any, ...]
 class Subject:
     """Models, their inputs and a training batch, with all updates at learning rate 0, so that weights stay as built."""
 
-    job: CostJob
+    cell: Cell
     problem: Problem
     inputs: dict[str, Inputs]
     batch: Any
@@ -87,17 +87,17 @@ class Subject:
             update(self.models, self.batch, 0)
 
 
-def build_subject(job: CostJob) -> Subject:
-    """Build the models of a job by the room that trials use, and put a batch and the inputs on its device."""
-    if job.device.startswith("cuda"):
-        torch.cuda.set_device(job.device)
-    problem = train.build(job)
-    batch = train.to_device(problem.batches(0), job)
-    given = train.to_device(dict(problem.inputs()), job) if problem.inputs else _first(batch, problem)
+def build_subject(cell: Cell) -> Subject:
+    """Build the models of a cell by the room that trials use, and put a batch and the inputs on its device."""
+    if cell.device.startswith("cuda"):
+        torch.cuda.set_device(cell.device)
+    problem = train.build(cell)
+    batch = train.to_device(problem.batches(0), cell)
+    given = train.to_device(dict(problem.inputs()), cell) if problem.inputs else _first(batch, problem)
     missing = sorted(set(problem.models) - set(given))
     if missing:
-        raise ValueError(f"task {job.task!r} gives no example inputs for its models {', '.join(missing)}")
-    subject = Subject(job, problem, {name: tuple(given[name]) for name in problem.models}, batch)
+        raise ValueError(f"task {cell.task!r} gives no example inputs for its models {', '.join(missing)}")
+    subject = Subject(cell, problem, {name: tuple(given[name]) for name in problem.models}, batch)
     subject.start()
     return subject
 

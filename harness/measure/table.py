@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.trial import CostJob
 
@@ -29,15 +30,15 @@ def measure_table(
     `measure` does one job and returns its record, such as one that gives each quantity a process of its own.
     """
     wanted = variants or [entry.name for entry in registry.entries("variant")]
-    names = (registry.select("task", task).label, registry.select("backbone", backbone).label)
-    jobs = [CostJob(*names, registry.select("variant", variant).label, device) for variant in wanted]
+    place = Cell(registry.select("task", task).selector, registry.select("backbone", backbone).selector, device=device)
+    jobs = [CostJob(replace(place, variant=registry.select("variant", variant).selector)) for variant in wanted]
     table = flatten(frame((job, measure(job)) for job in jobs))
     return table.sort_values("ratio_step", ignore_index=True)
 
 
 def frame(measured: Iterable[tuple[CostJob, CostRecord]]) -> pd.DataFrame:
     """Jobs and their records as rows with the columns in which a store gives its costs."""
-    return pd.DataFrame([asdict(job) | {name: getattr(record, name) for name in FIELDS} for job, record in measured])
+    return pd.DataFrame([{**job.plain} | {name: getattr(record, name) for name in FIELDS} for job, record in measured])
 
 
 def flatten(costs: pd.DataFrame) -> pd.DataFrame:

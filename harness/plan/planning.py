@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell, Match, MemoryFormat, Schedule
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.core.selector import Selector
+from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.measure import SECONDS
 
 PROFILES = Path(__file__).parents[1] / "presets"
@@ -20,9 +22,6 @@ TUNING_SEEDS = (1001, 1002)
 
 MOST_SEEDS = 10_000
 """Nobody trains more; a plan of a billion would never be listed."""
-
-MemoryFormat = Literal["contiguous", "channels_last"]
-Schedule = Literal["constant", "one_cycle", "cosine", "step"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Sweep:
     learning_rates: list[float] | None = None
     schedule: Schedule | None = None
     evaluations: int = 10
-    match: Literal["parameters", "flops"] | None = None
+    match: Match | None = None
     dtype: str = "float32"
     memory_format: MemoryFormat = "contiguous"
     costs: bool = True
@@ -115,12 +114,12 @@ def narrow(
     base = {registry.select("task", task).entry.name for task in tasks}
     sweeps = []
     for sweep in profile.sweeps:
-        kept = [task for task in sweep.tasks if not base or registry.options_of(task)[0].strip() in base]
+        kept = [task for task in sweep.tasks if not base or Selector.parse(task).name in base]
         if kept:
             own_seeds = sweep.seeds if seeds is None else None
             sweeps.append(replace(sweep, tasks=kept, variants=list(variants) or sweep.variants, seeds=own_seeds))
     if profile.sweeps and not sweeps:
-        known = sorted({registry.options_of(task)[0] for sweep in profile.sweeps for task in sweep.tasks})
+        known = sorted({Selector.parse(task).name for sweep in profile.sweeps for task in sweep.tasks})
         raise UsageError(
             f"profile {profile.name!r} holds none of the tasks {', '.join(tasks)}; it holds {', '.join(known)}"
         )
@@ -137,12 +136,12 @@ def make_plan(profile: Profile, device: str = "cpu") -> Plan:
     registry.select("variant", profile.baseline)
     for sweep in profile.sweeps:
         seeds = seeds_of(profile.seeds if sweep.seeds is None else sweep.seeds)
-        for task, backbone in itertools.product(sweep.tasks, sweep.backbones):
-            task, backbone = _fit(task, backbone)
+        for names in itertools.product(sweep.tasks, sweep.backbones):
+            task, backbone = _fit(*names)
             trials += _reference_trials(task, seeds)
             for variant in sweep.variants:
                 cell = _cell(sweep, task, backbone, variant, device)
-                own = [replace(cell, seed=seed) for seed in seeds]
+                own = [Trial(cell, seed) for seed in seeds]
                 grid = tuple(sorted(set(sweep.learning_rates or ())))
                 for trial in own:
                     if planned.setdefault(trial, grid) != grid:
@@ -155,20 +154,20 @@ def make_plan(profile: Profile, device: str = "cpu") -> Plan:
                     rates |= dict.fromkeys(own, grid)
                     tuning += tuning_trials(cell, grid)
                 if sweep.costs:
-                    costs.append(cost_of(cell))
+                    costs.append(CostJob(cell))
     return Plan(profile, _once(tuning), _once(trials), _once(costs), rates)
 
 
-def cost_of(cell: Trial) -> CostJob:
-    """What the trials of a cell cost, measured once for all of its seeds."""
-    shared = {item.name: getattr(cell, item.name) for item in fields(CostJob)}
-    return CostJob(**shared)
-
-
-def tuning_trials(cell: Trial, rates: Iterable[float]) -> list[Trial]:
+def tuning_trials(cell: Cell, rates: Iterable[float]) -> list[Trial]:
     """The trials that try learning rates for one cell: same effort for every variant, and only their end is scored."""
     budgets = [replace(cell.budget, learning_rate=rate, evaluations=1) for rate in rates]
-    return [replace(cell, seed=seed, budget=budget, purpose="tune") for budget in budgets for seed in TUNING_SEEDS]
+    cells = [replace(cell, budget=budget) for budget in budgets]
+    return [Trial(tried, seed, "tune") for tried in cells for seed in TUNING_SEEDS]
+
+
+def with_rate(trial: Trial, rate: float) -> Trial:
+    """The trial at another learning rate."""
+    return replace(trial, cell=replace(trial.cell, budget=replace(trial.cell.budget, learning_rate=rate)))
 
 
 def seeds_of(seeds: list[int] | int) -> list[int]:
@@ -179,27 +178,26 @@ def seeds_of(seeds: list[int] | int) -> list[int]:
     return listed
 
 
-def _cell(sweep: Sweep, task: str, backbone: str, variant: str, device: str) -> Trial:
-    label = registry.select("variant", variant).label
+def _cell(sweep: Sweep, task: Selector, backbone: Selector, variant: str, device: str) -> Cell:
     budget = Budget(sweep.steps, sweep.learning_rate, sweep.schedule, sweep.evaluations)
-    return Trial(
-        task, -1, backbone, label, budget=budget, device=device, dtype=sweep.dtype, memory_format=sweep.memory_format,
-        match=sweep.match,
+    return Cell(
+        task, backbone, registry.select("variant", variant).selector, budget=budget, device=device,
+        dtype=sweep.dtype, memory_format=sweep.memory_format, match=sweep.match,
     )  # fmt: skip
 
 
-def _reference_trials(task: str, seeds: Sequence[int]) -> list[Trial]:
+def _reference_trials(task: Selector, seeds: Sequence[int]) -> list[Trial]:
     # references run on the CPU, whatever the variants run on
-    return [Trial(task, seed, reference=entry.name) for entry in registry.references(task) for seed in seeds]
+    return [Trial(Cell(task, reference=entry.name), seed) for entry in registry.references(task) for seed in seeds]
 
 
-def _fit(task: str, backbone: str) -> tuple[str, str]:
+def _fit(task: str, backbone: str) -> tuple[Selector, Selector]:
     """Canonical selectors of a task and a backbone that it takes."""
     chosen, network = registry.select("task", task), registry.select("backbone", backbone)
     allowed = chosen.entry.facts["backbones"]
     if network.entry.name not in allowed:
         raise UsageError(f"task {task!r} takes no backbone {backbone!r}; valid: {', '.join(allowed)}")
-    return chosen.label, network.label
+    return chosen.selector, network.selector
 
 
 def _once(jobs: Iterable[Any]) -> tuple[Any, ...]:

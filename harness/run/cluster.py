@@ -13,7 +13,7 @@ from typing import Any
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CostRecord, Record
-from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.core.trial import Job
 from coordbench.harness.run import identity
 from coordbench.harness.run.worker import Limits, work
 
@@ -48,7 +48,7 @@ def bundle(plugins: Sequence[str]) -> Bundle:
     return Bundle(tuple(names), tuple(sorted(files.items())))
 
 
-def work_remotely(job: Trial | CostJob, packed: Bundle, limits: Limits) -> Record | CostRecord:
+def work_remotely(job: Job, packed: Bundle, limits: Limits) -> Record | CostRecord:
     """Do a job on a cluster's worker, with the plug-ins unpacked in the folder that ends with it."""
     from distributed import get_worker
 
@@ -68,7 +68,7 @@ class ClusterExecutor(Executor):
         """Send a job; its function is `work_remotely` whatever the local one is."""
         job, plugins, limits = arguments
         packed = self.packed.setdefault(plugins, bundle(plugins))
-        chosen = self.gpu if job.device.startswith("cuda") else self.plain
+        chosen = self.gpu if job.cell.device.startswith("cuda") else self.plain
         return chosen.submit(work_remotely, job, packed, limits, **keywords)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

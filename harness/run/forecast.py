@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sqlalchemy as sql
 
+from coordbench.harness.core.cell import Cell, describe, differing
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan.planning import Plan
 from coordbench.harness.run import identity
-from coordbench.harness.run.progress import describe as name
+from coordbench.harness.run.progress import describe as describe_job
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 
 
-def describe(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = False) -> str:
+def forecast(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = False) -> str:
     """The plan in a few lines; with `explain`, one line per trial on why it is run or reused."""
     lines: list[str] = []
     pending: list[Trial] = []
@@ -20,9 +21,9 @@ def describe(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = F
         why = _why(trial, store, fresh)
         if why != "reused":
             pending.append(trial)
-        lines.append(f"{name(trial)}: {why}")
+        lines.append(f"{describe_job(trial)}: {why}")
     seconds = _seconds(store)
-    known = [seconds[trial.task, trial.variant] for trial in pending if (trial.task, trial.variant) in seconds]
+    known = [seconds[key] for trial in pending if (key := _kind(trial.cell)) in seconds]
     estimate = "no estimate of the time yet: none of these has been run here"
     if pending and known:
         estimate = f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
@@ -45,17 +46,22 @@ def _why(trial: Trial, store: Store, fresh: bool) -> str:
     return f"run: {changes}" if changes != "nothing changed" else "run: the earlier trial failed"
 
 
-def _seconds(store: Store) -> dict[tuple[str, str | None], float]:
-    """Mean training time [s] of earlier trials by task and variant."""
+def _kind(cell: Cell) -> tuple[str, str]:
+    return str(cell.task), cell.label
+
+
+def _seconds(store: Store) -> dict[tuple[str, str], float]:
+    """Mean training time [s] of earlier trials by task and variant or reference."""
     query = sql.select(schema.items.c.job, schema.records.c.seconds).join(
         schema.records, schema.items.c.record == schema.records.c.id
     )
-    found: dict[tuple[str, str | None], list[float]] = {}
+    known: dict[tuple[str, str], list[float]] = {}
     for row in store.read(query.where(schema.items.c.kind == "trial").limit(5000)):
-        found.setdefault((row.job["task"], row.job.get("variant")), []).append(row.seconds or 0.0)
-    return {cell: sum(values) / len(values) for cell, values in found.items()}
+        known.setdefault(_kind(Cell.read(row.job)), []).append(row.seconds or 0.0)
+    return {cell: sum(values) / len(values) for cell, values in known.items()}
 
 
 def _cells(plan: Plan) -> list[str]:
-    cells = dict.fromkeys((trial.task, trial.backbone or "", trial.label, trial.budget.steps) for trial in plan.trials)
-    return [f"  {task}  {backbone}  {label}  {steps} steps" for task, backbone, label, steps in cells]
+    cells = dict.fromkeys(trial.cell for trial in plan.trials)
+    conditions = ("steps", *(name for name in differing(cells) if name != "steps"))
+    return [f"  {describe(cell, conditions)}" for cell in cells]

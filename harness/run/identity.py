@@ -12,12 +12,14 @@ import importlib.metadata
 import itertools
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Cell
+from coordbench.harness.core.entries import Kind
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.sources import digest, digest_of_files, imported_modules, syntax_tree
 from coordbench.harness.core.sources import source_digest as uncached_digest
 from coordbench.harness.core.trial import CostJob, Trial
@@ -51,24 +53,17 @@ class Identity:
 
 def of_trial(trial: Trial) -> Identity:
     """The identity of a trial's scores."""
-    chosen = [
-        ("task", trial.task),
-        ("backbone", trial.backbone),
-        ("variant", trial.variant),
-        ("reference", trial.reference),
-    ]
-    parts = _parts([(kind, name) for kind, name in chosen if name], _ROOT / "harness" / "training" / "train.py")
-    return Identity(digest(asdict(trial)), parts)
+    parts = _parts(_registered(trial.cell), _ROOT / "harness" / "training" / "train.py")
+    return Identity(digest(trial.plain), parts)
 
 
 def of_cost(job: CostJob) -> Identity:
     """The identity of a cost: that of a trial, the measuring code, the plain convolution beside it, and the machine."""
-    chosen = [("task", job.task), ("backbone", job.backbone), ("variant", job.variant)]
     measuring = sorted((_ROOT / "harness" / "measure").rglob("*.py"))
     baseline = Path(registry.entry("variant", "conv").file)
-    parts = _parts(chosen, _ROOT / "harness" / "training" / "train.py", *measuring, baseline)
-    parts["machine"] = environment.fingerprint(job.device)
-    return Identity(digest(asdict(job)), parts)
+    parts = _parts(_registered(job.cell), _ROOT / "harness" / "training" / "train.py", *measuring, baseline)
+    parts["machine"] = environment.fingerprint(job.cell.device)
+    return Identity(digest(job.plain), parts)
 
 
 def of_plugins(plugins: Sequence[str]) -> str:
@@ -80,7 +75,18 @@ def of_plugins(plugins: Sequence[str]) -> str:
         return ""
 
 
-def _parts(chosen: list[tuple[Any, str]], *more: Path) -> dict[str, str]:
+def _registered(cell: Cell) -> list[tuple[Kind, Selector | str]]:
+    """Everything of the registry that a cell names."""
+    named: list[tuple[Kind, Selector | str | None]] = [
+        ("task", cell.task),
+        ("backbone", cell.backbone),
+        ("variant", cell.variant),
+        ("reference", cell.reference),
+    ]
+    return [(kind, name) for kind, name in named if name is not None]
+
+
+def _parts(chosen: Iterable[tuple[Kind, Selector | str]], *more: Path) -> dict[str, str]:
     parts = {"library python": ".".join(platform.python_version_tuple()[:2])}
     roots, libraries = set(more), set(_ALWAYS)
     for kind, name in chosen:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.trial import CostJob, Trial
-from coordbench.harness.plan.planning import Plan, cost_of
+from coordbench.harness.core.trial import CostJob, Job
+from coordbench.harness.plan.planning import Plan
 from coordbench.harness.process import isolate
 from coordbench.harness.run.worker import run_quantity
 
 TOLERANCE = 0.02
 _HALVINGS = 14
+J = TypeVar("J", bound=Job)
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,16 @@ class Match:
 
 def resolve(plan: Plan, plugins: Sequence[str] = ()) -> Plan:
     """Give every trial of a plan whose sweep asks for a match its width, and its row a note."""
-    cells = {_key(trial): trial for trial in plan.trials if trial.match}
-    found: dict[tuple[Any, ...], Match] = {}
-    for cell in cells.values():
-        outcome = isolate.call(solve, cost_of(cell), plan.profile.baseline, tuple(plugins), deadline=600.0)
+    cells = dict.fromkeys(_unsolved(trial) for trial in plan.trials if trial.cell.match)
+    found: dict[Cell, Match] = {}
+    for cell in cells:
+        outcome = isolate.call(solve, cell, plan.profile.baseline, tuple(plugins), deadline=600.0)
         if outcome.status != "ok":
             raise UsageError(f"match={cell.match!r} of {cell.variant} in {cell.backbone}: {outcome.error}")
-        found[_key(cell)] = outcome.value
+        found[cell] = outcome.value
     fit = {trial: _fitted(trial, found) for trial in (*plan.trials, *plan.tuning)}
     notes = {
-        fit[t]: {"match": asdict(m) | {"left_over": m.left_over}} for t in plan.trials if (m := found.get(_key(t)))
+        fit[t]: {"match": asdict(m) | {"left_over": m.left_over}} for t in plan.trials if (m := found.get(_unsolved(t)))
     }
     return replace(
         plan,
@@ -55,20 +57,20 @@ def resolve(plan: Plan, plugins: Sequence[str] = ()) -> Plan:
     )
 
 
-def solve(job: CostJob, baseline: str, plugins: Sequence[str]) -> Match:
-    """Find the width for a job by bisection; runs in its own process."""
-    by = job.match or "parameters"
+def solve(cell: Cell, baseline: str, plugins: Sequence[str]) -> Match:
+    """Find the width for a cell by bisection; runs in its own process."""
+    by = cell.match or "parameters"
 
-    def amount(candidate: CostJob) -> int:
-        return int(getattr(run_quantity(candidate, plugins, (by, 0.0)), by))
+    def amount(candidate: Cell) -> int:
+        return int(getattr(run_quantity(CostJob(candidate), plugins, (by, 0.0)), by))
 
-    options = {option.name: option for option in registry.select("backbone", job.backbone).entry.options}
+    options = {option.name: option for option in registry.select("backbone", cell.network[0]).entry.options}
     if "width" not in options:
-        raise UsageError(f"backbone {job.backbone!r} has no option width, so its budget cannot be matched")
+        raise UsageError(f"backbone {str(cell.backbone)!r} has no option width, so its budget cannot be matched")
     whole = options["width"].annotation is int
-    start = registry.select("backbone", job.backbone).all_options["width"]
-    wanted = amount(replace(job, variant=baseline))
-    width, reached = bisect(lambda width: amount(replace(job, width=width)), float(start), wanted, whole=whole)
+    start = registry.select("backbone", cell.network[0]).all_options["width"]
+    wanted = amount(replace(cell, variant=registry.select("variant", baseline).selector))
+    width, reached = bisect(lambda width: amount(replace(cell, width=width)), float(start), wanted, whole=whole)
     return Match(by, width, reached, wanted)
 
 
@@ -97,10 +99,12 @@ def _number(width: float, whole: bool) -> float:
     return int(width) if whole else width
 
 
-def _key(job: Trial | CostJob) -> tuple[Any, ...]:
-    return job.task, job.backbone, job.variant, job.match
+def _unsolved(job: Job) -> Cell:
+    """What the width of a job depends on: its cell without budget and conditions."""
+    cell = job.cell
+    return Cell(cell.task, cell.backbone, cell.variant, match=cell.match)
 
 
-def _fitted(job: Any, found: dict[tuple[Any, ...], Match]) -> Any:
-    match = found.get(_key(job))
-    return job if match is None or job.width is not None else replace(job, width=match.width)
+def _fitted(job: J, found: Mapping[Cell, Match]) -> J:
+    match = found.get(_unsolved(job))
+    return job if match is None else replace(job, cell=replace(job.cell, width=match.width))

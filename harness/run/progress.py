@@ -6,9 +6,9 @@ import sys
 from types import TracebackType
 from typing import Protocol
 
-from coordbench.harness.core import registry
+from coordbench.harness.core import cell, registry
 from coordbench.harness.core.record import CostRecord, Record
-from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.core.trial import CostJob, Job, Trial
 
 
 class Listener(Protocol):
@@ -17,7 +17,7 @@ class Listener(Protocol):
     def expect(self, pending: int, reused: int) -> None:
         """Say that a stage begins with this many jobs to do and this many already answered."""
 
-    def done(self, job: Trial | CostJob, record: Record | CostRecord) -> None:
+    def done(self, job: Job, record: Record | CostRecord) -> None:
         """Say that a job has left its record in the store."""
 
 
@@ -53,7 +53,7 @@ class Progress:
         if self.bar is not None and self.row is not None:
             self.bar.update(self.row, total=self.total)
 
-    def done(self, job: Trial | CostJob, record: Record | CostRecord) -> None:
+    def done(self, job: Job, record: Record | CostRecord) -> None:
         """Move the bar, or print the line; failures are told in both cases."""
         self.finished += 1
         line = f"[{self.finished}/{self.total}] {describe(job)}: {summary(job, record)}"
@@ -72,28 +72,28 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
 
-def describe(job: Trial | CostJob) -> str:
+def describe(job: Job) -> str:
     """Name a job in one line."""
     if isinstance(job, CostJob):
-        return f"cost of {job.variant} in {job.backbone} on {job.task}"
-    where = f" in {job.backbone}" if job.backbone else ""
-    rate = f" (tuning, rate {job.budget.learning_rate:g})" if job.purpose == "tune" and job.budget.learning_rate else ""
-    return f"{job.task} {job.label}{where} seed {job.seed}{rate}"
+        return f"cost of {cell.describe(job.cell)}"
+    rate = job.cell.budget.learning_rate
+    tuning = f" (tuning, rate {rate:g})" if job.purpose == "tune" and rate else ""
+    return f"{cell.describe(job.cell)}, seed {job.seed}{tuning}"
 
 
-def summary(job: Trial | CostJob, record: Record | CostRecord) -> str:
+def summary(job: Job, record: Record | CostRecord) -> str:
     """Say in one line how a job ended."""
     if record.status != "ok":
         return f"{record.status}: {record.error}"
     if isinstance(record, CostRecord):
         flops = "unknown" if record.flops is None else f"{record.flops:,}"
         return f"{record.parameters} parameters, {flops} FLOPs"
-    metric = registry.select("task", job.task).entry.facts["metrics"][0]
+    metric = registry.select("task", job.cell.task).entry.facts["metrics"][0]
     split = "validation" if isinstance(job, Trial) and job.purpose == "tune" else "test"
     value = record.scores.get(split, {}).get(metric.name, float("nan"))
     return f"{metric.name} {value:.4g} {metric.unit}".rstrip() + f" after {record.steps} steps, {record.seconds:.1f} s"
 
 
-def _short(job: Trial | CostJob) -> str:
-    name = job.variant if isinstance(job, CostJob) else job.label
-    return f"{job.task.partition('[')[0]} {(name or '').partition('[')[0]}"
+def _short(job: Job) -> str:
+    variant = job.cell.variant
+    return f"{job.cell.task.name} {variant.name if variant else job.cell.label}"

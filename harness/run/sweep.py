@@ -12,11 +12,13 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError, describe_error
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import FAILED, CostRecord, Record
-from coordbench.harness.core.trial import CostJob, Trial
-from coordbench.harness.plan.planning import Plan, tuning_trials
+from coordbench.harness.core.selector import Selector
+from coordbench.harness.core.trial import CostJob, Job, Trial
+from coordbench.harness.plan.planning import Plan, tuning_trials, with_rate
 from coordbench.harness.plan.tuning import Choice, choose, extend
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.run import identity
@@ -25,7 +27,6 @@ from coordbench.harness.run.progress import Listener
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.store import Store, StoreError
 
-Job = Trial | CostJob
 Noted = tuple[Job, Mapping[str, Any]]
 """A job and what this run notes about it."""
 
@@ -75,7 +76,7 @@ class Driver:
         sources = identity.of_plugins(self.plugins)
         limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds, sources)
         facts = {"profile": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
-        device = plan.trials[0].device if plan.trials else "cpu"
+        device = plan.trials[0].cell.device if plan.trials else "cpu"
         run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)
         result = Result(run)
         executor = self.executor or ThreadPoolExecutor(self.workers, thread_name_prefix="worker")
@@ -99,7 +100,7 @@ class Driver:
         if not plan.tuning:
             return [(trial, plan.notes.get(trial, {})) for trial in plan.trials]
         found = self._stage(_plain(plan.tuning), result, executor, limits)
-        cells = {trial: replace(trial, seed=-1) for trial in plan.rates}
+        cells = {trial: trial.cell for trial in plan.rates}
         grids = {cell: plan.rates[trial] for trial, cell in cells.items()}
         more = self._extensions(grids, found)
         extra = [trial for cell, rates in more.items() for trial in tuning_trials(cell, rates)]
@@ -110,7 +111,7 @@ class Driver:
             note = dict(plan.notes.get(trial, {}))
             choice = choices[cells[trial]] if trial in cells else None
             if choice is not None:
-                trial = replace(trial, budget=replace(trial.budget, learning_rate=choice.rate))
+                trial = with_rate(trial, choice.rate)
                 note["tuning"] = asdict(choice)
             trials.append((trial, note))
         return trials
@@ -172,27 +173,27 @@ class Driver:
 
     def _limits(self, job: Job, identified: Identity, limits: Limits) -> Limits:
         """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
-        if self.checkpoints is None or isinstance(job, CostJob) or job.reference is not None:
+        if self.checkpoints is None or isinstance(job, CostJob) or job.cell.reference is not None:
             return limits
         return replace(limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
 
-    def _choose(self, cell: Trial, rates: Sequence[float], found: Mapping[Job, int]) -> Choice:
+    def _choose(self, cell: Cell, rates: Sequence[float], found: Mapping[Job, int]) -> Choice:
         metric = _primary(cell)
         scores: dict[float, list[float | None]] = {rate: [] for rate in rates}
         for trial in tuning_trials(cell, rates):
-            rate = trial.budget.learning_rate
+            rate = trial.cell.budget.learning_rate
             if rate is not None:
                 scores[rate].append(self.store.score(found[trial], "validation", metric.name))
         return choose(scores, metric.better)
 
     def _extensions(
-        self, grids: Mapping[Trial, tuple[float, ...]], found: Mapping[Job, int]
-    ) -> dict[Trial, tuple[float, ...]]:
+        self, grids: Mapping[Cell, tuple[float, ...]], found: Mapping[Job, int]
+    ) -> dict[Cell, tuple[float, ...]]:
         """The rates to try in addition, the same for all cells that differ only in their variant or width."""
-        peers: dict[tuple[Any, ...], list[Trial]] = defaultdict(list)
+        peers: dict[tuple[Selector, str, tuple[float, ...]], list[Cell]] = defaultdict(list)
         for cell, rates in grids.items():
-            peers[cell.task, registry.options_of(cell.backbone or "")[0], rates].append(cell)
-        more: dict[Trial, tuple[float, ...]] = {}
+            peers[cell.task, cell.network[0].name, rates].append(cell)
+        more: dict[Cell, tuple[float, ...]] = {}
         for (_, _, rates), cells in peers.items():
             added = extend(rates, [self._choose(cell, rates, found) for cell in cells])
             more |= dict.fromkeys(cells, added)
@@ -221,8 +222,8 @@ def _identify(job: Job) -> Identity:
     return identity.of_trial(job) if isinstance(job, Trial) else identity.of_cost(job)
 
 
-def _primary(trial: Trial) -> Metric:
-    metrics: tuple[Metric, ...] = registry.select("task", trial.task).entry.facts["metrics"]
+def _primary(cell: Cell) -> Metric:
+    metrics: tuple[Metric, ...] = registry.select("task", cell.task).entry.facts["metrics"]
     return metrics[0]
 
 
@@ -233,7 +234,7 @@ def _record(future: Future[Any], job: Job) -> Record | CostRecord:
         record: Record | CostRecord = future.result()
         return record
     kind = Record if isinstance(job, Trial) else CostRecord
-    return kind("crashed", describe_error(error), environment=environment.describe(job.device))
+    return kind("crashed", describe_error(error), environment=environment.describe(job.cell.device))
 
 
 def _count(result: Result, status: str) -> None:
@@ -243,7 +244,7 @@ def _count(result: Result, status: str) -> None:
 def _task_facts(plan: Plan) -> dict[str, Any]:
     """What the reports need to know of each task, so that they need not import it."""
     facts = {}
-    for task in {trial.task for trial in plan.trials}:
+    for task in {str(trial.cell.task) for trial in plan.trials}:
         chosen = registry.select("task", task)
         own = chosen.entry.facts
         facts[task] = {
@@ -258,7 +259,7 @@ def _task_facts(plan: Plan) -> dict[str, Any]:
 
 
 def _facts_of_variants(plan: Plan) -> dict[str, Any]:
-    return variant_facts({trial.variant for trial in plan.trials if trial.variant})
+    return variant_facts({str(trial.cell.variant) for trial in plan.trials if trial.cell.variant})
 
 
 def variant_facts(variants: Iterable[str]) -> dict[str, Any]:

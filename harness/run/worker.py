@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coordbench.harness.core.record import CostRecord, Record
-from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.measure import QUANTITIES, SECONDS, combine
 from coordbench.harness.measure.part import Part
 from coordbench.harness.process import environment, isolate
@@ -33,7 +33,7 @@ class Limits:
     """`identity.of_plugins` as the run began; "" where plug-ins may change."""
 
 
-def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
+def work(job: Job, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
     """Do a job under its limits; one whose process died is tried once more, since who killed it cannot be told."""
     os.environ.update(environment.WORKER)
     record = _trial(job, plugins, limits) if isinstance(job, Trial) else measure(job, plugins, limits)
@@ -41,7 +41,7 @@ def work(job: Trial | CostJob, plugins: Sequence[str], limits: Limits) -> Record
         record = type(record)(
             "error", "a plug-in was changed while the run went on: this may be of either; run it again"
         )
-    record.environment = _described(job.device)
+    record.environment = _described(job.cell.device)
     return record
 
 
@@ -75,11 +75,9 @@ def measure_quantity(quantity: str, job: CostJob, plugins: Sequence[str], limits
     return outcome.value if outcome.status == "ok" else Part(status=outcome.status, reason=outcome.error)
 
 
-def _call(
-    function: Any, job: Trial | CostJob, plugins: Sequence[str], limits: Limits, argument: Any
-) -> tuple[Outcome, int]:
+def _call(function: Any, job: Job, plugins: Sequence[str], limits: Limits, argument: Any) -> tuple[Outcome, int]:
     """Call in a fresh process, once more if that died; CUDA maps more address space than it uses, so no cap there."""
-    memory = None if job.device.startswith("cuda") else limits.memory_bytes
+    memory = None if job.cell.device.startswith("cuda") else limits.memory_bytes
     for attempts in (1, 2):
         outcome = isolate.call(function, job, tuple(plugins), argument, deadline=limits.deadline, memory_bytes=memory)
         if outcome.status != "crashed" or isolate.stopping():
@@ -97,8 +95,8 @@ def run_trial(trial: Trial, plugins: Sequence[str], limits: Limits) -> Record:
     try:
         return train.run(trial, checkpoint)
     except Exception as error:
-        if trial.variant and (wrong := _wrong_shape(trial.variant)):
-            error.add_note(f"; {trial.variant} breaks the law of shapes: {wrong}")
+        if trial.cell.variant and (wrong := _wrong_shape(trial.cell.label)):
+            error.add_note(f"; {trial.cell.label} breaks the law of shapes: {wrong}")
         raise
 
 
@@ -115,7 +113,7 @@ def run_quantity(job: CostJob, plugins: Sequence[str], wanted: tuple[str, float]
     """Measure one quantity of a cost for some seconds; runs in its own process."""
     _load(plugins)
     quantity, seconds = wanted
-    return QUANTITIES[quantity](job, seconds)
+    return QUANTITIES[quantity](job.cell, seconds)
 
 
 def _load(plugins: Sequence[str]) -> None:

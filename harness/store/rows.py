@@ -15,7 +15,7 @@ from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.scores import At
 from coordbench.harness.core.sources import digest
-from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.core.trial import Job, Trial
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.schema import samples, scores, series
 
@@ -27,13 +27,10 @@ _ONLY_TRIALS = ("converged", "seconds", "steps", "epoch_steps")
 _ONLY_COSTS = ("parameters", "flops", "latency_forward_seconds", "latency_step_seconds")
 
 
-def item_row(run: str, position: int, job: Trial | CostJob, key: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+def item_row(run: str, position: int, job: Job, key: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The row of an item that has no record yet."""
-    own = dict(vars(job))  # dataclasses.asdict copies deeply, which takes longer than all the rest
-    if isinstance(job, Trial):
-        own["budget"] = vars(job.budget)
     kind = "trial" if isinstance(job, Trial) else "cost"
-    described = {"kind": kind, "key": key, "job": to_json(own), "facts": to_json(facts)}
+    described = {"kind": kind, "key": key, "job": to_json(job.plain), "facts": to_json(facts)}
     return {"run": run, "position": position, **described, "reused": False}
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CostRecord, Record
-from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.core.trial import Job
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store import rows
 from coordbench.harness.store.database import Database, execute_all, insert_all
@@ -68,7 +68,7 @@ class Store(Database):
         with self._begin() as connection:
             connection.execute(runs.update().where(runs.c.id == run).values(finished=rows.now()))
 
-    def add_items(self, run: str, jobs: Sequence[tuple[Trial | CostJob, Identity, Mapping[str, Any]]]) -> list[int]:
+    def add_items(self, run: str, jobs: Sequence[tuple[Job, Identity, Mapping[str, Any]]]) -> list[int]:
         """List jobs as items of a run, each with facts for its row; return their positions."""
         with self._begin() as connection:
             count = connection.scalar(sql.select(sql.func.count()).select_from(items).where(items.c.run == run)) or 0

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.problem import Models, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.record import CurvePoint, Record
 from coordbench.harness.core.seeds import seed_of
-from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training.checkpoint import Checkpoint
 from coordbench.harness.training.convergence import still_falling
 
@@ -30,20 +31,19 @@ class Diverged(Exception):
     """A loss, a weight or a score is no longer finite; the message says which and when."""
 
 
-def build(job: Trial | CostJob) -> Problem:
-    """Make the task of a trial concrete, with its network built out of its variant, on its device.
+def build(cell: Cell, seed: int = 0) -> Problem:
+    """Make the task of a cell concrete, with its network built out of its variant, on its device.
 
-    The global generator is seeded by the trial's seed first, so that equal trials start from equal weights.
+    The global generator is seeded by the seed first, so that equal trials start from equal weights.
     """
-    seed = job.seed if isinstance(job, Trial) else 0
     torch.manual_seed(seed_of(seed))
-    if job.variant is None or job.backbone is None:
-        return registry.problem(job.task, lambda input_shape, output_shape: nn.Identity(), seed)
-    network = registry.network(job.backbone, registry.layer(job.variant), job.width)
-    problem = registry.problem(job.task, network, seed)
-    layout = torch.channels_last if job.memory_format == "channels_last" else torch.contiguous_format
+    if cell.variant is None or cell.backbone is None:
+        return registry.problem(cell.task, lambda input_shape, output_shape: nn.Identity(), seed)
+    network = registry.network(cell.backbone, registry.layer(cell.variant), cell.width)
+    problem = registry.problem(cell.task, network, seed)
+    layout = torch.channels_last if cell.memory_format == "channels_last" else torch.contiguous_format
     for name, model in problem.models.items():
-        model = model.to(job.device, getattr(torch, job.dtype))
+        model = model.to(cell.device, getattr(torch, cell.dtype))
         planar = all(p.dim() <= 4 for p in model.parameters())  # channels_last exists for 4-D tensors only
         problem.models[name] = model.to(memory_format=layout) if planar else model  # type: ignore[call-overload]
     return problem
@@ -54,10 +54,10 @@ def run(trial: Trial, checkpoint: Checkpoint | None = None) -> Record:
 
     A trial that was killed goes on from its last checkpoint and ends with the scores it would have had.
     """
-    problem = build(trial)
-    trained = trial.reference is None
+    problem = build(trial.cell, trial.seed)
+    trained = trial.cell.reference is None
     record = Record("ok")
-    models: Models = problem.models if trained else registry.solve(str(trial.reference), problem)
+    models: Models = problem.models if trained else registry.solve(str(trial.cell.reference), problem)
     try:
         if trained:
             torch.manual_seed(seed_of(trial.seed, "train"))
@@ -74,7 +74,7 @@ def run(trial: Trial, checkpoint: Checkpoint | None = None) -> Record:
 
 def train(problem: Problem, trial: Trial, record: Record, checkpoint: Checkpoint | None = None) -> None:
     """Run the training loop and append curves to `record`; raise Diverged at the first loss that is not finite."""
-    budget = trial.budget
+    budget = trial.cell.budget
     updates = [Update(phase, problem.models, budget) for phase in problem.phases]
     curves = _Curves(record, window=max(1, budget.steps // POINTS))
     looks = {round(budget.steps * (i + 1) / budget.evaluations) for i in range(budget.evaluations)} - {budget.steps}
@@ -83,7 +83,7 @@ def train(problem: Problem, trial: Trial, record: Record, checkpoint: Checkpoint
         checkpoint.load(problem.models, stateful, record, curves.pending)
     for step in range(record.steps, budget.steps):
         start = time.perf_counter()
-        batch = to_device(problem.batches(step), trial)
+        batch = to_device(problem.batches(step), trial.cell)
         for update in updates:
             curves.add(
                 update.phase.name, update(problem.models, batch, step, ratio=curves.closes(step + 1, budget.steps))
@@ -97,17 +97,17 @@ def train(problem: Problem, trial: Trial, record: Record, checkpoint: Checkpoint
             checkpoint.save(problem.models, stateful, record, curves.pending)
 
 
-def to_device(batch: Any, job: Trial | CostJob) -> Any:
-    """Move a nest of tensors to the trial's device; floating ones to its dtype and, where 4-D, its memory format."""
+def to_device(batch: Any, cell: Cell) -> Any:
+    """Move a nest of tensors to the cell's device; floating ones to its dtype and, where 4-D, its memory format."""
     if isinstance(batch, Tensor):
-        dtype = getattr(torch, job.dtype) if batch.is_floating_point() else None
-        moved = batch.to(job.device, dtype)
-        wants = job.memory_format == "channels_last" and moved.dim() == 4
+        dtype = getattr(torch, cell.dtype) if batch.is_floating_point() else None
+        moved = batch.to(cell.device, dtype)
+        wants = cell.memory_format == "channels_last" and moved.dim() == 4
         return moved.contiguous(memory_format=torch.channels_last) if wants else moved
     if isinstance(batch, Mapping):
-        return {key: to_device(value, job) for key, value in batch.items()}
+        return {key: to_device(value, cell) for key, value in batch.items()}
     if isinstance(batch, tuple | list):
-        return type(batch)(to_device(value, job) for value in batch)
+        return type(batch)(to_device(value, cell) for value in batch)
     return batch
 
 
@@ -212,7 +212,7 @@ def _look(problem: Problem, trial: Trial, record: Record) -> None:
 def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> None:
     for split in _splits(trial):
         record.scores[split] = _evaluate(problem, models, split)
-    if trial.reference is None:
+    if trial.cell.reference is None:
         _note(record.scores.get("validation", {}), record)
         record.converged = _converged(problem, record)
     with torch.no_grad(), evaluating(problem.models):
@@ -233,7 +233,7 @@ def kept(sample: Sample) -> Sample:
 
 def _splits(trial: Trial) -> tuple[str, ...]:
     """What a trial is scored on; one that chooses a learning rate never sees the test data."""
-    splits: tuple[str, ...] = registry.select("task", trial.task).entry.facts["splits"]
+    splits: tuple[str, ...] = registry.select("task", trial.cell.task).entry.facts["splits"]
     return splits if trial.purpose == "test" else ("validation",)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import special
 
 from coordbench.harness.core.scores import State
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, equivalence_t, paired_t
 from coordbench.harness.statistics.survival import log_rank
@@ -148,8 +149,8 @@ def _side(run: Run, claim: Claim, side: Mapping[str, Any]) -> dict[float, pd.Dat
         return {}
     own = own[_holds(own["task_options"], {**claim.options, **side.get("options", {})})]
     if "backbone" in side:
-        name, _, rest = str(side["backbone"]).partition("[")
-        own = own[(own["backbone"] == name) & _holds(own["backbone_options"], _options(rest.rstrip("]")))]
+        wanted = Selector.parse(side["backbone"])
+        own = own[(own["backbone"] == wanted.name) & _holds(own["backbone_options"], dict(wanted.options))]
     return {float(str(contest)): rows for contest, rows in own.groupby("contest", sort=True)}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.training import train
 from coordbench.tasks._data.blur import Blur, LowRankBlur, operator_error
 from coordbench.tasks._data.psf import Optic
@@ -56,7 +56,7 @@ def operators() -> None:
 def shares() -> None:
     """Print what share of a training step its data take."""
     for task, backbone, variant in JOBS:
-        problem = train.build(CostJob(task, backbone, variant))
+        problem = train.build(Cell.of(task, backbone, variant))
         optimizer = torch.optim.Adam(problem.models["restorer"].parameters())
         batch = problem.batches(0)
 

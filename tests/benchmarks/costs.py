@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure import QUANTITIES, SECONDS
 from coordbench.harness.measure.part import Part
@@ -59,7 +60,7 @@ def measured(job: CostJob, quantity: str, seconds: float = SECONDS) -> tuple[Par
 
 def repeatability(repeats: int, seconds: float) -> None:
     """Print how often the median ratios of two runs agree within 3 %."""
-    job = CostJob(SHAPES[0], "stack", "coordconv")
+    job = CostJob(Cell.of(SHAPES[0], "stack", "coordconv"))
     ratios = {phase: np.empty((repeats, 2)) for phase in PHASES}
     for repeat, run in np.ndindex(repeats, 2):
         latency = measured(job, "latency", seconds)[0].details["ratios"]
@@ -77,7 +78,7 @@ def overhead() -> None:
     """Print what each quantity takes per shape and variant, processes included."""
     for shape in SHAPES:
         for variant in VARIANTS:
-            parts = {name: measured(CostJob(shape, "stack", variant), name) for name in QUANTITIES}
+            parts = {name: measured(CostJob(Cell.of(shape, "stack", variant)), name) for name in QUANTITIES}
             took = {name: seconds for name, (_, seconds) in parts.items()}
             phases = parts["latency"][0].details["ratios"]
             step = sum(phases[name]["details"]["seconds"] for name in ("optimizer", "step"))
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="window of each phase")
     parser.add_argument("--idle", action="store_true", help="keep no core busy")
     options = parser.parse_args()
-    measured(CostJob(SHAPES[0], "stack", "conv"), "parameters")  # the fork server starts
+    measured(CostJob(Cell.of(SHAPES[0], "stack", "conv")), "parameters")  # the fork server starts
     with busy(0 if options.idle else max(1, (os.cpu_count() or 2) - 1)):
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
         overhead()

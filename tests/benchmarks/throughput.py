@@ -31,9 +31,10 @@ import numpy as np
 
 from coordbench.harness.analysis import summarize
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
-from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.process import environment
 from coordbench.harness.run.cluster import connect
@@ -217,7 +218,10 @@ def _record(seed: int, pixels: int = 0, points: int = 10) -> Record:
 def _answer(number: int, points: int) -> tuple[Trial, Identity, Record]:
     """A job with the identity and the record of a real one."""
     task, layer = number % 10, number // 10 % 20
-    job = Trial(f"nap[milliseconds={task}]", number // 200, "one_layer", f"plain[width={layer}]", None, Budget(300))
+    job = Trial(
+        Cell.of(f"nap[milliseconds={task}]", "one_layer", f"plain[width={layer}]", budget=Budget(300)),
+        number // 200,
+    )
     key = environment.digest([task, layer, job.seed])
     known = Identity(key, _PARTS | {"task": str(task), "layer": str(layer)})
     assert known.digest  # a sweep has it from looking for an earlier record

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.scores import At
-from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store, open_store
 
@@ -34,17 +35,18 @@ TASKS: dict[str, Any] = {
     },
 }
 BOUNDS = {"guess": 0.0, "answer": 1.0, "mean": 1.0}
-MEANS = {"conv": 0.3, "coordconv": 0.9, "geoconv": 0.31, "<script>alert(1)</script>": 0.1}
+MEANS = {"conv": 0.3, "coordconv": 0.9, "geoconv": 0.31, "odd[text=<script>alert(1)</script>]": 0.1}
 Fill = Callable[..., str]
 
 
 def outcome(trial: Trial) -> Record:
     """An ok record with the known score of its variant or reference, curves, and one picture of each kind."""
-    name = trial.variant or trial.reference or ""
-    alpha = trial.task.startswith("alpha")
+    name = trial.cell.label
+    alpha = trial.cell.task.name.startswith("alpha")
     metric = "accuracy" if alpha else "mse"
-    merit = BOUNDS.get(name, MEANS.get(name, 0.5)) + (0.01 * np.sin(7 * trial.seed + len(name)) if trial.variant else 0)
-    score = float(merit if alpha or trial.reference else 1 - merit)
+    spread = 0.01 * np.sin(7 * trial.seed + len(name)) if trial.cell.variant else 0
+    merit = BOUNDS.get(name, MEANS.get(name, 0.5)) + spread
+    score = float(merit if alpha or trial.cell.reference else 1 - merit)
     points = [
         CurvePoint(s, 0.1 * s, f"validation/{metric}", score * s / 5 if alpha else 2 - s / 5) for s in range(1, 6)
     ]
@@ -55,8 +57,8 @@ def outcome(trial: Trial) -> Record:
         Sample("one", "made up role", "heatmap", np.full((8, 8), np.nan)), Sample("one", "curve", "line", unit[0]),
     ]  # fmt: skip
     scores = {"test": {metric: score} | {At(metric, "m", m): score / m for m in (1, 2, 4)}}
-    shown = samples if trial.variant else []
-    return Record("ok", scores=scores, curves=points if trial.variant else [], samples=shown, converged=True,
+    shown = samples if trial.cell.variant else []
+    return Record("ok", scores=scores, curves=points if trial.cell.variant else [], samples=shown, converged=True,
                   seconds=1.5, steps=5, environment=ENVIRONMENT)  # fmt: skip
 
 
@@ -81,12 +83,12 @@ def fill(store: Store) -> Fill:
             "variants": {v: {"source": "S & T", "summary": "A layer.", "file": "variants/v.py"} for v in variants},
         }
         run = store.start_run("p", "coordbench run <p>", ENVIRONMENT, facts)
-        trials = [
-            Trial(task, seed, "net[depth=2]" if v in variants else None, v if v in variants else None,
-                  None if v in variants else v, Budget(5))
-            for task in tasks for v in (*TASKS[task]["references"], *variants) for seed in range(seeds)
-        ]  # fmt: skip
-        jobs = [CostJob(task, "net[depth=2]", v) for task in tasks for v in variants if costs]
+        nets = [Cell.of(task, "net[depth=2]", v, budget=Budget(5)) for task in tasks for v in variants]
+        bounds = [
+            Cell.of(task, reference=name, budget=Budget(5)) for task in tasks for name in TASKS[task]["references"]
+        ]
+        trials = [Trial(cell, seed) for cell in (*bounds, *nets) for seed in range(seeds)]
+        jobs = [CostJob(Cell.of(task, "net[depth=2]", v)) for task in tasks for v in variants if costs]
         everything: list[Trial | CostJob] = [*trials, *jobs]
         keys = [Identity(f"{run} {i}", {"trial": str(i)}) for i in range(len(everything))]
         positions = store.add_items(run, [(job, key, {}) for job, key in zip(everything, keys, strict=True)])
@@ -101,7 +103,7 @@ def fill(store: Store) -> Fill:
 
 
 def _cost(job: CostJob, variants: Sequence[str]) -> CostRecord:
-    number = 1 + list(variants).index(job.variant)
+    number = 1 + list(variants).index(job.cell.label)
     times = {"step": [0.002 * number * (1 + 0.01 * i) for i in range(9)]}
     values = 1000 * number, 5000, 0.001, 0.002 * number, 2**20
     return CostRecord("ok", "", *values, times, details(number), environment=ENVIRONMENT)

@@ -13,6 +13,7 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.scores import Fate, State
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.store.store import Store
@@ -56,7 +57,7 @@ def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, v
 @pytest.mark.parametrize(("apart", "verdict"), [(0.001, "fails"), (0.06, "open")])
 def test_a_lead_within_the_margin_is_no_lead(store: Store, fill: Any, apart: float, verdict: str) -> None:
     def record(trial: Trial) -> Record | None:
-        base = 0.5 + 0.01 * trial.seed + apart * (trial.variant == "coordconv") * (1 - 0.5 * trial.seed)
+        base = 0.5 + 0.01 * trial.seed + apart * (trial.cell.label == "coordconv") * (1 - 0.5 * trial.seed)
         return replace(outcome(trial), scores={"test": {"accuracy": base}})
 
     found = ledger.ledger(made(store, fill, 6, record), [about(value=0), about(value=0, relation="<")])
@@ -67,7 +68,7 @@ def test_a_lead_within_the_margin_is_no_lead(store: Store, fill: Any, apart: flo
 
 def test_a_sure_lead_within_the_margin_holds_by_little(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
-        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.01 * (trial.variant == "coordconv")}})
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.01 * (trial.cell.label == "coordconv")}})
 
     run = made(store, fill, 12, record)
     found = ledger.ledger(run, [about(value=0), about(value=0, relation="<")])
@@ -77,7 +78,7 @@ def test_a_sure_lead_within_the_margin_holds_by_little(store: Store, fill: Any) 
 
 def test_a_small_lead_that_is_not_sure_stays_open_and_the_contrary_fails(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
-        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.002 * (trial.variant == "coordconv")}})
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.002 * (trial.cell.label == "coordconv")}})
 
     found = ledger.ledger(made(store, fill, 12, record), [about(value=0), about(value=0, relation="<")])
     assert [(f.verdict, f.reason) for f in found] == [
@@ -88,7 +89,7 @@ def test_a_small_lead_that_is_not_sure_stays_open_and_the_contrary_fails(store: 
 
 def test_an_open_claim_tells_how_many_seeds_would_decide(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
-        lead = (trial.variant == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
+        lead = (trial.cell.label == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + lead}})
 
     [few] = ledger.ledger(made(store, fill, 6, record), [about(value=0)])
@@ -102,7 +103,7 @@ def test_an_open_claim_tells_how_many_seeds_would_decide(store: Store, fill: Any
 @pytest.mark.parametrize(("collapsed", "verdict"), [("", "open"), ("conv", "holds"), ("coordconv", "fails")])
 def test_survival_is_decided_by_collapses_alone(store: Store, fill: Any, collapsed: str, verdict: str) -> None:
     def record(trial: Trial) -> Record | None:
-        state = State.COLLAPSED if trial.variant == collapsed else State.CENSORED
+        state = State.COLLAPSED if trial.cell.label == collapsed else State.CENSORED
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5}}, fate=Fate(state, 1.0, 10.0 + trial.seed))
 
     [found] = ledger.ledger(made(store, fill, 12, record), [about(measure="survival", value=0)])
@@ -121,7 +122,7 @@ def test_fewer_than_five_pairs_decide_nothing_but_parameters(store: Store, fill:
 
 def test_a_failed_trial_is_the_worst_of_its_contest(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
-        dead = trial.variant == "coordconv" and trial.seed == 0
+        dead = trial.cell.label == "coordconv" and trial.seed == 0
         return Record("crashed", "killed") if dead else outcome(trial)
 
     run = made(store, fill, 6, record)
@@ -135,7 +136,7 @@ def test_a_failed_trial_is_the_worst_of_its_contest(store: Store, fill: Any) -> 
 
 def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
-        return replace(outcome(trial), converged=trial.seed > 1 or trial.variant == "conv")
+        return replace(outcome(trial), converged=trial.seed > 1 or trial.cell.label == "conv")
 
     found = ledger.ledger(made(store, fill, 6, record), [about()])[0]
     assert (found.verdict, found.reason) == ("open", "2 of 6 trials of coordconv had not converged")
@@ -199,7 +200,8 @@ def selector(task: str, options: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("claim", claims.read_claims(), ids=lambda claim: claim.id)
 def test_the_profile_of_claims_runs_both_sides_of_each(claim: claims.Claim) -> None:
-    cells = {(t.task, t.backbone or "", t.variant or "") for t in plan.make_plan(plan.read_profile("claims")).trials}
+    planned = {trial.cell for trial in plan.make_plan(plan.read_profile("claims")).trials}
+    cells = {(str(cell.task), str(cell.backbone or ""), str(cell.variant or "")) for cell in planned}
     for side in filter(None, (claim.left, claim.right)):
         task = selector(side.get("task", claim.task), {**claim.options, **dict(side.get("options", {}))})
         wanted = (task, side.get("backbone", ""), side["variant"])
@@ -208,8 +210,7 @@ def test_the_profile_of_claims_runs_both_sides_of_each(claim: claims.Claim) -> N
 
 def names(label: str, selected: str) -> bool:
     """Whether a label is of the entry selected and has at least its options."""
-    name, _, options = label.rstrip("]").partition("[")
-    wanted_name, _, wanted = selected.rstrip("]").partition("[")
-    return (not wanted_name or name == wanted_name) and set(filter(None, wanted.split(", "))) <= set(
-        options.split(", ")
-    )
+    if not selected:
+        return True
+    known, wanted = Selector.parse(label), Selector.parse(selected)
+    return known.name == wanted.name and set(wanted.options) <= set(known.options)

@@ -19,20 +19,21 @@ from tests.reports.test_page import read
 def _lower(trial: Trial) -> Record:
     """conv loses a fifth of its accuracy."""
     record = outcome(trial)
-    scores = {"test": {name: score - 0.2 * (trial.variant == "conv") for name, score in record.scores["test"].items()}}
+    loss = 0.2 * (trial.cell.label == "conv")
+    scores = {"test": {name: score - loss for name, score in record.scores["test"].items()}}
     return replace(record, scores=scores)
 
 
 def test_what_changed_between_two_runs(store: Store, fill: Any, tmp_path: Path) -> None:
     before = fill(["conv", "coordconv"], 6)
-    after = fill(["conv", "<b>new</b>"], 6, ["alpha[canvas=8]"], _lower)
+    after = fill(["conv", "odd[text=<b>new</b>]"], 6, ["alpha[canvas=8]"], _lower)
     text = " ".join(read(write_comparison(store, before, after, tmp_path)).text)
     assert "Worse than before: conv on alpha[canvas=8]." in text
     assert "-0.200" in text
     assert "2 parameter and FLOP counts are equal, none changed" in text
     assert f"Only in {before}" in text
     assert f"Only in {after}" in text
-    assert "<b>new</b> in net[depth=2] on alpha[canvas=8], 5 steps" in text
+    assert "odd[text=<b>new</b>] in net[depth=2] on alpha[canvas=8], 5 steps" in text
 
 
 def test_a_cost_that_changed_is_told_exactly(store: Store, fill: Any, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.run.identity import Identity
@@ -36,7 +37,7 @@ def test_costs_have_ratios_with_intervals_and_say_what_is_missing(store: Store, 
 @pytest.mark.parametrize(
     ("limits", "chosen"),
     [
-        ({}, ["coordconv", "geoconv", "conv", "<script>alert(1)</script>"]),
+        ({}, ["coordconv", "geoconv", "conv", "odd[text=<script>alert(1)</script>]"]),
         ({"parameters": 1999}, ["conv"]),
         ({"step": 0.006}, ["coordconv", "geoconv", "conv"]),
         ({"latency": 0.0009}, []),
@@ -73,7 +74,7 @@ def test_probes_are_one_row_per_variant(store: Store, fill: Any) -> None:
     row = table.loc["coordconv"]
     assert (row["with_borders"], row["at_shift"], row["field_within_1"]) == (0.4, 4, 0.75)
     assert (row["unseen_size"], row["at_size"]) == (0.5, 24)  # the worst of all sizes
-    assert table.loc["<script>alert(1)</script>", "reason"] == "knows no <float64>"
+    assert table.loc["odd[text=<script>alert(1)</script>]", "reason"] == "knows no <float64>"
 
 
 def test_the_page_shows_costs_and_probes_escaped(store: Store, fill: Any, tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def _scaled(store: Store, records: dict[str, CostRecord]) -> str:
     facts = {"profile": {"name": "s", "baseline": "conv", "sweeps": []}, "tasks": {}, "variants": {}}
     run = store.start_run("s", "coordbench run s", ENVIRONMENT, facts)
     keys = [Identity(f"{run} {task}", {"trial": task}) for task in records]
-    jobs = [CostJob(task, "stack", "conv") for task in records]
+    jobs = [CostJob(Cell.of(task, "stack", "conv")) for task in records]
     positions = store.add_items(run, [(job, key, {}) for job, key in zip(jobs, keys, strict=True)])
     for (task, record), key, position in zip(records.items(), keys, positions, strict=True):
         record.details = {"parameters": {"options": {"size": int(task[10:-1]), "batch": 4}}}

@@ -62,7 +62,7 @@ def read(path: Path) -> Checker:
 def test_one_file_escaped_and_without_network(store: Store, fill: Any, tmp_path: Path) -> None:
     page = read(write_report(store, fill(), tmp_path))
     text = " ".join(page.text)
-    assert "<script>alert(1)</script>" in text  # as text, so it was escaped
+    assert "odd[text=<script>alert(1)</script>]" in text  # as text, so it was escaped
     assert "Tell <b>left</b> from right." in text
     assert "coordconv has the highest normalized score" in text
     assert "▲ better" in text

@@ -10,6 +10,7 @@ import pytest
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.description import Column, Part, Sentence, Where
+from coordbench.harness.core.selector import Selector
 from coordbench.reports.pages.sentences import averages, fill, sentences
 
 Row = tuple[str, str, str, str, int, dict[str, float]]
@@ -19,15 +20,15 @@ def tables(rows: list[Row]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Trials and scores as a run's tables hold them."""
     trials, scores = [], []
     for i, (task, task_options, backbone, label, seed, values) in enumerate(rows):
-        name, _, options = backbone.partition("[")
+        network = Selector.parse(backbone)
         trials.append(
             {
                 "suite": "translation",
                 "task": task,
                 "task_options": task_options,
-                "backbone": name,
-                "backbone_options": options.removesuffix("]"),
-                "variant": label.partition("[")[0],
+                "backbone": network.name,
+                "backbone_options": network.options_text,
+                "variant": Selector.parse(label).name,
                 "variant_options": "",
                 "label": label,
                 "seed": seed,

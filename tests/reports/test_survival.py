@@ -37,9 +37,9 @@ REAL = {"coverage": 0.96, "density": 1.0, "precision": 0.97, "recall": 0.98}
 
 def outcome(trial: Trial) -> Record | None:
     """Known fates of five seeds; density is the seed and coverage .1 above .5 on odd ones; curves of three measures."""
-    if trial.reference is not None:
+    if trial.cell.reference is not None:
         return Record("ok", scores={split: {"accuracy": 1.0, **REAL} for split in ("test", "validation")})
-    name, seed = str(trial.variant), trial.seed
+    name, seed = trial.cell.label, trial.seed
     if name == "geoconv" and seed == 4:
         return Record("crashed", "killed")
     scores = {"accuracy": 0.5, "density": float(seed), "coverage": 0.5 + 0.1 * (seed % 2)}

@@ -16,9 +16,9 @@ from coordbench.reports.data import tables
 
 def _failing(trial: Trial) -> Record:
     from_conftest = Record("crashed", "killed by signal 9")
-    score = 0.2 if trial.variant == "conv" else 0.8
+    score = 0.2 if trial.cell.label == "conv" else 0.8
     ok = Record("ok", scores={"test": {"accuracy": score + 0.01 * trial.seed}})
-    return from_conftest if trial.variant == "coordconv" and trial.seed == 1 else ok
+    return from_conftest if trial.cell.label == "coordconv" and trial.seed == 1 else ok
 
 
 def test_leaderboard_ranks_with_intervals(store: Store, fill: Any, tmp_path: Path) -> None:

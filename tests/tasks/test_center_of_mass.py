@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from coordbench.harness.core import registry
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks._data.points import Field, scatter
 
@@ -18,7 +19,7 @@ SHAPES = ["dims=1", "canvas=32", "canvas=16, dims=3"]
 
 def score(task: str, reference: str, metric: str = "normalized_mse") -> float:
     label = registry.select("task", task).label
-    return train.run(Trial(label, 0, reference=reference)).scores["test"][metric]
+    return train.run(Trial(Cell.of(label, reference=reference), 0)).scores["test"][metric]
 
 
 @pytest.mark.parametrize(("canvas", "dims", "points"), [(5, 1, 2), (4, 2, 2), (3, 2, 3), (2, 3, 2)])
@@ -96,7 +97,7 @@ def test_batches_hold_every_density_and_depend_on_the_step_alone() -> None:
 def test_training_beats_the_mean_in_every_dimension(shape: str) -> None:
     budget = Budget(250, 2e-3, "one_cycle", evaluations=1)
     task = registry.select("task", f"center_of_mass[{shape}]").label
-    record = train.run(Trial(task, 0, "strided[head=flatten]", "conv", budget=budget))
+    record = train.run(Trial(Cell.of(task, "strided[head=flatten]", "conv", budget=budget), 0))
     assert record.status == "ok"
     assert record.scores["test"]["normalized_mse"] < 0.5
     assert {sample.role for sample in record.samples} == {"input", "truth", "prediction"}

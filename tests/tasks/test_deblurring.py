@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -11,9 +9,10 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.scores import At
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks.deblurring._scores import photograph_scores, ssim
 
@@ -103,13 +102,14 @@ def test_a_folder_of_images_of_many_kinds_stands_for_the_shipped_photographs(tmp
 
 def test_a_short_training_beats_the_floor_and_one_that_explodes_is_a_diverged_record():
     backbone = "unet[depth=2, norm=group, residual=true, width=8]"
-    floor = train.run(Trial(TASK, 0, reference="identity")).scores["test"]["psnr"]
-    trial = Trial(TASK, 0, backbone, "conv", budget=Budget(40, 5e-3, evaluations=1))
+    floor = train.run(Trial(Cell.of(TASK, reference="identity"), 0)).scores["test"]["psnr"]
+    trial = Trial(Cell.of(TASK, backbone, "conv", budget=Budget(40, 5e-3, evaluations=1)), 0)
     record = train.run(trial)
     assert record.status == "ok"
     assert record.scores["test"]["psnr"] > floor + 0.5
     assert {sample.role for sample in record.samples} == {"input", "truth", "output", "error"}
-    exploded = train.run(replace(trial, backbone=backbone.replace("group", "none"), budget=Budget(40, 1e18)))
+    other = Cell.of(TASK, backbone.replace("group", "none"), "conv", budget=Budget(40, 1e18))
+    exploded = train.run(Trial(other, 0))
     assert exploded.status == "diverged"
     assert exploded.error
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks._data import boxes
 from coordbench.tasks._data.scattered_digits import SIDES, TOUCH, crops, scatter
@@ -82,7 +83,7 @@ def test_the_detector_has_the_published_number_of_parameters(where: str, variant
 
 def test_a_detector_beats_fixed_boxes() -> None:
     def run(**how: object) -> dict[str, float]:
-        return train.run(Trial("digit_detection", 0, **how)).scores["test"]  # type: ignore[arg-type]
+        return train.run(Trial(Cell.of("digit_detection", **how), 0)).scores["test"]  # type: ignore[arg-type]
 
     floor, anchor = run(reference="scattered_boxes"), run(reference="connected_ink")
     budget = Budget(60, 3e-3, evaluations=1)

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.problem import Models, Problem
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.scores import Fate, State
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks.gan_stability._sheets import path, sheet
 
@@ -30,7 +31,7 @@ def make(selector: str, seed: int = 0) -> Problem:
 @functools.cache
 def play(more: str, seed: int, steps: int, rate: float = 2e-3) -> Record:
     budget = Budget(steps, learning_rate=rate, evaluations=steps // 25)
-    return train.run(Trial(SMALL.format(more), seed, "dcgan[width=8]", "conv", budget=budget))
+    return train.run(Trial(Cell.of(SMALL.format(more), "dcgan[width=8]", "conv", budget=budget), seed))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

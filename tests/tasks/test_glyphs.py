@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Problem
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks._data.glyphs import FACES, LETTERS, glyph, paint, read, shapes
 from coordbench.tasks.positional_regression._letters import place
@@ -50,7 +51,7 @@ def test_letters_that_were_painted_are_read_where_they_stand() -> None:
 def test_the_closed_form_reads_every_picture_and_one_class_is_chance(task: str) -> None:
     label, classes = registry.select("task", task).label, problem_of(task).data.classes
     floor, ceiling = (
-        train.run(Trial(label, 0, reference=entry.name)).scores["test"] for entry in registry.references(label)
+        train.run(Trial(Cell.of(label, reference=entry.name), 0)).scores["test"] for entry in registry.references(label)
     )
     assert ceiling["accuracy"] == ceiling["accuracy@same"] == 1
     assert floor["accuracy"] == pytest.approx(1 / classes)
@@ -96,7 +97,7 @@ def test_what_cannot_be_read_or_placed_is_refused() -> None:
 def test_a_circular_network_is_not_biased_and_a_coordinate_network_is() -> None:
     def bias(variant: str) -> float:
         budget = Budget(150, 3e-3, evaluations=1)
-        trial = Trial("positional_bias[canvas=32]", 0, "strided[width=0.5]", variant, budget=budget)
+        trial = Trial(Cell.of("positional_bias[canvas=32]", "strided[width=0.5]", variant, budget=budget), 0)
         return train.run(trial).scores["test"]["bias"]
 
     blind, seeing = bias("conv[padding=circular]"), bias("coordconv")

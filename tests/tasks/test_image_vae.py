@@ -8,9 +8,10 @@ from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Problem
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks.gan_stability.image_vae import divergence, reconstruction
 
@@ -73,7 +74,7 @@ def encoded(problem: Problem) -> torch.Tensor:
 
 def test_training_beats_the_mean_image() -> None:
     selector = "image_vae[canvas=8, latent=6]"
-    record = train.run(Trial(selector, 0, "vae[width=8]", "coordconv", budget=Budget(150, evaluations=2)))
+    record = train.run(Trial(Cell.of(selector, "vae[width=8]", "coordconv", budget=Budget(150, evaluations=2)), 0))
     problem = make(selector)
     floor = problem.evaluate(registry.solve("mean_image", problem), "test")
     scores = record.scores["test"]

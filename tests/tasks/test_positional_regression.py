@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.record import Record
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks._backbones.start import he_start
 from coordbench.tasks.positional_regression.coordinate_rendering import intersection_over_union
@@ -20,12 +21,12 @@ def parameters(backbone: str, variant: str, input_shape: tuple[int, ...], output
 
 
 def score(task: str, reference: str, metric: str = "accuracy", split: str = "test") -> float:
-    return train.run(Trial(registry.select("task", task).label, 0, reference=reference)).scores[split][metric]
+    return train.run(Trial(Cell.of(registry.select("task", task).label, reference=reference), 0)).scores[split][metric]
 
 
 def trained(task: str, backbone: str, variant: str, steps: int, rate: float) -> Record:
     budget = Budget(steps, rate, evaluations=1)
-    return train.run(Trial(registry.select("task", task).label, 0, backbone, variant, budget=budget))
+    return train.run(Trial(Cell.of(registry.select("task", task).label, backbone, variant, budget=budget), 0))
 
 
 @pytest.mark.parametrize(
@@ -129,8 +130,8 @@ def test_intersection_over_union_by_hand() -> None:
 
 @pytest.mark.parametrize("seed", [1, 5])
 def test_a_renderer_with_a_map_starts_to_learn(seed: int) -> None:
-    trial = Trial("coordinate_rendering[canvas=16]", seed, "pixelwise[tail=1]", "coordconv", budget=Budget(200, 0.01))
-    assert train.run(trial).scores["test"]["iou"] > 0.9
+    cell = Cell.of("coordinate_rendering[canvas=16]", "pixelwise[tail=1]", "coordconv", budget=Budget(200, 0.01))
+    assert train.run(Trial(cell, seed)).scores["test"]["iou"] > 0.9
 
 
 def test_rendering_is_learned_by_coordinates_alone() -> None:

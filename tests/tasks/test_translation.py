@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Problem
 from coordbench.harness.core.record import Record
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks._backbones.classifier import classifier
 from coordbench.tasks._backbones.downsampling import Down
@@ -31,7 +32,7 @@ def problem(task: str, backbone: str = "classifier", variant: str = "conv") -> P
 
 
 def solved(task: str, reference: str) -> dict[str, float]:
-    record = train.run(Trial(registry.select("task", task).label, 0, reference=reference))
+    record = train.run(Trial(Cell.of(registry.select("task", task).label, reference=reference), 0))
     return record.scores["test"]
 
 
@@ -39,7 +40,7 @@ def solved(task: str, reference: str) -> dict[str, float]:
 def trained(task: str, backbone: str = "classifier", variant: str = "conv", steps: int = 1) -> Record:
     labels = (registry.select(*pair).label for pair in (("task", task), ("backbone", backbone), ("variant", variant)))  # type: ignore[arg-type]
     name, network, layer = labels
-    return train.run(Trial(name, 0, network, layer, budget=Budget(steps, evaluations=1)))
+    return train.run(Trial(Cell.of(name, network, layer, budget=Budget(steps, evaluations=1)), 0))
 
 
 def test_places_are_where_a_digit_fits() -> None:
@@ -91,7 +92,7 @@ def test_a_dense_head_trained_at_one_place_is_at_the_floor_far_away() -> None:
 def test_circular_layers_and_polyphase_sampling_know_no_place_whatever_they_learned() -> None:
     task = f"unseen_places[canvas={CANVAS}]"
     whole = problem(task, "classifier[down=aps, padding=circular]", "conv[padding=circular]")
-    trial = Trial(task, 0, "classifier", "conv", budget=Budget(40))
+    trial = Trial(Cell.of(task, "classifier", "conv", budget=Budget(40)), 0)
     train.train(whole, trial, Record("ok"))
     images = split_digits("test", "unseen_places", 0)[0][:16]
     model = whole.models["model"].double().eval()
@@ -114,7 +115,7 @@ def test_the_map_holds_the_accuracy_of_each_place() -> None:
 
 @pytest.mark.parametrize("task", PROBES)
 def test_a_probe_at_initialization_trains_nothing(task: str) -> None:
-    whole, record = train.build(Trial(task, 0, "stack", "conv")), trained(task, "stack", "conv")
+    whole, record = train.build(Cell.of(task, "stack", "conv")), trained(task, "stack", "conv")
     assert whole.phases == ()
     assert (record.status, record.converged, record.error) == ("ok", True, "")
     with torch.no_grad():
@@ -126,7 +127,7 @@ def test_a_probe_at_initialization_trains_nothing(task: str) -> None:
 @pytest.mark.parametrize("entry", registry.entries("variant"), ids=lambda entry: entry.name)
 def test_every_variant_can_be_probed(entry: registry.Entry) -> None:
     for task in PROBES[:2]:
-        whole = train.build(Trial(task, 0, "stack", entry.name))
+        whole = train.build(Cell.of(task, "stack", entry.name))
         with torch.no_grad():
             scores = whole.evaluate(whole.models, "validation")
         assert -1 < scores["r2"] <= 1 if "r2" in scores else 0 <= scores["error"] < 1.5

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.selector import Selector
 
 
 def _load(name: str) -> ModuleType:
@@ -65,4 +66,5 @@ def _seeded(layer: Any, x: Tensor) -> Tensor:
 
 
 def test_every_variant_has_a_textbook_form() -> None:
-    assert {selector.partition("[")[0] for selector in FORMS} == {entry.name for entry in registry.entries("variant")}
+    names = {Selector.parse(selector).name for selector in FORMS}
+    assert names == {entry.name for entry in registry.entries("variant")}

@@ -1,1 +1,1 @@
-"""One file per quantity: each measures a job by a function `measure_QUANTITY(job, seconds) -> Part`."""
+"""One file per quantity: each measures a cell by a function `measure_QUANTITY(cell, seconds) -> Part`."""

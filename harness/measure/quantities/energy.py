@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.measure.nvml import Gpu, Reading, open_gpu
 from coordbench.harness.measure.part import Part
 from coordbench.harness.measure.subject import build_subject
@@ -18,14 +18,14 @@ WINDOW = 5.0
 """Shortest window [s]: the counter moves every few tens of milliseconds, and power takes a second to settle."""
 
 
-def measure_energy(job: CostJob, seconds: float = WINDOW) -> Part:
+def measure_energy(cell: Cell, seconds: float = WINDOW) -> Part:
     """Measure joules per sample of a forward pass and of a training step, over `seconds` each."""
-    if not job.device.startswith("cuda"):
-        return _missing(f"device {job.device} has no energy counter")
+    if not cell.device.startswith("cuda"):
+        return _missing(f"device {cell.device} has no energy counter")
     if seconds < WINDOW:
         return _missing(f"a window of {seconds:g} s is too short; {WINDOW:g} s or more are needed")
-    subject, gpu = build_subject(job), open_gpu(job.device)
-    with alone_on(job.device):
+    subject, gpu = build_subject(cell), open_gpu(cell.device)
+    with alone_on(cell.device):
         readings = {name: joules_per_call(_waiting(subject.phase(name)), gpu, seconds) for name in ("forward", "step")}
     joules = {f"joules_per_sample_{name}": r.then(lambda j: j / subject.batch_size) for name, r in readings.items()}
     reasons = sorted({reading.reason for reading in joules.values() if reading.reason})

@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.measure.part import Part
 from coordbench.harness.measure.quantities import crosscheck
 from coordbench.harness.measure.subject import Inputs, build_subject
@@ -60,9 +60,9 @@ class Count:
     uncounted: dict[str, int] = field(default_factory=Counter)
 
 
-def measure_flops(job: CostJob, seconds: float = 0.0) -> Part:
-    """Count FLOPs over all models of a job; `seconds` is not needed, since nothing is timed."""
-    subject = build_subject(job)
+def measure_flops(cell: Cell, seconds: float = 0.0) -> Part:
+    """Count FLOPs over all models of a cell; `seconds` is not needed, since nothing is timed."""
+    subject = build_subject(cell)
     subject.phase("forward")
     models, inputs = subject.models, subject.inputs
     counts = {name: count(model, inputs[name]) for name, model in models.items()}

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.seeds import seed_of
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.measure import BASELINE, SECONDS
 from coordbench.harness.measure.nvml import open_gpu
 from coordbench.harness.measure.part import Part
@@ -30,17 +31,18 @@ SHARES = {"forward": 0.75, "optimizer": 0.2}
 """The part of the seconds that a phase is timed: quick calls give many turns, and the optimizer tells little."""
 
 
-def measure_latency(job: CostJob, seconds: float = SECONDS, mode: Mode = "eager") -> Part:
-    """Time each phase of a job against the same job with the plain convolution, up to `seconds` per phase and clock.
+def measure_latency(cell: Cell, seconds: float = SECONDS, mode: Mode = "eager") -> Part:
+    """Time each phase of a cell against the same cell with the plain convolution, up to `seconds` per phase and clock.
 
     The plain convolution itself is timed against itself: its interval shows what this machine can tell apart now.
     """
-    subject = build_subject(job)
-    sides = (subject, subject if job.variant == BASELINE else build_subject(replace(job, variant=BASELINE)))
+    subject = build_subject(cell)
+    plain = replace(cell, variant=Selector.parse(BASELINE))
+    sides = (subject, subject if cell == plain else build_subject(plain))
     if mode == "compiled":
         for side in sides:
             compile_models(side)
-    generator, clocks = np.random.default_rng(seed_of(job, "latency")), clocks_of(job.device)
+    generator, clocks = np.random.default_rng(seed_of(cell, "latency")), clocks_of(cell.device)
     planned: dict[str, dict[str, Pairs]] = {}
     outcomes: dict[str, Ratio | str] = {}
     for phase in PHASES:
@@ -50,14 +52,14 @@ def measure_latency(job: CostJob, seconds: float = SECONDS, mode: Mode = "eager"
             outcomes[phase] = str(reason)
         else:
             planned[phase] = {name: Pairs(candidate, baseline, generator, clock) for name, clock in clocks.items()}
-    with alone_on(job.device):
+    with alone_on(cell.device):
         for occasion in range(OCCASIONS):
             for phase, pairs in planned.items():
                 for side in sides:
                     side.phase(phase)  # the models in the mode that it needs
                 for pair in pairs.values():
                     pair.take(seconds=seconds * SHARES.get(phase, 1.0), share=(occasion + 1) / OCCASIONS)
-        gpu = open_gpu(job.device).state() if job.device.startswith("cuda") else {}
+        gpu = open_gpu(cell.device).state() if cell.device.startswith("cuda") else {}
     outcomes |= {phase + name: pair.ratio() for phase, pairs in planned.items() for name, pair in pairs.items()}
     return _part(subject, outcomes, mode, gpu)
 

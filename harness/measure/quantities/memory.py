@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._pytree import tree_leaves
 
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.measure.allocations import track
 from coordbench.harness.measure.nvml import open_gpu
 from coordbench.harness.measure.part import Part
@@ -20,11 +20,11 @@ from coordbench.harness.training import train
 _STEPS = 2  # the first makes gradients and optimizer state, the second meets them at its own peak
 
 
-def measure_memory(job: CostJob, seconds: float = 0.0) -> Part:
+def measure_memory(cell: Cell, seconds: float = 0.0) -> Part:
     """Measure peak memory [bytes] of training steps above the start: models and batch in place, nothing else."""
-    subject = build_subject(job)
+    subject = build_subject(cell)
     _warm_up(subject)
-    peak, counters = on_cuda(subject) if job.device.startswith("cuda") else on_cpu(subject)
+    peak, counters = on_cuda(subject) if cell.device.startswith("cuda") else on_cpu(subject)
     details = {**counters, "activations": activations(subject), "steps": _STEPS}
     return Part(details, peak_memory_bytes=peak)
 
@@ -82,7 +82,7 @@ def on_cpu(subject: Subject) -> tuple[int, dict[str, object]]:
 
 def on_cuda(subject: Subject) -> tuple[int, dict[str, object]]:
     """Growth of what torch allocates and reserves, and of what NVML sees, contexts and other libraries included."""
-    device = subject.job.device
+    device = subject.cell.device
     torch.cuda.synchronize(device)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)

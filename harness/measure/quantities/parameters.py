@@ -1,4 +1,4 @@
-"""How many parameters and buffers the models of a job hold."""
+"""How many parameters and buffers the models of a cell hold."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.measure.part import Part
 from coordbench.harness.measure.subject import build_subject
 
 
-def measure_parameters(job: CostJob, seconds: float = 0.0) -> Part:
-    """Count trainable parameters over all models of a job; `seconds` is not needed, since nothing is timed."""
-    models = build_subject(job).models
+def measure_parameters(cell: Cell, seconds: float = 0.0) -> Part:
+    """Count trainable parameters over all models of a cell; `seconds` is not needed, since nothing is timed."""
+    models = build_subject(cell).models
     total = count(models.values())
     each = {name: count([model]) for name, model in models.items()}
-    return Part({**total, "models": each, "options": options(job)}, parameters=total["trainable"])
+    return Part({**total, "models": each, "options": options(cell)}, parameters=total["trainable"])
 
 
-def options(job: CostJob) -> dict[str, object]:
-    """All options of a job's task and backbone, defaults among them: the axes along which costs grow."""
-    return registry.select("backbone", job.backbone).all_options | registry.select("task", job.task).all_options
+def options(cell: Cell) -> dict[str, object]:
+    """All options of a cell's task and backbone, defaults among them: the axes along which costs grow."""
+    return registry.select("backbone", cell.network[0]).all_options | registry.select("task", cell.task).all_options
 
 
 def count(models: Iterable[nn.Module]) -> dict[str, int]:

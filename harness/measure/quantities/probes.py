@@ -4,7 +4,7 @@
     1.0
 
 All in float64 at evaluation, on noise without place. Circular convolution and circular attention are the layers that
-must show no place at all, CoordConv one that must. What a job's variant shows is kept beside its costs.
+must show no place at all, CoordConv one that must. What a cell's variant shows is kept beside its costs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.entries import Layer
 from coordbench.harness.core.errors import describe_error
-from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure.part import Part
 
 Curve = list[tuple[float, float]]
@@ -34,10 +34,10 @@ RIDGE = 1e-6
 """Share of the features' mean variance that the readout adds to each: enough for features that repeat one another."""
 
 
-def measure_probes(job: CostJob, seconds: float = 0.0) -> Part:
-    """Probe the job's variant alone; a layer that cannot be probed has the reason instead, and is no failure."""
+def measure_probes(cell: Cell, seconds: float = 0.0) -> Part:
+    """Probe the cell's variant alone; a layer that cannot be probed has the reason instead, and is no failure."""
     try:
-        values = probe(job.variant)
+        values = probe(cell.label)
     except Exception as error:  # such as a layer that knows no float64
         return Part({"reason": describe_error(error)})
     return Part({name: _plain(value) for name, value in values.items()})

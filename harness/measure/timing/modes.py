@@ -23,8 +23,8 @@ def step_of(subject: Subject, phase: str, mode: Mode) -> Step:
         raise Unavailable("the task trains nothing")
     if mode != "graphed":
         return subject.phase(phase)
-    if not subject.job.device.startswith("cuda"):
-        raise Unavailable(f"device {subject.job.device} has no CUDA graphs")
+    if not subject.cell.device.startswith("cuda"):
+        raise Unavailable(f"device {subject.cell.device} has no CUDA graphs")
     if phase not in _CAPTURED:
         raise Unavailable(f"{phase} is no pure chain of kernels: it reads the loss or steps the optimizer")
     return capture(subject.phase(phase))

@@ -11,8 +11,9 @@ import pytest
 
 from coordbench.harness.analysis.compare import _with_failed, compare_runs
 from coordbench.harness.cli.main import run
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.record import CostRecord, Record
-from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process.environment import describe
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
@@ -29,8 +30,8 @@ def _fill(store: Store, shift: float, environment: dict[str, Any], *, parameters
     task = {"suite": "s", "metrics": [metric], "references": {}}
     facts = {"profile": {"name": "p"}, "tasks": {"toy": task}, "variants": {}}
     run = store.start_run("p", "coordbench run p", environment, facts)
-    trials = [Trial("toy", seed, "net", "conv", budget=Budget(3)) for seed in range(6)]
-    jobs = [*trials, CostJob("toy", "net", "conv")]
+    trials = [Trial(Cell.of("toy", "net", "conv", budget=Budget(3)), seed) for seed in range(6)]
+    jobs = [*trials, CostJob(Cell.of("toy", "net", "conv"))]
     identity = [Identity(f"{run}{i}", {}) for i in range(len(jobs))]
     positions = store.add_items(run, [(job, key, {}) for job, key in zip(jobs, identity, strict=True)])
     for trial, position, key in zip(trials[:done], positions, identity, strict=False):

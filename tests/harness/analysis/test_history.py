@@ -8,11 +8,12 @@ import pytest
 
 from coordbench.harness.analysis import history
 from coordbench.harness.cli import main as cli
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import CostRecord, Record
-from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
 from coordbench.reports.pages.history import write_history
@@ -27,8 +28,8 @@ def store(tmp_path: Path) -> Store:
     opened = Store(f"sqlite:///{tmp_path / 'results.sqlite'}")
     for commit, scores, parameters in (("aaaa", (0.5, 0.7), 100), ("bbbb", (1.0, 1.0), 120)):
         run = opened.start_run("p", "coordbench run", {"revision": {"commit": commit}}, FACTS)
-        trials = [Trial("t[n=1]", seed, "b", "conv", budget=Budget(1)) for seed in range(len(scores))]
-        jobs = [*trials, CostJob("t[n=1]", "b", "conv")]
+        trials = [Trial(Cell.of("t[n=1]", "b", "conv", budget=Budget(1)), seed) for seed in range(len(scores))]
+        jobs = [*trials, CostJob(Cell.of("t[n=1]", "b", "conv"))]
         identities = [Identity(f"{job}", {"commit": commit}) for job in jobs]
         positions = opened.add_items(run, [(job, who, {}) for job, who in zip(jobs, identities, strict=True)])
         records = [Record("ok", scores={"test": {"accuracy": score}}) for score in scores]
@@ -57,10 +58,11 @@ def test_costs_have_a_course_too(store: Store) -> None:
 def test_budgets_are_told_apart_and_a_run_without_costs_has_none(tmp_path: Path) -> None:
     with Store(f"sqlite:///{tmp_path / 'other.sqlite'}") as store:
         run = store.start_run("p", "coordbench run", {"revision": {"commit": "aaaa"}}, FACTS)
-        trials = [Trial("t[n=1]", seed, "b", "conv", budget=Budget(steps)) for steps in (1, 2) for seed in range(2)]
+        cells = [Cell.of("t[n=1]", "b", "conv", budget=Budget(steps)) for steps in (1, 2)]
+        trials = [Trial(cell, seed) for cell in cells for seed in range(2)]
         listed = [(trial, Identity(f"{trial}", {}), {}) for trial in trials]
         for position, (trial, who, _) in zip(store.add_items(run, listed), listed, strict=True):
-            store.add(run, position, who, Record("ok", scores={"test": {"accuracy": float(trial.budget.steps)}}))
+            store.add(run, position, who, Record("ok", scores={"test": {"accuracy": float(trial.cell.budget.steps)}}))
         found = history.history(store, "accuracy")
         assert found[["steps_planned", "count", "mean"]].to_numpy().tolist() == [[1, 2, 1], [2, 2, 2]]
         assert "steps_planned" in history.show(found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,7 +64,7 @@ def test_exponents_of_known_laws(axis, quantity, exponent):
 
 def test_the_profile_varies_four_axes_one_at_a_time_for_eight_variants():
     jobs = plan.make_plan(plan.read_profile("scaling")).costs
-    rows = [asdict(job) | {"options": options(job), "flops": 1} for job in jobs]
+    rows = [{**job.plain} | {"options": options(job.cell), "flops": 1} for job in jobs]
     found = scaling.curves(pd.DataFrame(rows)).groupby(["variant", "axis"])["value"].nunique().unstack()
     assert set(found.columns) == {"batch", "channels", "depth", "size"}
     assert (len(found), found.to_numpy().min()) == (8, 4)

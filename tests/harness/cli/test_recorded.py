@@ -10,6 +10,7 @@ import pytest
 
 from coordbench.harness.analysis.summarize import tables
 from coordbench.harness.cli.recorded import read_layers
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.run import identity
@@ -43,7 +44,7 @@ def test_each_layer_is_a_cost_of_a_run_of_its_own(tmp_path: Path) -> None:
 def test_a_sweep_does_not_take_it_for_its_own(tmp_path: Path) -> None:
     with open_store(None, tmp_path) as store:
         read_layers(store, written(tmp_path / "layers.json", [ROW]))
-        job = CostJob("copy[batch=32, channels=16]", "stack", "coordconv", memory_format="channels_last")
+        job = CostJob(Cell.of("copy[batch=32, channels=16]", "stack", "coordconv", memory_format="channels_last"))
         assert store.find(identity.of_cost(job)) is None
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import Record
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.gate import accuracy, costs, output, speed
 from coordbench.harness.gate.accuracy import Difference
 from coordbench.harness.gate.findings import Finding, Report, Verdict
@@ -115,14 +116,14 @@ def test_accuracy_verdicts_hold_for_all_comparisons_together() -> None:
 def test_each_budget_of_a_cell_is_compared_with_its_own(tmp_path: Path) -> None:
     task = {"suite": "s", "metrics": [vars(Metric("accuracy"))], "references": {}}
     facts = {"tasks": {"t": task}, "profile": {}, "variants": {}}
-    trials = [Trial("t", seed, "b", "conv", budget=Budget(steps)) for steps in (100, 200) for seed in range(5)]
+    trials = [Trial(Cell.of("t", "b", "conv", budget=Budget(steps)), seed) for steps in (100, 200) for seed in range(5)]
     with Store(f"sqlite:///{tmp_path / 'results.sqlite'}") as store:
         runs = []
         for loss in (0.0, 0.1):
             runs.append(store.start_run("p", "coordbench gate", {}, facts))
             listed = [(trial, Identity(f"{trial} {loss}", {}), {}) for trial in trials]
             for place, (trial, who, _) in zip(store.add_items(runs[-1], listed), listed, strict=True):
-                score = 0.9 * (trial.budget.steps == 200) - loss + 0.001 * trial.seed
+                score = 0.9 * (trial.cell.budget.steps == 200) - loss + 0.001 * trial.seed
                 store.add(runs[-1], place, who, Record("ok", scores={"test": {"accuracy": score}}))
         found = accuracy.compare(store, (runs[0], runs[1]), Settings())
     assert [f.layer.partition(", ")[2] for f in found] == ["steps planned 100", "steps planned 200"]

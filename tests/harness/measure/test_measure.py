@@ -10,16 +10,17 @@ import pytest
 
 from coordbench.harness import measure
 from coordbench.harness.core import registry
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.cell import Cell
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.measure.part import Part
 from coordbench.harness.measure.subject import PHASES, build_subject
 
-JOB = CostJob("copy[batch=4, channels=6, size=8]", "stack[depth=2]", "conv")
+CELL = Cell.of("copy[batch=4, channels=6, size=8]", "stack[depth=2]", "conv")
 
 
 @pytest.fixture(scope="module")
 def record():
-    return measure.measure(JOB, seconds=0.01)
+    return measure.measure(CELL, seconds=0.01)
 
 
 def test_every_quantity_is_there(record):
@@ -46,7 +47,7 @@ def test_a_failed_part_keeps_the_others():
 
 
 def test_weights_stay_as_built_while_steps_are_timed():
-    subject = build_subject(JOB)
+    subject = build_subject(CELL)
     before = [p.detach().clone() for p in subject.models["model"].parameters()]
     for name in PHASES:
         subject.phase(name)()
@@ -59,7 +60,7 @@ def test_an_unknown_failure_inside_a_quantity_is_a_reason(monkeypatch):
         raise ZeroDivisionError("a layer\ndivides by zero")
 
     monkeypatch.setitem(measure.QUANTITIES, "latency", broken)
-    record = measure.measure(JOB, seconds=0.01)
+    record = measure.measure(CELL, seconds=0.01)
     assert record.error == "latency: ZeroDivisionError: a layer divides by zero"
     assert record.flops is not None
     assert record.latency_step_seconds is None
@@ -86,6 +87,6 @@ def test_a_layer_that_cannot_be_probed_has_a_reason_or_null(tmp_path, y, kept):
         f"        return self.conv({y})\n"
     )
     registry.load_plugin(file)
-    details = measure.QUANTITIES["probes"](replace(JOB, variant=f"odd_{kept}")).details
+    details = measure.QUANTITIES["probes"](replace(CELL, variant=Selector.parse(f"odd_{kept}"))).details
     assert json.dumps(details, allow_nan=False)
     assert details["reason"].startswith("RuntimeError") if kept == "reason" else details[kept] is None

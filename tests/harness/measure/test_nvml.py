@@ -10,7 +10,7 @@ import pynvml
 import pytest
 import torch
 
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.measure import nvml
 from coordbench.harness.measure.quantities import energy
 
@@ -147,7 +147,7 @@ def test_energy_without_a_counter_is_missing_and_says_why():
     [("cpu", 9.0, "device cpu has no energy counter"), ("cuda", 0.3, "a window of 0.3 s is too short")],
 )
 def test_where_energy_cannot_be_had_the_job_is_not_even_built(device, seconds, says):
-    details = energy.measure_energy(CostJob("no such task", "", "", device), seconds).details
+    details = energy.measure_energy(Cell.of("no_such_task", "a", "b", device=device), seconds).details
     assert details["joules_per_sample_step"] is None
     assert says in details["reason"]
 
@@ -161,11 +161,11 @@ def test_energy_of_a_sample_is_that_of_a_call_over_the_batch(monkeypatch):
         return next(readings)
 
     subject = SimpleNamespace(batch_size=4, phase=lambda name: lambda: calls.append(name))
-    monkeypatch.setattr(energy, "build_subject", lambda job: subject)
+    monkeypatch.setattr(energy, "build_subject", lambda cell: subject)
     monkeypatch.setattr(energy, "open_gpu", lambda device: gpu())
     monkeypatch.setattr(energy, "joules_per_call", per_call)
     monkeypatch.setattr(energy.torch.cuda, "synchronize", lambda: waits.append(calls[-1]))
-    details = energy.measure_energy(CostJob("copy", "stack", "conv", "cuda"), 6.0).details
+    details = energy.measure_energy(Cell.of("copy", "stack", "conv", device="cuda"), 6.0).details
     assert details == {
         "joules_per_sample_forward": 2.0,
         "joules_per_sample_step": None,

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from coordbench.harness import measure
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure import table
@@ -18,7 +19,7 @@ SHAPE = "copy[batch=2, channels=4, size=8]"
 
 @pytest.fixture(scope="module")
 def measured():
-    return table.measure_table(lambda job: measure.measure(job, 0.0), ["coordconv", "conv"], task=SHAPE)
+    return table.measure_table(lambda job: measure.measure(job.cell, 0.0), ["coordconv", "conv"], task=SHAPE)
 
 
 def test_one_row_per_variant_cheapest_step_first(measured):
@@ -39,15 +40,15 @@ def test_what_the_details_hold_stands_in_columns(measured):
 
 def test_a_part_that_failed_is_a_gap_with_a_reason():
     record = CostRecord("crashed", "memory: killed", details={"memory": {"reason": "killed"}})
-    row = table.flatten(table.frame([(CostJob("copy", "stack", "conv"), record)])).iloc[0]
+    row = table.flatten(table.frame([(CostJob(Cell.of("copy", "stack", "conv")), record)])).iloc[0]
     assert row["reasons"] == "memory: killed"
     assert pd.isna(row["ratio_step"])
-    printed = table.readable(table.flatten(table.frame([(CostJob("copy", "stack", "conv"), record)])))
+    printed = table.readable(table.flatten(table.frame([(CostJob(Cell.of("copy", "stack", "conv")), record)])))
     assert printed["notes"].tolist() == ["memory: killed"]
 
 
 def test_a_cost_that_was_never_measured_is_a_gap():
-    costs = table.frame([(CostJob("copy", "stack", "conv"), CostRecord("skipped"))]).assign(details=None)
+    costs = table.frame([(CostJob(Cell.of("copy", "stack", "conv")), CostRecord("skipped"))]).assign(details=None)
     assert pd.isna(table.flatten(costs)["ratio_step"]).all()
 
 

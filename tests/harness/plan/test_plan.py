@@ -30,16 +30,16 @@ def _profile(*sweeps: dict[str, Any], **run: Any) -> plan.Profile:
 def test_every_cell_has_each_seed_once_and_references_stand_beside() -> None:
     twice = SWEEP | {"variants": ["conv", "conv[padding=zeros]", "coordconv"]}
     made = plan.make_plan(_profile(twice, SWEEP, seeds=[3, 5]))
-    cells = [(trial.label, trial.seed) for trial in made.trials]
+    cells = [(trial.cell.label, trial.seed) for trial in made.trials]
     labels = ("toy_mean", "toy_exact", "conv", "coordconv")
     assert sorted(cells) == sorted((label, seed) for label in labels for seed in (3, 5))
-    assert [(job.variant, job.device) for job in made.costs] == [("conv", "cpu"), ("coordconv", "cpu")]
+    assert [(job.cell.label, job.cell.device) for job in made.costs] == [("conv", "cpu"), ("coordconv", "cpu")]
 
 
 @pytest.mark.usefixtures("loaded")
 def test_tuning_gives_every_variant_the_same_effort() -> None:
     made = plan.make_plan(_profile(SWEEP | {"variants": ["conv", "coordconv"], "learning_rates": [0.1, 0.01]}))
-    effort = {v: [t for t in made.tuning if t.variant == v] for v in ("conv", "coordconv")}
+    effort = {v: [t for t in made.tuning if t.cell.label == v] for v in ("conv", "coordconv")}
     assert len(effort["conv"]) == len(effort["coordconv"]) == 2 * len(plan.TUNING_SEEDS)
     assert not {trial.seed for trial in made.tuning} & {trial.seed for trial in made.trials}
     assert set(made.rates.values()) == {(0.01, 0.1)}
@@ -100,7 +100,7 @@ def test_the_command_line_narrows_a_profile() -> None:
     profile = _profile(SWEEP | {"seeds": [1]}, SWEEP | {"tasks": ["center_of_mass"], "backbones": ["strided"]})
     narrowed = plan.narrow(profile, ["coordconv"], ["toy"], seeds=2)
     made = plan.make_plan(narrowed)
-    assert {(t.task, t.variant, t.seed) for t in made.trials if t.variant} == {
+    assert {(str(t.cell.task), t.cell.label, t.seed) for t in made.trials if t.cell.variant} == {
         ("toy", "coordconv", 0),
         ("toy", "coordconv", 1),
     }

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from coordbench.harness.core import registry
-from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process import environment
 from coordbench.harness.run import identity
 
@@ -39,8 +40,8 @@ def layer(tmp_path: Path) -> Path:
 def _parts(path: Path, **changes: object) -> dict[str, str]:
     for cached in (identity.closure, identity.source_digest, identity._imports):
         cached.cache_clear()
-    trial = Trial("coordinate_classification", 0, "pixelwise", path.stem, budget=Budget(5))
-    return dict(identity.of_trial(replace(trial, **changes)).parts)  # type: ignore[arg-type]
+    trial = Trial(Cell.of("coordinate_classification", "pixelwise", path.stem, budget=Budget(5)), 0)
+    return dict(identity.of_trial(replace(trial, cell=replace(trial.cell, **changes))).parts)  # type: ignore[arg-type]
 
 
 def _changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -92,22 +93,24 @@ def test_a_trial_depends_on_its_own_task_backbone_and_the_loop_and_on_no_other_v
 
 
 def test_the_rest_of_a_backbone_counts_where_the_variant_does_not_stand_everywhere() -> None:
-    trial = Trial("coordinate_classification", 0, "pixelwise[where=first]", "coordconv", budget=Budget(5))
+    trial = Trial(Cell.of("coordinate_classification", "pixelwise[where=first]", "coordconv", budget=Budget(5)), 0)
     assert "source variants/conv.py" in identity.of_trial(trial).parts
 
 
 def test_device_dtype_and_budget_change_the_key_and_with_it_the_digest() -> None:
-    trial = Trial("coordinate_classification", 0, "pixelwise", "conv", budget=Budget(5))
+    trial = Trial(Cell.of("coordinate_classification", "pixelwise", "conv", budget=Budget(5)), 0)
     before = identity.of_trial(trial)
-    for change in ({"dtype": "bfloat16"}, {"device": "cuda"}, {"seed": 1}, {"budget": Budget(6)}):
-        after = identity.of_trial(replace(trial, **change))  # type: ignore[arg-type]
+    cell = trial.cell
+    cells = [replace(cell, dtype="bfloat16"), replace(cell, device="cuda"), replace(cell, budget=Budget(6))]
+    for other in (*(Trial(changed, 0) for changed in cells), replace(trial, seed=1)):
+        after = identity.of_trial(other)
         assert (after.parts, after.key == before.key, after.digest == before.digest) == (before.parts, False, False)
 
 
 def test_a_new_version_of_a_library_counts_only_where_it_is_imported(
     layer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photos = Trial("photo_deblurring", 0, "unet", "conv", budget=Budget(5))
+    photos = Trial(Cell.of("photo_deblurring", "unet", "conv", budget=Budget(5)), 0)
     before, other = identity.of_trial(photos).parts, _parts(layer)
     real = identity._version
     monkeypatch.setattr(identity, "_version", lambda name: "99" if name == "skimage" else real(name))
@@ -116,7 +119,7 @@ def test_a_new_version_of_a_library_counts_only_where_it_is_imported(
 
 
 def test_costs_depend_on_the_machine_and_on_the_measuring_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = CostJob("coordinate_classification", "pixelwise", "conv")
+    job = CostJob(Cell.of("coordinate_classification", "pixelwise", "conv"))
     before = identity.of_cost(job)
     assert "source harness/measure/quantities/latency.py" in before.parts
     monkeypatch.setattr(environment, "machine", lambda device: {"processor": "another"})

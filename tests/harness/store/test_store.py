@@ -19,12 +19,13 @@ import sqlalchemy as sql
 
 from coordbench.harness.analysis import summarize
 from coordbench.harness.cli import main as cli
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.scores import At, Fate, State
-from coordbench.harness.core.trial import Budget, CostJob, Trial
+from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, StoreError, open_store
@@ -67,7 +68,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def _trial(seed: int, label: str | None = "conv", reference: str | None = None) -> Trial:
-    return Trial("toy", seed, "net" if label else None, label, reference, Budget(3))
+    return Trial(Cell.of("toy", "net" if label else None, label, reference=reference, budget=Budget(3)), seed)
 
 
 def _identity(job: object, source: str = "1") -> Identity:
@@ -161,7 +162,7 @@ def test_only_records_that_would_come_out_the_same_are_used_again(url: str, stat
 
 
 def test_costs_stand_beside_every_seed_and_raw_latencies_are_kept(url: str) -> None:
-    job = CostJob("toy", "net", "conv")
+    job = CostJob(Cell.of("toy", "net", "conv"))
     cost = CostRecord("ok", parameters=7, flops=2**40, latencies={"forward": [0.1, 0.3]}, environment={"python": "3"})
     with Store(url) as store:
         run = _fill(store, [(_trial(seed), _record(1.0)) for seed in (0, 1)])
@@ -215,15 +216,16 @@ def test_text_of_any_kind_survives(url: str) -> None:
     nasty = "'; DROP TABLE records; -- \u2603 <script>\n\x01"
     failed = _record(1.0, status="error", error=nasty + "\0", notes={"log": nasty + "\0\ud800"})
     with Store(url) as store:
-        trials = summarize.tables(store, _fill(store, [(_trial(0, label=nasty), failed)])).trials
-    assert trials["label"].tolist() == [nasty]
+        trials = summarize.tables(store, _fill(store, [(_trial(0, label=f"conv[text={nasty}]"), failed)])).trials
+    assert trials["label"].tolist() == [f"conv[text={nasty}]"]
+    assert trials["variant_options"].tolist() == [f"text={nasty}"]
     assert trials["error"].tolist() == [nasty]
 
 
 def test_what_a_database_cannot_hold_is_replaced(url: str) -> None:
     scores = {"test": {"mse": float("nan"), "m\0x": 1.0}}
     details = {"ratio": float("nan"), "list": [float("inf"), 1.0], "path": Path("a")}
-    job = CostJob("toy", "net", "conv")
+    job = CostJob(Cell.of("toy", "net", "conv"))
     with Store(url) as store:
         run = _fill(store, [(_trial(0), _record(1.0, scores=scores, error="half \ud800"))])
         [position] = store.add_items(run, [(job, _identity(job), {})])

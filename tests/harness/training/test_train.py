@@ -11,20 +11,26 @@ import pytest
 import torch
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.problem import Optimizer, Sample
 from coordbench.harness.core.record import Record
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.selector import Selector
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.harness.training.checkpoint import Checkpoint
 from coordbench.harness.training.convergence import still_falling
 
-TRIAL = Trial("toy", 3, "toy_net", "conv", budget=Budget(40, evaluations=4))
+TRIAL = Trial(Cell.of("toy", "toy_net", "conv", budget=Budget(40, evaluations=4)), 3)
 
 
 @pytest.fixture(autouse=True)
 def loaded(toy: Path) -> None:
     registry.load_plugin(toy)
     torch.set_num_threads(1)
+
+
+def _changed(**changes: Any) -> Trial:
+    return replace(TRIAL, cell=replace(TRIAL.cell, **changes))
 
 
 def _values(record: train.Record) -> list[tuple[int, str, float]]:
@@ -46,9 +52,7 @@ def test_a_trial_that_chooses_a_rate_is_scored_on_validation_data_alone() -> Non
 
 
 def test_variants_see_the_same_data_whatever_they_draw() -> None:
-    problems = [
-        train.build(replace(TRIAL, task="toy[noise=1.0]", variant=variant)) for variant in ("conv", "coordconv")
-    ]
+    problems = [train.build(Cell.of("toy[noise=1.0]", "toy_net", variant)) for variant in ("conv", "coordconv")]
     assert torch.equal(problems[0].batches(7)[1], problems[1].batches(7)[1])
 
 
@@ -82,13 +86,14 @@ def _whole_and_resumed(trial: Trial, path: Path) -> tuple[Record, Record]:
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
 def test_a_killed_trial_goes_on_and_ends_as_an_undisturbed_one(tmp_path: Path, schedule: str) -> None:
     budget = Budget(40, schedule=schedule, evaluations=4)
-    _whole_and_resumed(replace(TRIAL, variant="geoconv[shift=0.5]", budget=budget), tmp_path / "trial.pt")
+    _whole_and_resumed(_changed(variant=Selector.parse("geoconv[shift=0.5]"), budget=budget), tmp_path / "trial.pt")
     assert list(tmp_path.glob("*.p*t*")) == []
 
 
 def test_a_killed_gan_goes_on_with_both_of_its_optimizers_and_keeps_its_sheets(tmp_path: Path) -> None:
     task, budget = "hand_gan[batch=8, canvas=16, latent=8]", Budget(24, evaluations=4)
-    records = _whole_and_resumed(Trial(task, 3, "dcgan[width=4]", "geoconv", budget=budget), tmp_path / "trial.pt")
+    trial = Trial(Cell.of(task, "dcgan[width=4]", "geoconv", budget=budget), 3)
+    records = _whole_and_resumed(trial, tmp_path / "trial.pt")
     sheets = [{(s.group, s.role): s.array.tobytes() for s in record.samples} for record in records]
     assert sheets[0] == sheets[1]
     assert len({sample.group for sample in records[0].samples}) > 1
@@ -128,15 +133,15 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
 
 
 def test_a_rate_too_high_diverges_and_says_when() -> None:
-    record = train.run(replace(TRIAL, budget=Budget(400, learning_rate=1e30)))
+    record = train.run(_changed(budget=Budget(400, learning_rate=1e30)))
     assert record.status == "diverged"
     assert record.error.startswith("loss is ")
     assert 0 < record.steps < 400
 
 
 def test_curves_are_means_over_windows_that_drop_no_step() -> None:
-    short = train.run(replace(TRIAL, budget=Budget(50, evaluations=1)))
-    long = train.run(replace(TRIAL, budget=Budget(250, evaluations=1)))
+    short = train.run(_changed(budget=Budget(50, evaluations=1)))
+    long = train.run(_changed(budget=Budget(250, evaluations=1)))
     losses = [[p.value for p in record.curves if p.metric == "train/loss"] for record in (short, long)]
     assert [len(values) for values in losses] == [50, 125]
     assert long.curves[-1].step == 250
@@ -153,9 +158,10 @@ def test_a_falling_curve_is_told_from_a_flat_one() -> None:
 
 
 def test_bfloat16_and_channels_last_reach_the_layers() -> None:
-    problem = train.build(replace(TRIAL, dtype="bfloat16"))
+    problem = train.build(replace(TRIAL.cell, dtype="bfloat16"))
     assert {p.dtype for p in problem.models["main"].parameters()} == {torch.bfloat16}
-    moved = train.to_device((torch.zeros(2, 3, 4, 5), torch.arange(2)), replace(TRIAL, memory_format="channels_last"))
+    channels_last = replace(TRIAL.cell, memory_format="channels_last")
+    moved = train.to_device((torch.zeros(2, 3, 4, 5), torch.arange(2)), channels_last)
     assert moved[0].is_contiguous(memory_format=torch.channels_last)
     assert moved[1].dtype == torch.int64
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from coordbench.harness.core.cell import Cell
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure.quantities import latency, memory
 from coordbench.harness.measure.quantities.backend import backends
@@ -21,7 +23,7 @@ from coordbench.harness.process import isolate
 from coordbench.harness.run import worker
 from coordbench.harness.statistics.intervals import pseudomedian
 
-JOB = CostJob("copy[batch=4, channels=6, size=8]", "stack", "coordconv")
+CELL = Cell.of("copy[batch=4, channels=6, size=8]", "stack", "coordconv")
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
@@ -59,9 +61,9 @@ def sleepy(in_channels, out_channels, kernel_size, *, size, stride=1, bias=True)
 
 def test_a_plug_in_that_sleeps_a_millisecond_more_shows_exactly_that_in_its_record(tmp_path):
     (tmp_path / "sleepy.py").write_text(SLEEPY)
-    job = replace(JOB, variant="sleepy")
+    cell = replace(CELL, variant=Selector.parse("sleepy"))
     plugins = (str(tmp_path / "sleepy.py"),)
-    outcome = isolate.call(worker.run_quantity, job, plugins, ("latency", 0.2), deadline=100)
+    outcome = isolate.call(worker.run_quantity, CostJob(cell), plugins, ("latency", 0.2), deadline=100)
     assert outcome.status == "ok", outcome.error
     samples = outcome.value.latencies
     longer = min(samples["forward"]) - min(samples["forward/conv"])
@@ -71,7 +73,7 @@ def test_a_plug_in_that_sleeps_a_millisecond_more_shows_exactly_that_in_its_reco
 
 @pytest.fixture(scope="module")
 def part():
-    return latency.measure_latency(JOB, 0.01)
+    return latency.measure_latency(CELL, 0.01)
 
 
 def test_all_phases_of_both_sides_are_kept_raw(part):
@@ -95,7 +97,7 @@ def test_the_setting_is_recorded(part):
 
 
 def test_the_plain_convolution_is_timed_against_itself():
-    part = latency.measure_latency(replace(JOB, variant="conv"), 0.0)
+    part = latency.measure_latency(replace(CELL, variant=Selector.parse("conv")), 0.0)
     assert part.details["ratios"]["forward"]["ratio"] > 0
     assert len(part.latencies["forward"]) >= 6
 
@@ -119,24 +121,24 @@ def test_a_kernel_that_keeps_no_waiting_times_takes_nothing_off(tmp_path):
 
 
 def test_a_task_that_trains_nothing_has_a_forward_pass_only():
-    job = CostJob("equivariance[canvas=16]", "stack", "conv")
-    part = latency.measure_latency(job, 0.0)
+    cell = Cell.of("equivariance[canvas=16]", "stack", "conv")
+    part = latency.measure_latency(cell, 0.0)
     assert part.latency_forward_seconds > 0
     assert part.latency_step_seconds is None
     assert part.details["ratios"]["step"] == {"reason": "the task trains nothing"}
-    assert memory.measure_memory(job).details["activations"] == 0
+    assert memory.measure_memory(cell).details["activations"] == 0
 
 
 def test_backends_differ_with_the_shape():
     small, large = (
-        backends(build_subject(CostJob(f"copy[batch={n}, channels={c}, size=16]", "stack", "conv")))
+        backends(build_subject(Cell.of(f"copy[batch={n}, channels={c}, size=16]", "stack", "conv")))
         for n, c in ((1, 1), (16, 32))
     )
     assert set(small) != set(large)
 
 
 def test_without_a_gpu_graphs_are_unavailable_and_say_why():
-    part = latency.measure_latency(JOB, 0.0, "graphed")
+    part = latency.measure_latency(CELL, 0.0, "graphed")
     assert part.latency_step_seconds is None
     assert part.details["ratios"]["forward"] == {"reason": "device cpu has no CUDA graphs"}
 
@@ -144,7 +146,7 @@ def test_without_a_gpu_graphs_are_unavailable_and_say_why():
 def test_compiled_models_are_those_that_run(monkeypatch):
     compiled = []
     monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
-    latency.measure_latency(JOB, 0.0, "compiled")
+    latency.measure_latency(CELL, 0.0, "compiled")
     assert compiled == ["Sequential", "Sequential"]
 
 
@@ -263,10 +265,10 @@ def test_a_job_on_a_gpu_is_timed_by_both_clocks_and_what_held_it_back_is_told(mo
         return 2 * clock.CpuClock()(function, calls)
 
     state = {"clock_mhz": 1980, "slowdowns": ["power cap"], "other_processes": 0}
-    monkeypatch.setattr(latency, "build_subject", lambda job: build_subject(replace(job, device="cpu")))
+    monkeypatch.setattr(latency, "build_subject", lambda cell: build_subject(replace(cell, device="cpu")))
     monkeypatch.setattr(latency, "clocks_of", lambda device: {"": clock.CpuClock(), "_cold": doubled})
     monkeypatch.setattr(latency, "open_gpu", lambda device: SimpleNamespace(state=lambda: state))
-    part = latency.measure_latency(replace(JOB, device="cuda"), 0.0)
+    part = latency.measure_latency(replace(CELL, device="cuda"), 0.0)
     assert {f"{phase}{suffix}" for phase in PHASES for suffix in ("", "_cold")} < set(part.latencies)
     assert part.details["settings"]["gpu"] == state
     assert part.details["noisy"]["gpu"] == ["clocks held down by power cap"]
@@ -294,7 +296,7 @@ def test_two_measurements_on_one_gpu_wait_for_each_other(tmp_path):
 @pytest.mark.cuda
 @pytest.mark.parametrize("mode", ["eager", "compiled", "graphed"])
 def test_a_real_gpu_is_timed_hot_and_cold(mode):
-    part = latency.measure_latency(replace(JOB, device="cuda"), 0.05, mode)
+    part = latency.measure_latency(replace(CELL, device="cuda"), 0.05, mode)
     forward = part.latencies
     assert np.median(forward["forward"]) > 0
     assert np.median(forward["forward_cold"]) > 0

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from coordbench.harness.core.trial import CostJob
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.measure.allocations import track
 from coordbench.harness.measure.nvml import Reading
 from coordbench.harness.measure.quantities import memory
@@ -20,8 +20,8 @@ MAP = N * C * S * S * 4  # one map of a batch [bytes]
 WEIGHTS = (C * C * 9 + C) * 4
 
 
-def job(depth=1, task=f"copy[batch={N}, channels={C}, size={S}]", **options):
-    return CostJob(task, f"stack[depth={depth}]", "conv", **options)
+def cell(depth=1, task=f"copy[batch={N}, channels={C}, size={S}]", **options):
+    return Cell.of(task, f"stack[depth={depth}]", "conv", **options)
 
 
 def test_torchs_allocations_are_followed_to_the_byte():
@@ -40,23 +40,23 @@ def test_torchs_allocations_are_followed_to_the_byte():
 def test_activations_are_the_maps_that_backward_needs(depth):
     # the first layer keeps the batch, which was there; each other layer its input, which the ReLU before it shares;
     # the mean squared error its input, the output of the last layer; the padding of no pixel more
-    assert activations(build_subject(job(depth))) == depth * MAP
+    assert activations(build_subject(cell(depth))) == depth * MAP
 
 
 def test_torchs_peak_is_the_sum_of_gradients_state_and_activations():
-    details = measure_memory(job()).details
+    details = measure_memory(cell()).details
     lower = 3 * WEIGHTS + MAP  # gradient and both moments of Adam; the output
     assert lower <= details["allocated"] <= lower + 4 * MAP + 4096
 
 
 def test_torchs_peak_is_repeatable_to_the_byte():
-    found = [measure_memory(job(2)).details for _ in range(2)]
+    found = [measure_memory(cell(2)).details for _ in range(2)]
     assert found[0]["allocated"] == found[1]["allocated"]
     assert found[0]["activations"] == found[1]["activations"]
 
 
 def test_resident_growth_holds_at_least_what_torch_allocates():
-    big = job(task="copy[batch=16, channels=32, size=64]")
+    big = cell(task="copy[batch=16, channels=32, size=64]")
     part = measure_memory(big)
     assert part.peak_memory_bytes == part.details["resident"]
     allocated = part.details["allocated"]
@@ -118,7 +118,7 @@ def test_the_peak_of_a_gpu_is_what_was_allocated_above_the_start(monkeypatch, re
     monkeypatch.setattr(memory.torch, "cuda", cuda)
     monkeypatch.setattr(memory, "_run", cuda.step)
     monkeypatch.setattr(memory, "open_gpu", lambda device: SimpleNamespace(memory=lambda: next(answers)))
-    peak, details = memory.on_cuda(SimpleNamespace(job=job(device="cuda")))
+    peak, details = memory.on_cuda(SimpleNamespace(cell=cell(device="cuda")))
     assert (peak, details) == (700, {"allocated": 700, "reserved": 300, **nvml})
     assert cuda.called == ["synchronize", "empty_cache", "step", "synchronize"]
 
@@ -126,4 +126,4 @@ def test_the_peak_of_a_gpu_is_what_was_allocated_above_the_start(monkeypatch, re
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_peak_on_a_gpu_is_repeatable_to_the_byte():
-    assert measure_memory(job(2, device="cuda")) == measure_memory(job(2, device="cuda"))
+    assert measure_memory(cell(2, device="cuda")) == measure_memory(cell(2, device="cuda"))
