@@ -17,7 +17,7 @@ from typing import Any
 
 import coordbench
 from coordbench.harness.gate import probe
-from coordbench.harness.process import environment
+from coordbench.harness.process.settings import WORKER
 
 _INSTALLED = Path(coordbench.__file__).resolve().parent.parent
 
@@ -47,7 +47,7 @@ class Tree:
         """The environment of its processes: imports from this tree first, then from where this gate is installed."""
         beside = [] if _INSTALLED.name.endswith("-packages") else [_INSTALLED]
         path = os.pathsep.join(map(str, (self.folder, *beside)))
-        return {**os.environ, **environment.WORKER, "PYTHONPATH": path}
+        return {**os.environ, **WORKER.variables(), "PYTHONPATH": path}
 
     @property
     def holds_harness(self) -> bool:

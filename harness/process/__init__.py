@@ -1,1 +1,1 @@
-"""Fresh processes with deadlines and memory caps, and what the system must be told so that they are fast."""
+"""Fresh processes with deadlines and memory caps, how they are set up, and what the machine is."""

@@ -11,32 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from coordbench.harness.core.sources import digest
-
-WORKER: dict[str, str] = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "passive",
-    # glibc otherwise gives freed pages back after each step and faults them in again at the next
-    "MALLOC_MMAP_THRESHOLD_": "1073741824",
-    "MALLOC_TRIM_THRESHOLD_": "2147483648",
-    "MALLOC_TOP_PAD_": "268435456",
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-}
-"""Environment of every worker; it must stand before the process starts, since glibc and OpenMP read it only then."""
+from coordbench.harness.process.settings import WORKER
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "scikit-learn", "pandas", "fvcore", "torchmetrics")
-
-
-def configure() -> None:
-    """Set up torch in a worker: one thread, flush-to-zero, deterministic algorithms where they exist."""
-    import torch
-
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # 4096-way softmax otherwise trains 2.5 times slower on denormals
-    torch.set_deterministic_debug_mode("warn")  # as use_deterministic_algorithms, which takes a second to import
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it would write every new tensor twice
-    torch.backends.cudnn.benchmark = False
 
 
 def describe(device: str = "cpu") -> dict[str, Any]:
@@ -45,7 +22,7 @@ def describe(device: str = "cpu") -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions(),
         "revision": revision(),
-        "settings": {name: os.environ.get(name, "") for name in WORKER},
+        "settings": WORKER.parts(),
     }
 
 

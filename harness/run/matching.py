@@ -40,7 +40,7 @@ def resolve(plan: Plan, plugins: Sequence[str] = ()) -> Plan:
     found: dict[Cell, Match] = {}
     for cell in cells:
         outcome = isolate.call(solve, cell, plan.profile.baseline, tuple(plugins), deadline=600.0)
-        if outcome.status != "ok":
+        if outcome.value is None:
             raise UsageError(f"match={cell.match!r} of {cell.variant} in {cell.backbone}: {outcome.error}")
         found[cell] = outcome.value
     fit = {trial: _fitted(trial, found) for trial in (*plan.trials, *plan.tuning)}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import CostJob, Job, Trial
@@ -16,6 +15,12 @@ from coordbench.harness.measure.part import Part
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.process.isolate import Outcome
 from coordbench.harness.run import identity
+
+J = TypeVar("J", Trial, CostJob)
+A = TypeVar("A")
+T = TypeVar("T")
+
+isolate.preload("coordbench.harness.run.preload")
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,9 @@ class Limits:
 
 def work(job: Job, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
     """Do a job under its limits; one whose process died is tried once more, since who killed it cannot be told."""
-    os.environ.update(environment.WORKER)
     record = _trial(job, plugins, limits) if isinstance(job, Trial) else measure(job, plugins, limits)
     if limits.sources and identity.of_plugins(plugins) != limits.sources:
-        record = type(record)(
-            "error", "a plug-in was changed while the run went on: this may be of either; run it again"
-        )
+        record = type(record)("error", "result discarded: a plug-in was changed while the run went on; run it again")
     record.environment = _described(job.cell.device)
     return record
 
@@ -53,12 +55,12 @@ def _described(device: str) -> dict[str, Any]:
 
 def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
     outcome, attempts = _call(run_trial, job, plugins, limits, limits)
-    record: Record = outcome.value if outcome.status == "ok" else Record(outcome.status, outcome.error)
+    record = Record(outcome.status, outcome.error) if outcome.value is None else outcome.value
     if record.status == "ok" and not record.scores:
         record = Record("error", "the task gave no scores")
     if attempts > 1:
         record.notes["attempts"] = attempts
-    if outcome.status != "ok":
+    if outcome.value is None:
         record.notes["log"] = outcome.log
         record.seconds = outcome.seconds
     return record
@@ -72,17 +74,21 @@ def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:
 def measure_quantity(quantity: str, job: CostJob, plugins: Sequence[str], limits: Limits) -> Part:
     """One quantity of a cost, as `combine` takes it."""
     outcome, _ = _call(run_quantity, job, plugins, limits, (quantity, limits.cost_seconds))
-    return outcome.value if outcome.status == "ok" else Part(status=outcome.status, reason=outcome.error)
+    return outcome.value or Part(status=outcome.status, reason=outcome.error)
 
 
-def _call(function: Any, job: Job, plugins: Sequence[str], limits: Limits, argument: Any) -> tuple[Outcome, int]:
+def _call(
+    function: Callable[[J, Sequence[str], A], T], job: J, plugins: Sequence[str], limits: Limits, argument: A
+) -> tuple[Outcome[T], int]:
     """Call in a fresh process, once more if that died; CUDA maps more address space than it uses, so no cap there."""
     memory = None if job.cell.device.startswith("cuda") else limits.memory_bytes
-    for attempts in (1, 2):
+    attempts = 0
+    for _ in range(2):
         outcome = isolate.call(function, job, tuple(plugins), argument, deadline=limits.deadline, memory_bytes=memory)
-        if outcome.status != "crashed" or isolate.stopping():
-            return outcome, attempts
-    return outcome, 2
+        attempts += outcome.attempts
+        if outcome.status != "crashed" or outcome.attempts > 1 or isolate.stopping():
+            break
+    return outcome, attempts
 
 
 def run_trial(trial: Trial, plugins: Sequence[str], limits: Limits) -> Record:

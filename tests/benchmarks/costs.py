@@ -18,7 +18,7 @@ from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure import QUANTITIES, SECONDS
 from coordbench.harness.measure.part import Part
-from coordbench.harness.process import environment
+from coordbench.harness.process.settings import WORKER
 from coordbench.harness.run import worker
 from coordbench.harness.run.worker import Limits
 
@@ -38,7 +38,7 @@ def spin() -> None:
 @contextlib.contextmanager
 def busy(cores: int) -> Iterator[None]:
     """Run as many spinning processes as cores are to be busy, each of one thread."""
-    os.environ.update(environment.WORKER)
+    os.environ.update(WORKER.variables())
     spinners = [multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(cores)]
     for spinner in spinners:
         spinner.start()

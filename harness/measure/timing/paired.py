@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from coordbench.harness.measure.timing import noise, placement
+from coordbench.harness.measure.timing import noise
 from coordbench.harness.measure.timing.clock import Clock, CpuClock, Step
+from coordbench.harness.process.tricks import placement
 from coordbench.harness.statistics.intervals import pseudomedian
 
 Array = NDArray[np.float64]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 
-from coordbench.harness.process.regions import regions
+from coordbench.harness.process.tricks import enabled
+from coordbench.harness.process.tricks.regions import regions
 
 _HUGE = 1 << 21
 _MADV_COLLAPSE = 25  # Linux 6.1
@@ -13,6 +14,8 @@ _MADV_COLLAPSE = 25  # Linux 6.1
 
 def collapse() -> int:
     """Gather the private memory of this process into huge pages; return how many, 0 where the system cannot."""
+    if not enabled("huge_pages"):
+        return 0
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
     return sum(madvise(place, _HUGE, _MADV_COLLAPSE) == 0 for place in _places())

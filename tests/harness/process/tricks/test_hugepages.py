@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import re, pathlib
-from coordbench.harness.process import hugepages
+from coordbench.harness.process.tricks import hugepages
 held = bytearray(range(256)) * (1 << 18)  # 64 MiB
 def huge():
     return sum(map(int, re.findall(r"AnonHugePages: +(\\d+)", pathlib.Path("/proc/self/smaps").read_text())))

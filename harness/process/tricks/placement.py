@@ -11,9 +11,9 @@ import functools
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from coordbench.harness.process.regions import regions
+from coordbench.harness.process.tricks import enabled
+from coordbench.harness.process.tricks.regions import regions
 
 _PRIVATE, _FIXED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, 3  # MREMAP_MAYMOVE | MREMAP_FIXED
 _FAILED = ctypes.c_void_p(-1).value
@@ -29,9 +29,9 @@ class Span:
 
 
 def compiled(maps: Path = Path("/proc/self/maps")) -> list[Span]:
-    """All code that this process has compiled; none where the system does not tell."""
-    spans = []
-    for begin, end, rights, name in regions(maps):
+    """All code that this process has compiled; none where the system does not tell, or the trick is off."""
+    spans: list[Span] = []
+    for begin, end, rights, name in regions(maps) if enabled("moved_code") else ():
         if not name and rights[0] == "r" and rights[2] == "x":
             writable = mmap.PROT_WRITE if rights[1] == "w" else 0
             spans.append(Span(begin, end - begin, mmap.PROT_READ | mmap.PROT_EXEC | writable))
@@ -58,7 +58,7 @@ def relocate(span: Span) -> bool:
 
 
 @functools.cache
-def _libc() -> Any:
+def _libc() -> ctypes.CDLL:
     libc, address, size = ctypes.CDLL(None), ctypes.c_void_p, ctypes.c_size_t
     libc.mmap.restype = libc.mremap.restype = address
     libc.mmap.argtypes = address, size, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long

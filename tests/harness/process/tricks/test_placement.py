@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from coordbench.harness.measure.timing import placement
+from coordbench.harness.process.tricks import placement
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells where memory lies")
 

@@ -1,0 +1,106 @@
+"""The driver's end of a fork server: start it, ask it for processes, notice that it is gone."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+
+from coordbench.harness.process import family
+from coordbench.harness.process.server import REQUEST
+from coordbench.harness.process.settings import WORKER
+
+_MARK = "COORDBENCH_SERVER"
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]);"
+    "from coordbench.harness.process import server; server.main(int(sys.argv[1]), sys.argv[3:])"
+)
+_END_SECONDS = 10.0
+
+
+class Client:
+    """A running fork server."""
+
+    def __init__(self, preload: tuple[str, ...]) -> None:
+        import json
+
+        mark = secrets.token_hex(8)
+        self.mark = f"{_MARK}={mark}"
+        self._socket, theirs = socket.socketpair()
+        self._errors = os.memfd_create("errors")  # a file, not a pipe: nobody need read it, and no output is held
+        program = [*_interpreter(), "-c", _PROGRAM, str(theirs.fileno()), json.dumps(sys.path), *preload]
+        with theirs:
+            self.process = subprocess.Popen(
+                program, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors, start_new_session=True,
+                pass_fds=[theirs.fileno()], env=os.environ | WORKER.variables() | {_MARK: mark},
+            )  # fmt: skip
+        self._lock = threading.Lock()
+        self._buried = False
+
+    def request(self, *descriptors: int) -> None:
+        """Ask for a process; raise OSError where the server is gone."""
+        socket.send_fds(self._socket, [REQUEST], descriptors)
+
+    @property
+    def running(self) -> bool:
+        """Whether it was neither ended nor found dead."""
+        return not self._buried and self.process.poll() is None
+
+    def bury(self) -> str:
+        """End it and all that it started, also what has left its session; return the last line that it printed."""
+        with self._lock:
+            if not self._buried:
+                self._buried = True
+                self._socket.close()
+                self.process.kill()
+                self.process.wait()
+                family.end_marked(self.mark)
+        lines = os.pread(self._errors, 1 << 16, 0).decode(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else ""
+
+    def close(self) -> None:
+        """Let it end by itself, as it does when its driver is gone."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+        try:
+            self.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.bury()
+
+
+def _interpreter() -> list[str]:
+    return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
+
+
+_starting = threading.Lock()
+_preload: tuple[str, ...] = ()
+_client: Client | None = None
+
+
+def preload(*modules: str) -> None:
+    """Name the modules that the next fork server imports before its first process."""
+    global _preload
+    _preload = modules
+
+
+def server() -> Client:
+    """The fork server of this process; another one where the last has died."""
+    global _client
+    with _starting:
+        if _client is None:
+            atexit.register(_close)
+        if _client is None or not _client.running:
+            if _client is not None:
+                _client.bury()
+            _client = Client(_preload)
+        return _client
+
+
+def _close() -> None:
+    if _client is not None and _client.running:
+        _client.close()
