@@ -94,7 +94,7 @@ def run(
 
 @command("list")
 def list_things(
-    kind: Positional[Literal["variants", "tasks", "backbones", "references", "profiles", "runs"]],
+    kind: Positional[Literal["variants", "tasks", "backbones", "references", "profiles", "claims", "runs"]],
     *,
     plugin: Plugins = [],  # noqa: B006
     store: StoreURL = None,
@@ -104,6 +104,11 @@ def list_things(
     """List what there is to choose from."""
     from coordbench.harness.cli import listing
 
+    if kind == "claims":
+        from coordbench.harness.cli.claims import show_claims
+
+        print(show_claims(as_json=json))
+        return ExitCode.OK
     print(listing.show(listing.rows(kind, plugin, store, out), as_json=json))
     return ExitCode.OK
 

@@ -1,57 +1,94 @@
-"""The ledger of claims: sentences of papers as inequalities over the tables.
+"""What a claim is: a sentence of a paper as an inequality over the tables, or over networks that are only counted.
 
-A claim in `claims.toml` compares a left side, and a right side where it has one, seed by seed:
+A claim compares a left side, and a right side where it has one:
 
     level        the left side's metric                  reduction    1 - left / right
     difference   left - right                            ratio        left / right, of scores or of costs
     spread       spread of right over spread of left     survival     how long the left lives against the right
+    speedup      steps of right over steps of left, until a validation score reaches `threshold`
+    residual     what the left layer's response to place cannot reproduce of the right one's
 
-and says by `relation` and `value` what that must be. A side is a variant with its backbone; `options` fixes options of
-the task, where "" stands for the default. `evidence` measures a claim in a run, `ledger` decides all of them.
+and says by `relation` and `value` what that must be. Its kind says what it may decide:
+
+    exact        counted at the published size, without any training
+    direction    who leads; the only kind that a run's seeds decide, and what is counted as the papers' claims
+    figure       a published number, shown beside what was measured: it cannot fail, since sizes and data differ
+    control      ours, not the paper's: in no count
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Literal
 
-from coordbench.harness.core.errors import UsageError
+Kind = Literal["exact", "direction", "figure", "control"]
+Rank = Literal["primary", "secondary"]
+Provenance = Literal["seed", "paper", "blog", "code"]
+"""Where a published figure was read. `seed`: a summary of the paper, which itself was not read."""
+Measure = Literal["level", "difference", "reduction", "ratio", "spread", "survival", "speedup", "residual"]
+Relation = Literal[">", "<", "="]
+Verdict = Literal["holds", "fails", "measured", "open", "not run"]
 
-FILE = Path(__file__).parent / "claims.toml"
-Measure = Literal["level", "difference", "reduction", "ratio", "spread", "survival"]
-Relation = Literal[">", "<"]
-Verdict = Literal["holds", "fails", "open", "not run"]
+
+@dataclass(frozen=True)
+class Side:
+    """One arm: a variant and its backbone; `options` and `task` stand where they differ from the claim's.
+
+    An exact side has shapes: a network from `input` (C, *size) to `output`, or, without a backbone, a layer of so many
+    channels with its `kernel_size`. An option that is empty, as in `pixelwise[where=]`, stands for the default.
+    """
+
+    variant: str
+    backbone: str = ""
+    task: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    input: tuple[int, ...] = ()
+    output: tuple[int, ...] = ()
+    kernel_size: int = 3
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence that could be wrong."""
+    """One sentence that could be wrong.
+
+    `published` is what the paper reports, `provenance` where that was read; `setting` is the paper's, `differs` what is
+    different here. `after` names the primary claim that must be decided before a secondary one is looked at.
+    """
 
     id: str
-    source: str
     sentence: str
-    task: str
-    left: Mapping[str, str]
+    left: Side
     relation: Relation
     value: float
-    right: Mapping[str, str] = field(default_factory=dict)
-    paper: str = "not stated"
-    setting: str = "not stated"
+    kind: Kind = "direction"
+    rank: Rank = "primary"
+    after: str = ""
+    family: str = ""
+    source: str = ""
+    task: str = ""
+    right: Side | None = None
     measure: Measure = "difference"
     metric: str = ""
+    threshold: float = 0.0
     options: Mapping[str, str] = field(default_factory=dict)
+    published: str = "no figure"
+    provenance: Provenance | None = None
+    setting: str = "not stated"
+    differs: str = ""
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The left side, and the right one where there is one."""
+        return (self.left,) if self.right is None else (self.left, self.right)
 
 
 @dataclass(frozen=True)
 class Finding:
     """What a run says to a claim.
 
-    `p` is two-sided against `value`, None where the quantity is exact or missing. `p_tied` is that against a difference
-    beyond the `margin`, of claims that one side leads the other; `deviation` is over seeds.
+    `p` is two-sided against `value`, None where the quantity is exact, only shown, or missing. `p_tied` is that against
+    a difference beyond the `margin`, of claims that one side leads the other; `deviation` is over seeds.
     """
 
     claim: Claim
@@ -68,47 +105,25 @@ class Finding:
     deviation: float = float("nan")
 
 
-@cache
-def read_claims(path: Path = FILE) -> tuple[Claim, ...]:
-    """Read the ledger; raise UsageError where a claim is malformed."""
-    made = []
-    for table in tomllib.loads(path.read_text(encoding="utf-8")).get("claim", []):
-        wrong = _wrong(table)
-        if wrong:
-            raise UsageError(f"claim {table.get('id')!r} in {path.name}: {wrong}")
-        made.append(Claim(**table))
-    return tuple(made)
-
-
-def _wrong(table: Mapping[str, Any]) -> str:
-    """What is wrong with a claim as it was written, and what is valid; "" where nothing is."""
-    known = {item.name for item in fields(Claim)}
-    needed = {item.name for item in fields(Claim) if item.default is MISSING and item.default_factory is MISSING}
-    for names, why in ((set(table) - known, "unknown"), (needed - set(table), "missing")):
-        if names:
-            return f"{why}: {', '.join(sorted(names))}; valid keys: {', '.join(sorted(known))}"
-    for key, valid in (("measure", get_args(Measure)), ("relation", get_args(Relation))):
-        if table.get(key, valid[0]) not in valid:
-            return f"{key} = {table[key]!r} is not valid; valid: {', '.join(valid)}"
-    if isinstance(table["value"], bool) or not isinstance(table["value"], int | float):
-        return f"value = {table['value']!r} is not a number"
-    measure = table.get("measure", "difference")
-    if measure != "level" and "right" not in table:
-        return f"measure {measure!r} compares two sides, but there is no `right`"
-    sides = [table[side] for side in ("left", "right") if side in table]
-    return "" if all("variant" in side for side in sides) else "each side needs a `variant`"
-
-
 def inequality(claim: Claim) -> str:
     """The claim as it is tested."""
-    left, right = (side.get("variant", "") for side in (claim.left, claim.right))
-    of = claim.metric or "score"
+    left, right = claim.left.variant, claim.right.variant if claim.right else ""
+    score = claim.metric or "score"
     form = {
-        "level": f"{of}({left})",
-        "difference": f"{of}({left}) - {of}({right})",
-        "reduction": f"1 - {of}({left}) / {of}({right})",
-        "ratio": f"{of}({left}) / {of}({right})",
-        "spread": f"spread of {of}({right}) / spread of {of}({left})",
+        "level": f"{score}({left})",
+        "difference": f"{score}({left}) - {score}({right})",
+        "reduction": f"1 - {score}({left}) / {score}({right})",
+        "ratio": f"{score}({left}) / {score}({right})",
+        "spread": f"spread of {score}({right}) / spread of {score}({left})",
         "survival": f"time to collapse: {left} against {right}",
+        "speedup": f"steps of {right} / steps of {left} until {score} reaches {claim.threshold:g}",
+        "residual": f"residual of {left} (kernel {claim.left.kernel_size}) against {right}",
     }[claim.measure]
     return f"{form} {claim.relation} {claim.value:g}"
+
+
+def meets(claim: Claim, measured: float) -> bool:
+    """Whether a value is on the claimed side of the claim's own."""
+    if claim.relation == "=":
+        return abs(measured - claim.value) <= 1e-9 * max(1.0, abs(claim.value))
+    return measured > claim.value if claim.relation == ">" else measured < claim.value

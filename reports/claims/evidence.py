@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import special
 
 from coordbench.harness.core.scores import State
@@ -20,13 +20,13 @@ from coordbench.harness.core.selector import Selector
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, equivalence_t, paired_t
 from coordbench.harness.statistics.survival import log_rank
-from coordbench.reports.claims.claims import Claim, Finding, Measure
+from coordbench.reports.claims.claims import Claim, Finding, Measure, Side
 from coordbench.reports.data import survival
 from coordbench.reports.data.stored import COSTS, Run
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+Floats = NDArray[np.float64]
 
 FALLING = 0.2
 """A side has not converged where more than this share of its trials still fell at their end: of converged ones a few
@@ -53,6 +53,12 @@ def measure(run: Run, claim: Claim) -> Finding:
     sides = [paired.iloc[:, i].to_numpy(float) for i in range(paired.shape[1])]
     draft = _tested(draft, sides, _margin(run, claim, left))
     return replace(draft, reason=draft.reason or _doubt(pair, len(paired)))
+
+
+def shown(draft: Finding) -> Finding:
+    """A published figure beside what was measured: its own p decides nothing, and its doubts are told."""
+    verdict = "open" if np.isnan(draft.measured) and draft.verdict != "not run" else draft.verdict
+    return replace(draft, verdict="measured" if not np.isnan(draft.measured) else verdict, p=None, p_tied=1.0)
 
 
 def _doubt(pair: Sequence[pd.DataFrame | None], seeds: int) -> str:
@@ -129,32 +135,31 @@ def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: st
 
 def _contests(run: Run, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFrame | None]]:
     """The trials of the left and the right side on a same task; the longest trained first."""
-    sides = [_side(run, claim, side) for side in (claim.left, claim.right) if side]
+    sides = [_side(run, claim, side) for side in claim.sides]
     for contest, left in sorted(sides[0].items(), key=lambda item: -item[1]["steps_planned"].iloc[0]):
-        if len(sides) == 1:
+        if claim.right is None:
             yield left, None
             continue
+        elsewhere = bool(claim.right.task or claim.right.options)
         for other, right in sides[1].items():
-            ours, theirs = left.iloc[0], right.iloc[0]
-            task = claim.right.get("task") or claim.right.get("options")
-            same = contest == other if claim.left.get("backbone") == claim.right.get("backbone") else True
-            if same and (task or ours["full_task"] == theirs["full_task"]):
+            same = contest == other if claim.left.backbone == claim.right.backbone and not elsewhere else True
+            if same and (elsewhere or left.iloc[0]["full_task"] == right.iloc[0]["full_task"]):
                 yield left, right
 
 
-def _side(run: Run, claim: Claim, side: Mapping[str, Any]) -> dict[float, pd.DataFrame]:
+def _side(run: Run, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
     """Contest -> trials, ok or failed, of the variant that a side names."""
-    own = run.entrants.get((side.get("task", claim.task), side["variant"]))
-    if own is None:
+    rows = run.entrants.get((side.task or claim.task, side.variant))
+    if rows is None:
         return {}
-    own = own[_holds(own["task_options"], {**claim.options, **side.get("options", {})})]
-    if "backbone" in side:
-        wanted = Selector.parse(side["backbone"])
-        own = own[(own["backbone"] == wanted.name) & _holds(own["backbone_options"], dict(wanted.options))]
-    return {float(str(contest)): rows for contest, rows in own.groupby("contest", sort=True)}
+    rows = rows[_holds(rows["task_options"], {**claim.options, **side.options})]
+    if side.backbone:
+        wanted = Selector.parse(side.backbone)
+        rows = rows[(rows["backbone"] == wanted.name) & _holds(rows["backbone_options"], dict(wanted.options))]
+    return {float(str(contest)): own for contest, own in rows.groupby("contest", sort=True)}
 
 
-def _holds(texts: pd.Series[Any], wanted: Mapping[str, str]) -> pd.Series[Any]:
+def _holds(texts: pd.Series[str], wanted: Mapping[str, str]) -> pd.Series[bool]:
     """Which canonical options agree with the wanted ones; "" stands for a default, which is not spelled out."""
     known = texts.fillna("").astype(object)
     agrees = [all(_options(text).get(k, "") == str(v) for k, v in wanted.items()) for text in known]
@@ -167,7 +172,7 @@ def _options(text: str) -> dict[str, str]:
     return {name.strip(): value for name, value in pairs}
 
 
-def _values(run: Run, claim: Claim, side: pd.DataFrame) -> pd.Series[Any]:
+def _values(run: Run, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:
     """Seed -> the score that a claim is about; a failed trial has the worst that its contest saw."""
     metrics = {m["name"]: m for m in run.facts["tasks"][side.iloc[0]["full_task"]]["metrics"]}
     primary = next(iter(metrics))
@@ -181,7 +186,7 @@ def _values(run: Run, claim: Claim, side: pd.DataFrame) -> pd.Series[Any]:
     return own.mask(side.set_index("seed")["failed"].astype(bool), worst)
 
 
-def _metric(run: Run, side: pd.DataFrame, metric: str) -> pd.Series[Any]:
+def _metric(run: Run, side: pd.DataFrame, metric: str) -> pd.Series[float]:
     """Seed -> a test metric."""
     scores = run.tables.scores
     own = scores[(scores["metric"] == metric) & (scores["split"] == "test") & scores["trial"].isin(side.index)]

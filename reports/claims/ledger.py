@@ -4,41 +4,87 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from coordbench.harness.statistics.multiple import holm, holm_levels
+from coordbench.harness.statistics.hierarchy import hierarchical
+from coordbench.harness.statistics.multiple import holm
 from coordbench.harness.statistics.paired import LEVEL, MOST_SEEDS, more_seeds
-from coordbench.reports.claims.claims import Claim, Finding, inequality, read_claims
-from coordbench.reports.claims.evidence import measure
+from coordbench.reports.claims.claims import Claim, Finding, Kind, inequality, meets
+from coordbench.reports.claims.evidence import measure, shown
+from coordbench.reports.claims.exact import counted
+from coordbench.reports.claims.reading import read_claims
 from coordbench.reports.data.stored import Run
+
+NOWHERE = -1
+"""The place of a primary claim that a run does not test."""
 
 
 def ledger(run: Run, claims: Sequence[Claim] | None = None) -> list[Finding]:
-    """Decide all claims; those that rest on seeds are adjusted together by Holm, as differences and as ties."""
-    drafts = [measure(run, claim) for claim in (read_claims() if claims is None else claims)]
-    p_values = [draft.p for draft in drafts if draft.p is not None]
-    ties = holm([draft.p_tied for draft in drafts if draft.p is not None])
-    together = iter(zip(holm(p_values), ties, holm_levels(p_values, LEVEL), strict=True))
-    return [_exact(draft) if draft.p is None else _tested(draft, *map(float, next(together))) for draft in drafts]
+    """Decide all claims: exact ones by counting, directions and controls family by family; figures are only shown."""
+    findings = [_draft(run, claim) for claim in (read_claims() if claims is None else claims)]
+    families: dict[tuple[str, Kind], list[int]] = {}
+    for i, finding in enumerate(findings):
+        families.setdefault((finding.claim.family, finding.claim.kind), []).append(i)
+    for places in families.values():
+        for i, finding in zip(places, _judged([findings[i] for i in places]), strict=True):
+            findings[i] = finding
+    return findings
+
+
+def _draft(run: Run, claim: Claim) -> Finding:
+    if claim.kind == "exact":
+        return counted(claim)
+    return shown(measure(run, claim)) if claim.kind == "figure" else measure(run, claim)
+
+
+def _judged(drafts: Sequence[Finding]) -> list[Finding]:
+    """Decide the claims of one family and kind."""
+    judged = [_exact(draft) for draft in drafts]
+    places = [i for i, draft in enumerate(drafts) if draft.p is not None]
+    for i, finding in zip(places, _tested_together([drafts[i] for i in places]), strict=True):
+        judged[i] = finding
+    return judged
+
+
+def _tested_together(drafts: Sequence[Finding]) -> list[Finding]:
+    """Decide claims that rest on seeds; a secondary one is looked at only where its primary one was decided."""
+    parents = _parents(drafts)
+    p_values = [1.0 if _void(draft) or draft.p is None else draft.p for draft in drafts]
+    adjusted, shares = hierarchical(p_values, parents)
+    ties = holm([draft.p_tied for draft in drafts])
+    looked_at = [parent is None or (parent != NOWHERE and adjusted[parent] < LEVEL) for parent in parents]
+    return [
+        _tested(draft, float(p), float(tied), LEVEL * float(share)) if seen else _waiting(draft)
+        for draft, p, tied, share, seen in zip(drafts, adjusted, ties, shares, looked_at, strict=True)
+    ]
+
+
+def _parents(drafts: Sequence[Finding]) -> list[int | None]:
+    """Where the primary claim of each stands: None for a primary one, NOWHERE where this run does not test it."""
+    ids = [draft.claim.id for draft in drafts]
+    after = [None if draft.claim.rank == "primary" else draft.claim.after for draft in drafts]
+    return [None if name is None else ids.index(name) if name in ids else NOWHERE for name in after]
+
+
+def _waiting(draft: Finding) -> Finding:
+    return draft if _void(draft) else replace(draft, reason=f"looked at only once {draft.claim.after} is decided")
 
 
 def table(run: Run) -> pd.DataFrame:
     """The ledger as a table."""
-    rows = []
-    for f in ledger(run):
-        told: dict[str, Any] = {
-            "id": f.claim.id,
-            "source": f.claim.source,
-            "sentence": f.claim.sentence,
-            "paper": f.claim.paper,
-        }
-        told |= {"inequality": inequality(f.claim), "measured": f.measured, "low": f.low, "high": f.high}
-        told |= {"seeds": f.seeds, "verdict": f.verdict, "here": f.here, "reason": f.reason, "setting": f.claim.setting}
-        rows.append(told)
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_row(finding) for finding in ledger(run)])
+
+
+def _row(finding: Finding) -> dict[str, str | float]:
+    claim = finding.claim
+    described: dict[str, str | float] = {
+        name: getattr(claim, name) for name in ("id", "family", "kind", "rank", "source", "sentence", "published")
+    }
+    described |= {"provenance": claim.provenance or "", "inequality": inequality(claim)}
+    described |= {name: getattr(finding, name) for name in ("measured", "low", "high", "seeds", "verdict", "here")}
+    return described | {"reason": finding.reason, "setting": claim.setting, "differs": claim.differs}
 
 
 def _exact(draft: Finding) -> Finding:
@@ -53,7 +99,7 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
     if p < LEVEL:
         return replace(_sided(draft), reason=f"by little: {margin}" if p_tied < LEVEL else "")
     if p_tied < LEVEL:
-        leads = _meets(draft.claim, draft.low if draft.claim.relation == ">" else draft.high)
+        leads = meets(draft.claim, draft.low if draft.claim.relation == ">" else draft.high)
         return replace(
             draft,
             verdict="open" if leads else "fails",
@@ -70,8 +116,4 @@ def _void(draft: Finding) -> bool:
 
 
 def _sided(draft: Finding) -> Finding:
-    return replace(draft, verdict="holds" if _meets(draft.claim, draft.measured) else "fails")
-
-
-def _meets(claim: Claim, measured: float) -> bool:
-    return measured > claim.value if claim.relation == ">" else measured < claim.value
+    return replace(draft, verdict="holds" if meets(draft.claim, draft.measured) else "fails")

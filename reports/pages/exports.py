@@ -106,10 +106,10 @@ def markdown(run: Run) -> str:
             for r in own.itertuples()
         ]
         lines.append("")
-    lines += ["## Claims", "", _row("verdict", "claim", "measured", "the paper"), _rule(3)]
+    lines += ["## Claims", "", _row("verdict", "claim", "measured", "published"), _rule(3)]
     tried = [finding for finding in decided if finding.verdict != "not run"]
     lines += [
-        _row(f.verdict, f.claim.sentence, f"{number(f.measured)} {interval(f.low, f.high)}", f.claim.paper)
+        _row(f.verdict, f.claim.sentence, f"{number(f.measured)} {interval(f.low, f.high)}", f.claim.published)
         for f in tried
     ]
     missing = len(decided) - len(tried)

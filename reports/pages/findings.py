@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 from coordbench.harness.core.record import FAILED
 from coordbench.harness.statistics.paired import FEWEST_PAIRS
 from coordbench.reports.claims.claims import Finding
+from coordbench.reports.claims.summary import Summary
 from coordbench.reports.data.stored import Run
 from coordbench.reports.text import interval, number, plural, signed
 
@@ -33,10 +33,11 @@ def findings(run: Run, judged: pd.DataFrame, aggregate: pd.DataFrame, ledger: Se
 
 def _claims(ledger: Sequence[Finding]) -> str:
     """How many sentences of the papers stand."""
-    counts = Counter(finding.verdict for finding in ledger)
-    if not counts["holds"] + counts["fails"]:
-        return f"None of the {len(ledger)} claims of the papers is decided by this run."
-    return f"Of {len(ledger)} claims of the papers this run upholds {counts['holds']} and refutes {counts['fails']}."
+    claimed = Summary(ledger)
+    count = len(claimed.directions)
+    if not claimed.decided:
+        return f"None of the papers' {count} claims of who leads is decided by this run."
+    return f"Of the papers' {count} claims of who leads this run upholds {claimed.holds} and refutes {claimed.fails}."
 
 
 def _leader(aggregate: pd.DataFrame) -> str:

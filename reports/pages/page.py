@@ -15,7 +15,7 @@ from markupsafe import Markup
 from coordbench.harness.analysis import summarize
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.store.store import Store
-from coordbench.reports.claims import claims, ledger
+from coordbench.reports.claims import claims, ledger, summary
 from coordbench.reports.data import tables
 from coordbench.reports.data.stored import Run
 from coordbench.reports.figures import drawing, figures
@@ -72,6 +72,7 @@ def render(store: Store, run: Run) -> str:
         counts=counts,
         decided=counts["holds"] + counts["fails"],
         inequality=claims.inequality,
+        claimed=summary.Summary(decided),
         coverage=tables.coverage(run),
         matrix=findings.matrix(run, judged, board),
         aggregate=aggregate,

@@ -13,32 +13,39 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.scores import Fate, State
-from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import Trial
-from coordbench.harness.plan import planning as plan
 from coordbench.harness.store.store import Store
-from coordbench.reports.claims import claims, ledger
+from coordbench.reports.claims import claims, exact, ledger, reading
+from coordbench.reports.claims.arms import check_arms, presets_of
+from coordbench.reports.claims.claims import Side
+from coordbench.reports.claims.summary import Summary
 from coordbench.reports.data import tables
 from coordbench.reports.data.stored import COSTS, Run
 from tests.reports.conftest import outcome
 
-SIDES = {"left": {"variant": "coordconv", "backbone": "net"}, "right": {"variant": "conv", "backbone": "net"}}
+SIDES = {"left": Side("coordconv", "net"), "right": Side("conv", "net")}
 WRITTEN = """
+source = "Somebody 2020"
+
 [[claim]]
 id = "one"
-source = "s"
 sentence = "t"
 task = "alpha"
 left = { variant = "a" }
 right = { variant = "b" }
 relation = ">"
 value = 0
+differs = "All of it."
 """
+
+
+ENTRY = WRITTEN.partition("\n\n")[2]
 
 
 def about(**changes: Any) -> claims.Claim:
     """A claim that coordconv leads conv by more than .5 on the task alpha."""
-    return replace(claims.Claim("c", "s", "coordconv leads", "alpha", relation=">", value=0.5, **SIDES), **changes)
+    claim = claims.Claim("c", "coordconv leads", relation=">", value=0.5, task="alpha", **SIDES)
+    return replace(claim, **changes)
 
 
 def made(store: Store, fill: Any, seeds: int = 5, record: Callable[[Trial], Record | None] = outcome) -> Run:
@@ -149,68 +156,149 @@ def test_one_trial_in_six_that_seems_to_fall_voids_nothing(store: Store, fill: A
     assert ledger.ledger(made(store, fill, 6, record), [about()])[0].verdict == "holds"
 
 
+def test_a_figure_is_shown_beside_the_published_one_and_never_fails(store: Store, fill: Any) -> None:
+    figures = [about(kind="figure", value=value, relation=relation) for value in (0.1, 5.0) for relation in "<>"]
+    findings = ledger.ledger(made(store, fill, 6), figures)
+    assert {finding.verdict for finding in findings} == {"measured"}
+    assert findings[0].measured == pytest.approx(0.6, abs=0.02)
+    assert findings[0].low < findings[0].measured < findings[0].high
+
+
+def test_figures_and_controls_are_in_no_count(store: Store, fill: Any) -> None:
+    written = [about(), about(kind="figure"), about(kind="control"), about(relation="<"), about(task="gamma")]
+    summary = Summary(ledger.ledger(made(store, fill, 6), written))
+    assert (len(summary.directions), summary.holds, summary.fails, len(summary.untested)) == (3, 1, 1, 1)
+
+
+def test_a_secondary_claim_waits_for_its_primary_one(store: Store, fill: Any) -> None:
+    second = about(id="second", rank="secondary", after="first")
+    run = made(store, fill, 6)
+    assert [f.verdict for f in ledger.ledger(run, [about(id="first"), second])] == ["holds", "holds"]
+    undecided = ledger.ledger(run, [about(id="first", value=0.6), second])
+    assert [f.verdict for f in undecided] == ["open", "open"]
+    assert undecided[1].reason == "looked at only once first is decided"
+    assert ledger.ledger(run, [about(id="first", task="gamma"), second])[1].verdict == "open"
+
+
+def test_families_are_adjusted_apart(store: Store, fill: Any) -> None:
+    def record(trial: Trial) -> Record | None:
+        lead = (trial.variant == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + lead}})
+
+    run = made(store, fill, 8, record)
+    alone = about(value=0)
+    assert ledger.ledger(run, [alone])[0].verdict == "holds"
+    assert ledger.ledger(run, [alone] * 20)[0].verdict == "open"
+    others = [about(value=0, family="another")] * 20
+    assert ledger.ledger(run, [alone, *others])[0].verdict == "holds"
+
+
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
-        ('relation = ">"', 'relation = ">="', "relation = '>=' is not valid; valid: >, <"),
+        ('relation = ">"', 'relation = ">="', "relation = '>=' is not valid; valid: >, <, ="),
         ('relation = ">"', "", "missing: relation"),
         ("value = 0", 'value = "0"', "is not a number"),
         ("value = 0", "value = 0\nmeasure = 3", "measure = 3 is not valid"),
         ("value = 0", "value = 0\ncolor = 3", "unknown: color"),
+        ("value = 0", 'value = 0\nkind = "trivial"', "valid: exact, direction, figure, control"),
+        ("value = 0", 'value = 0\npublished = "100 %"', "no provenance; valid: seed, paper, blog, code"),
+        ("value = 0", 'value = 0\npublished = "100 %"\nprovenance = "hearsay"', "provenance = 'hearsay'"),
+        ("value = 0", 'value = 0\nkind = "figure"', "no provenance"),
+        ("value = 0", 'value = 0\nkind = "exact"', "a, b needs `input` and `output`"),
+        ('differs = "All of it."', "", "say what is different here"),
+        ('task = "alpha"', "", "needs a `task`"),
         ('right = { variant = "b" }', "", "there is no `right`"),
-        ('{ variant = "b" }', "{}", "each side needs a `variant`"),
+        ('right = { variant = "b" }', 'right = { variant = "b", colour = 1 }', "right: unknown: colour"),
+        ('{ variant = "b" }', "{}", "right: missing: variant"),
+        ('{ variant = "b" }', '"b"', "right is no table"),
     ],
 )
-def test_malformed_claims_are_refused(tmp_path: Path, before: str, after: str, told: str) -> None:
-    path = tmp_path / "claims.toml"
-    path.write_text(WRITTEN)
-    assert claims.read_claims(path)[0].id == "one"
-    other = tmp_path / "wrong.toml"
-    other.write_text(WRITTEN.replace(before, after))
-    with pytest.raises(UsageError, match="claim 'one'") as raised:
-        claims.read_claims(other)
-    assert told in str(raised.value)
+def test_malformed_claims_are_refused(tmp_path: Path, before: str, after: str, message: str) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder, text in ((good, WRITTEN), (bad, WRITTEN.replace(before, after))):
+        folder.mkdir()
+        (folder / "paper.toml").write_text(text)
+    assert [(claim.id, claim.family) for claim in reading.read_claims(good)] == [("one", "paper")]
+    with pytest.raises(UsageError, match=r"claim 'one' in paper\.toml") as raised:
+        reading.read_claims(bad)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
-def test_the_ledger_has_no_twins() -> None:
-    read = claims.read_claims()
-    assert len({claim.id for claim in read}) == len(read) > 50
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (WRITTEN.replace("value = 0", 'value = 0\nkind = "control"'), "no primary claim"),
+        (WRITTEN.replace('source = "Somebody 2020"', ""), "needs source"),
+        (WRITTEN + WRITTEN.partition("\n\n")[2], "two claims have the same id: one"),
+        (
+            WRITTEN + WRITTEN.partition("\n\n")[2].replace('"one"', '"two"\nrank = "secondary"'),
+            "is no primary claim; valid: one",
+        ),
+        ("source = ", "is no TOML"),
+    ],
+)
+def test_malformed_families_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "paper.toml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        reading.read_claims(tmp_path)
 
 
-@pytest.mark.parametrize("claim", claims.read_claims(), ids=lambda claim: claim.id)
+CLAIMS = reading.read_claims()
+TRAINED = [claim for claim in CLAIMS if claim.kind != "exact"]
+
+
+def test_each_paper_is_a_family_with_a_few_primary_claims() -> None:
+    assert {claim.family for claim in CLAIMS} >= {"coordconv", "geoconv", "coordgate", "translation"}
+    for family in {claim.family for claim in CLAIMS}:
+        primary = [c for c in CLAIMS if c.family == family and c.kind == "direction" and c.rank == "primary"]
+        assert 1 <= len(primary) <= 10
+
+
+@pytest.mark.parametrize("claim", [c for c in CLAIMS if c.kind == "exact"], ids=lambda claim: claim.id)
+def test_exact_claims_are_decided_by_counting(claim: claims.Claim) -> None:
+    assert exact.counted(claim).verdict == "holds"
+
+
+def test_an_exact_claim_that_is_wrong_fails() -> None:
+    (right,) = (claim for claim in CLAIMS if claim.id == "geoconv-saves-parameters")
+    assert exact.counted(right).measured == 2 * 27 * 32
+    assert exact.counted(replace(right, value=27 * 32)).verdict == "fails"  # as if n were 2
+    (small,) = (claim for claim in CLAIMS if claim.id == "geoconv-small-kernel")
+    two = [replace(side, kernel_size=2) for side in small.sides]
+    assert exact.counted(replace(small, left=two[0], right=two[1])).verdict == "fails"  # 2x2 is large enough
+
+
+@pytest.mark.parametrize("claim", TRAINED, ids=lambda claim: claim.id)
 def test_claims_are_about_what_exists(claim: claims.Claim) -> None:
-    for side in filter(None, (claim.left, claim.right)):
-        options = {**claim.options, **dict(side.get("options", {}))}
-        task = registry.select("task", selector(side.get("task", claim.task), options))
+    for side in claim.sides:
+        options = {**claim.options, **side.options}
+        task = registry.select("task", selector(side.task or claim.task, options))
         metrics = {metric.name for metric in task.entry.facts["metrics"]}
         assert set(options) <= {option.name for option in task.entry.options}
         assert claim.metric in {"", *metrics, *COSTS}
-        assert registry.select("variant", side["variant"]).label == side["variant"]  # as records spell it
-        if "backbone" in side:
-            backbone = registry.select("backbone", side["backbone"])
-            assert backbone.label == side["backbone"]
+        assert registry.select("variant", side.variant).label == side.variant  # as records spell it
+        if side.backbone:
+            name, _, rest = side.backbone.rstrip("]").partition("[")
+            spelled = dict(part.split("=") for part in rest.split(", ") if part)
+            backbone = registry.select("backbone", selector(name, spelled))
+            assert set(spelled) <= {option.name for option in backbone.entry.options}
             assert backbone.entry.name in task.entry.facts["backbones"]
 
 
 def selector(task: str, options: dict[str, str]) -> str:
-    """A task with its options; "" stands for a default, which is not spelled out."""
+    """A name with its options; "" stands for a default, which is not spelled out."""
     spelled = ", ".join(f"{name}={value}" for name, value in options.items() if value != "")
     return f"{task}[{spelled}]" if spelled else task
 
 
-@pytest.mark.parametrize("claim", claims.read_claims(), ids=lambda claim: claim.id)
-def test_the_profile_of_claims_runs_both_sides_of_each(claim: claims.Claim) -> None:
-    planned = {trial.cell for trial in plan.make_plan(plan.read_profile("claims")).trials}
-    cells = {(str(cell.task), str(cell.backbone or ""), str(cell.variant or "")) for cell in planned}
-    for side in filter(None, (claim.left, claim.right)):
-        task = selector(side.get("task", claim.task), {**claim.options, **dict(side.get("options", {}))})
-        wanted = (task, side.get("backbone", ""), side["variant"])
-        assert any(cell[2] == wanted[2] and all(map(names, cell[:2], wanted[:2])) for cell in cells), wanted
+@pytest.mark.parametrize("claim", TRAINED, ids=lambda claim: claim.id)
+def test_a_preset_plans_all_arms_of_each(claim: claims.Claim) -> None:
+    assert presets_of(claim)
 
 
-def names(label: str, selected: str) -> bool:
-    """Whether a label is of the entry selected and has at least its options."""
-    if not selected:
-        return True
-    known, wanted = Selector.parse(label), Selector.parse(selected)
-    return known.name == wanted.name and set(wanted.options) <= set(known.options)
+def test_a_claim_that_no_preset_tests_is_refused() -> None:
+    claim = replace(TRAINED[0], id="orphan", left=replace(TRAINED[0].left, variant="coordconv[radius=true, shift=0.3]"))
+    with pytest.raises(UsageError, match="claim 'orphan': no preset plans"):
+        check_arms([claim])

@@ -1,0 +1,134 @@
+"""Read the ledger: one file per paper in `families/`; a claim that is not well formed is refused by one line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+from coordbench.harness.core.errors import UsageError
+from coordbench.reports.claims.claims import Claim, Kind, Measure, Provenance, Rank, Relation, Side
+
+FOLDER = Path(__file__).parent / "families"
+CHOICES: Mapping[str, tuple[object, ...]] = {
+    "kind": get_args(Kind),
+    "rank": get_args(Rank),
+    "provenance": get_args(Provenance),
+    "measure": get_args(Measure),
+    "relation": get_args(Relation),
+}
+COUNTED: tuple[Measure, ...] = ("level", "difference", "reduction", "ratio")
+FROM_FILE = ("family", "source")
+"""Fields that a claim gets from its file."""
+
+
+@cache
+def read_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
+    """Read every family in a folder; raise UsageError where a claim, or a family, is malformed."""
+    claims = tuple(claim for path in sorted(folder.glob("*.toml")) for claim in read_family(path))
+    ids = [claim.id for claim in claims]
+    twins = sorted({name for name in ids if ids.count(name) > 1})
+    if twins:
+        raise UsageError(f"two claims have the same id: {', '.join(twins)}; give each its own")
+    return claims
+
+
+def read_family(path: Path) -> list[Claim]:
+    """Read the claims of one paper."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path.name} is no TOML: {error}") from error
+    source = content.get("source")
+    if not isinstance(source, str) or set(content) - {"source", "claim"}:
+        raise UsageError(f'{path.name} needs source = "..." and [[claim]] tables, and nothing else')
+    claims = [_claim(table, path, source) for table in content.get("claim", [])]
+    _check_family(claims, path)
+    return claims
+
+
+def _claim(table: Mapping[str, object], path: Path, source: str) -> Claim:
+    where = f"claim {table.get('id')!r} in {path.name}"
+    valid = [item.name for item in fields(Claim) if item.name not in FROM_FILE]
+    needed = [item.name for item in fields(Claim) if item.default is MISSING and item.default_factory is MISSING]
+    _check_keys(table, valid, needed, where)
+    for key, choices in CHOICES.items():
+        if key in table and table[key] not in choices:
+            raise UsageError(f"{where}: {key} = {table[key]!r} is not valid; valid: {', '.join(map(str, choices))}")
+    value = table["value"]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{where}: value = {value!r} is not a number")
+    sides = {name: _side(table[name], f"{where}, {name}") for name in ("left", "right") if name in table}
+    claim = Claim(**{**table, **sides}, family=path.stem, source=source)  # type: ignore[arg-type]  # checked above
+    for wrong in filter(None, (rule(claim) for rule in RULES)):
+        raise UsageError(f"{where}: {wrong}")
+    return claim
+
+
+def _side(table: object, where: str) -> Side:
+    if not isinstance(table, dict):
+        raise UsageError(f'{where} is no table; write {{ variant = "conv" }}')
+    _check_keys(table, [item.name for item in fields(Side)], ["variant"], where)
+    return Side(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()})
+
+
+def _check_keys(table: Iterable[str], valid: list[str], needed: list[str], where: str) -> None:
+    for names, why in ((set(table) - set(valid), "unknown"), (set(needed) - set(table), "missing")):
+        if names:
+            raise UsageError(f"{where}: {why}: {', '.join(sorted(names))}; valid keys: {', '.join(sorted(valid))}")
+
+
+def _has_its_sides(claim: Claim) -> str:
+    if claim.measure != "level" and claim.right is None:
+        return f"measure {claim.measure!r} compares two sides, but there is no `right`"
+    return ""
+
+
+def _has_a_task_or_shapes(claim: Claim) -> str:
+    if claim.kind != "exact":
+        return "" if claim.task else "a claim that is no exact one needs a `task`"
+    bare = [side.variant for side in claim.sides if not side.input or not side.output]
+    if bare:
+        return f"an exact claim is counted: {', '.join(bare)} needs `input` and `output`"
+    if claim.measure in COUNTED and claim.metric not in ("parameters", "flops"):
+        return f"metric = {claim.metric!r} cannot be counted; valid: parameters, flops"
+    return "" if claim.measure in (*COUNTED, "residual") else f"measure = {claim.measure!r} needs a run, not a count"
+
+
+def _has_provenance(claim: Claim) -> str:
+    """A number that a reader takes for the paper's must say where it was read."""
+    if claim.provenance is None and (claim.kind == "figure" or re.search(r"\d", claim.published)):
+        return f"published = {claim.published!r} has no provenance; valid: {', '.join(get_args(Provenance))}"
+    return ""
+
+
+def _has_its_difference(claim: Claim) -> str:
+    if claim.kind in ("direction", "figure") and not claim.differs:
+        return "`differs` is missing: say what is different here from the paper's setting"
+    return ""
+
+
+RULES: tuple[Callable[[Claim], str], ...] = (
+    _has_its_sides,
+    _has_a_task_or_shapes,
+    _has_provenance,
+    _has_its_difference,
+)
+"""What is wrong with a claim, and what is valid; "" where nothing is."""
+
+
+def _check_family(claims: list[Claim], path: Path) -> None:
+    """A family has a primary direction, and each secondary claim comes after one of them."""
+    primary = [claim.id for claim in claims if claim.kind == "direction" and claim.rank == "primary"]
+    if not primary:
+        raise UsageError(f'family {path.name} has no primary claim; one needs kind = "direction", rank = "primary"')
+    for claim in claims:
+        if claim.kind == "direction" and claim.rank == "secondary" and claim.after not in primary:
+            raise UsageError(
+                f"claim {claim.id!r} in {path.name}: after = {claim.after!r} is no primary claim; "
+                f"valid: {', '.join(primary)}"
+            )
