@@ -73,7 +73,8 @@ def _side(table: object, where: str) -> Side:
     if not isinstance(table, dict):
         raise UsageError(f'{where} is no table; write {{ variant = "conv" }}')
     _check_keys(table, [item.name for item in fields(Side)], ["variant"], where)
-    return Side(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()})
+    values: dict[str, object] = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
+    return Side(**values)  # type: ignore[arg-type]  # their names are checked above
 
 
 def _check_keys(table: Iterable[str], valid: list[str], needed: list[str], where: str) -> None:
