@@ -11,6 +11,7 @@ from coordbench.harness.core.selector import Selector
 from coordbench.harness.plan import planning
 from coordbench.reports.claims.claims import Claim, Side
 
+
 def check_arms(claims: Sequence[Claim]) -> None:
     """Raise UsageError for a claim of which no built-in preset plans all arms; exact ones need none."""
     for claim in claims:

@@ -182,7 +182,7 @@ def test_a_secondary_claim_waits_for_its_primary_one(store: Store, fill: Any) ->
 
 def test_families_are_adjusted_apart(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
-        lead = (trial.variant == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
+        lead = (trial.cell.label == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + lead}})
 
     run = made(store, fill, 8, record)
