@@ -5,36 +5,64 @@ LeCun et al., "Backpropagation applied to handwritten zip code recognition", Neu
 at stride 1, then a blur [1, 3, 3, 1] at the stride. `antialias=aps`: Chaman and Dokmanic, "Truly shift-invariant
 convolutional neural networks", 2020, arXiv 2011.14214: of the polyphase components keep that of largest l2 norm.
 
-Deviations: the blur pads as the convolution does; components of unequal size are filled up with zeros.
+Deviations: the blur pads as the convolution does, and stands before the activation, since a layer holds none; Zhang's
+stands after it (`classifier[down=blur_pool]` does so too). Components of unequal size are filled up with zeros.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, conv_parameters, convolve, strided
+from coordbench.variants._parts.convolution import (
+    Convolution,
+    ConvolutionLayer,
+    Padding,
+    conv_flops,
+    conv_parameters,
+    convolve,
+    strided,
+)
+from coordbench.variants._parts.textbook import convolved, padded
 
 
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, groups: int = 1,
-    **_: Any,
+    **_: object,
 ) -> int:  # fmt: skip
     """(k^d C_in / groups + 1) C_out."""
     return conv_parameters(in_channels, out_channels, kernel_size, size, bias, groups)
 
 
 def _flops(layer: Conv, shape: tuple[int, ...]) -> int:
-    weight, coarse = layer.conv.weight, strided(shape[2:], layer.stride)
-    fine = coarse if layer.antialias == "none" else shape[2:]
-    blur = conv_flops(shape[0], 1, len(weight), 4, coarse) if layer.antialias == "blur" else 0
-    return conv_flops(shape[0], weight.shape[1], len(weight), weight.shape[-1], fine) + blur
+    coarse = strided(shape[2:], layer.stride)
+    blur = conv_flops(shape[0], 1, len(layer.conv.weight), 4, coarse) if layer.antialias == "blur" else 0
+    return layer.conv.flops(shape) + blur
+
+
+def textbook(layer: Conv, x: Tensor) -> Tensor:
+    """The convolution; then for each channel the blur, or for each image the loudest of the polyphase components."""
+    y, stride = convolved(layer.conv, x), layer.stride
+    if layer.antialias == "blur":
+        line = torch.tensor([1, 3, 3, 1], dtype=x.dtype) / 8
+        y = padded(y, 4, layer.padding).flatten(0, 1)[:, None]
+        y = functional.conv2d(y, torch.outer(line, line)[None, None], stride=stride)
+        return y.view(len(x), -1, *y.shape[2:])
+    if layer.antialias == "aps":
+        y = functional.pad(y, (0, -y.shape[3] % stride, 0, -y.shape[2] % stride))
+        phases = [y[:, :, i::stride, j::stride] for i in range(stride) for j in range(stride)]
+        return torch.stack([max((p[n] for p in phases), key=lambda p: p.square().sum().item()) for n in range(len(x))])
+    return y
+
+
+def _identity(layer: Conv, weight: Tensor, bias: Tensor | None) -> None:
+    layer.conv.become(weight, bias)
 
 
 @variant(
@@ -42,8 +70,10 @@ def _flops(layer: Conv, shape: tuple[int, ...]) -> int:
     source="LeCun et al. 1989, Backpropagation applied to handwritten zip code recognition",
     flops=_flops,
     parameters=_parameters,
+    textbook=textbook,
+    identity=_identity,
 )
-class Conv(nn.Module):
+class Conv(ConvolutionLayer):
     """Convolution with padding of (k - 1) // 2 before and k // 2 after each axis."""
 
     def __init__(

@@ -3,27 +3,38 @@
 Howard, Norreys, Doepp, "CoordGate: Efficiently Computing Spatially-Varying Convolutions in Convolutional Neural
 Networks", 2024, arXiv 2401.04680.
 
-`order=gate_first` is the authors' block, a convolution of the gated input. Encoders: `linear` (the authors' early code:
-no activation anywhere, so the gate is affine in position), `relu_out` (their later code: one ReLU, on the gate), `mlp`
-(ReLU between the layers, as the paper's text says), `cnn` (3x3 instead of 1x1), `fourier` (an `mlp` on random Fourier
-features, arXiv 2006.10739), `map` (one free number per pixel and channel, read by its nearest neighbor at other sizes).
-Ours: `combine`, `fourier`, any number of dimensions. The gate does not depend on the input: one for the whole batch.
+No code of the authors is known to us: what is called "the code" here is an unofficial copy, in two versions. Its block
+is a convolution of the gated input, `order=gate_first`. Encoders: `linear` (the early version: no activation anywhere,
+so the gate is affine in position), `relu_out` (the later one: one ReLU, on the gate), `mlp` (ReLU between the layers,
+as the paper's text says), `cnn` (3x3 instead of 1x1), `fourier` (an `mlp` on random Fourier features, arXiv
+2006.10739), `map` (one free number per pixel and channel, read by its nearest neighbor at other sizes). The code puts a
+ReLU on the map; here it has none, since a pixel once below zero would never learn again. Ours: `combine`, `fourier`,
+any number of dimensions. The gate does not depend on the input: one for the whole batch.
 """
 
 from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, conv_parameters, strided
+from coordbench.variants._parts.convolution import (
+    Convolution,
+    ConvolutionLayer,
+    Padding,
+    conv_flops,
+    conv_parameters,
+    strided,
+)
 from coordbench.variants._parts.coordinates import coordinates, fourier_features
-from coordbench.variants._parts.passes import Memory, full_precision, layout, modulated
+from coordbench.variants._parts.passes import full_precision, layout, modulated
+from coordbench.variants._parts.textbook import convolved, grid, padded
+from coordbench.variants._parts.tricks import Memory
 
 Kind = Literal["linear", "relu_out", "mlp", "cnn", "fourier", "map"]
 Combine = Literal["multiply", "add", "affine"]
@@ -32,7 +43,7 @@ Combine = Literal["multiply", "add", "affine"]
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int, bias: bool,
     encoder: Kind = "mlp", width: int = 64, depth: int = 3, combine: Combine = "multiply", project: bool = False,
-    order: str = "conv_first", **_: Any,
+    order: str = "conv_first", **_: object,
 ) -> int:  # fmt: skip
     """(k^d C_in + 1) C_out, and (d + 1) w + (w + 1) w + (w + 1) C_out for an mlp of width w, C_out H W for a map."""
     channels, grid = (in_channels, size) if order == "gate_first" else (out_channels, strided(size, stride))
@@ -49,7 +60,7 @@ def _parameters(
 
 def _flops(layer: CoordGate, shape: tuple[int, ...]) -> int:
     (images, channels, *size), weight = shape, layer.conv.weight
-    out = strided(tuple(size), layer.conv.stride)
+    out = layer.conv.out(tuple(size))
     grid, gated = (tuple(size), channels) if layer.gate_first else (out, len(weight))
     widths, kernel = layer.encoder.widths, 3 if layer.encoder.kind == "cnn" else 1
     encoder = sum(conv_flops(1, i, o, kernel, grid) for i, o in pairwise(widths))
@@ -57,11 +68,60 @@ def _flops(layer: CoordGate, shape: tuple[int, ...]) -> int:
         encoder += conv_flops(1, len(grid), widths[0] // 2, 1, grid)
     last = conv_flops(images, len(weight), len(weight), 1, out) if layer.project else 0
     products = 0 if layer.combine == "add" else images * gated * math.prod(grid)
-    return conv_flops(images, channels, len(weight), weight.shape[-1], out) + encoder + products + last
+    return layer.conv.flops(shape) + encoder + products + last
 
 
-@variant("coordgate", source="Howard, Norreys and Doepp 2024, arXiv 2401.04680", flops=_flops, parameters=_parameters)
-class CoordGate(nn.Module):
+def textbook(layer: CoordGate, x: Tensor) -> Tensor:
+    """Gate each pixel by what the encoder makes of its coordinates, before or after the convolution."""
+
+    def gated(y: Tensor) -> Tensor:
+        gate = _textbook_gate(layer.encoder, y)
+        if layer.combine == "affine":
+            return y * gate[:, : y.shape[1]] + gate[:, y.shape[1] :]
+        return y * gate if layer.combine == "multiply" else y + gate
+
+    y = convolved(layer.conv, gated(x)) if layer.gate_first else gated(convolved(layer.conv, x))
+    return y if layer.project is None else functional.conv2d(y, layer.project.weight, layer.project.bias)
+
+
+def _textbook_gate(encoder: Encoder, y: Tensor) -> Tensor:
+    """(1, channels, H, W) out of a perceptron of each pixel, or out of a map."""
+    if encoder.kind == "map":
+        return encoder.map
+    h = grid(*y.shape[2:]).to(y)[None]
+    if encoder.kind == "fourier":
+        phase = 2 * math.pi * torch.einsum("mc,nchw->nmhw", encoder.frequencies, h)
+        h = torch.cat([phase.cos(), phase.sin()], 1)
+    for i, module in enumerate(encoder.layers):
+        stage = cast("Convolution", module)
+        h = h.relu() if i and encoder.kind in ("mlp", "cnn", "fourier") else h
+        h = functional.conv2d(padded(h, stage.weight.shape[-1]), stage.weight, stage.bias)
+    return h.relu() if encoder.kind == "relu_out" else h
+
+
+def _identity(layer: CoordGate, weight: Tensor, bias: Tensor | None) -> None:
+    """A gate of 1, an offset of 0."""
+    layer.conv.become(weight, bias)
+    start = torch.full_like(layer.encoder.last, 0.0 if layer.combine == "add" else 1.0)
+    if layer.combine == "affine":
+        start.chunk(2, 0)[1].zero_()
+    for parameter in layer.encoder.parameters():
+        nn.init.zeros_(parameter)
+    with torch.no_grad():
+        layer.encoder.last.copy_(start)
+    if layer.project is not None:
+        layer.project.pass_on()
+
+
+@variant(
+    "coordgate",
+    source="Howard, Norreys and Doepp 2024, arXiv 2401.04680",
+    flops=_flops,
+    parameters=_parameters,
+    textbook=textbook,
+    identity=_identity,
+)
+class CoordGate(ConvolutionLayer):
     """Convolution, gated pixel by pixel by a function of position."""
 
     def __init__(
@@ -83,6 +143,10 @@ class CoordGate(nn.Module):
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
         y = self.conv(self._gate(x, fresh=False)) if self.gate_first else self._gate(self.conv(x), fresh=True)
         return y if self.project is None else self.project(y)
+
+    def fuse_doubling(self) -> bool:
+        """As for any layer, unless it is the input that is gated."""
+        return not self.gate_first and self.conv.fuse_doubling()
 
     def gate_map(self) -> Tensor:
         """The gate (1, channels, *size) at the size the layer was built for, to look at; twice as many if affine."""
@@ -128,6 +192,15 @@ class Encoder(nn.Module):
             self.map = nn.Parameter(start)
         if kind == "fourier":
             self.register_buffer("frequencies", torch.randn(self.widths[0] // 2, len(size)))
+
+    @property
+    def last(self) -> Tensor:
+        """What is added last to the gates, channels first: the map itself, or the bias of the last layer."""
+        if self.kind == "map":
+            return self.map[0]
+        bias = cast("Convolution", self.layers[-1]).bias
+        assert bias is not None
+        return bias
 
     def forward(self, y: Tensor) -> Tensor:
         """(N, C, *size) -> (1, channels, *size), in at least float32."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +19,11 @@ from torch.nn import functional
 from coordbench.harness.core.registry import variant
 from coordbench.variants._parts.convolution import Convolution, conv_flops, conv_parameters, strided
 from coordbench.variants._parts.passes import full_precision
+from coordbench.variants._parts.textbook import padded
 
 
 def _parameters(
-    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
+    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: object
 ) -> int:
     """(k^d C_in + 1) (C_out + (d + 1) k^d)."""
     steering = (len(size) + 1) * math.prod((kernel_size,) * len(size))
@@ -40,7 +40,44 @@ def _flops(layer: Deformable, shape: tuple[int, ...]) -> int:
     return conv + read * (2 * corners + 1)
 
 
-@variant("deformable", source="Zhu et al. 2018, arXiv 1811.11168", flops=_flops, parameters=_parameters)
+def textbook(layer: Deformable, x: Tensor) -> Tensor:
+    """One tap after the other, each read by its four corners."""
+    weight, stride = layer.conv.weight, layer.conv.stride
+    k, (height, width) = weight.shape[-1], x.shape[2:]
+    steer = functional.conv2d(padded(x, k), layer.steer.weight, layer.steer.bias, stride)
+    down, right, fade = steer.unflatten(1, (3, k * k)).unbind(1)
+    rows, columns = (torch.arange(n) * stride for n in steer.shape[2:])
+    y = steer.new_zeros(())
+    for tap in range(k * k):
+        row = rows.view(-1, 1) + tap // k - (k - 1) // 2 + down[:, tap]
+        column = columns + tap % k - (k - 1) // 2 + right[:, tap]
+        read = torch.zeros_like(x[..., :1, :1])
+        for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            r, c = row.floor().detach() + corner[0], column.floor().detach() + corner[1]
+            share = (1 - (row - r).abs()) * (1 - (column - c).abs())
+            inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
+            index = (r.clamp(0, height - 1) * width + c.clamp(0, width - 1)).long()
+            value = x.flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, x.shape[1], -1))
+            read = read + value.unflatten(2, row.shape[1:]) * (share * inside)[:, None]
+        y = y + torch.einsum("nihw,oi->nohw", read * fade[:, tap, None].sigmoid(), weight[:, :, tap // k, tap % k])
+    return y if layer.conv.bias is None else y + layer.conv.bias.view(-1, 1, 1)
+
+
+def _identity(layer: Deformable, weight: Tensor, bias: Tensor | None) -> None:
+    """No offsets; the modulations of 1/2 are made up for by twice the weight."""
+    layer.conv.become(2 * weight, bias)
+    for parameter in layer.steer.parameters():
+        nn.init.zeros_(parameter)
+
+
+@variant(
+    "deformable",
+    source="Zhu et al. 2018, arXiv 1811.11168",
+    flops=_flops,
+    parameters=_parameters,
+    textbook=textbook,
+    identity=_identity,
+)
 class Deformable(nn.Module):
     """Convolution whose taps move and fade by what the input says."""
 

@@ -5,6 +5,10 @@ Convolutional Neural Networks", arXiv 2401.01951.
 
 What the paper says: one channel, random shifts, concatenation, convolution. Ours, where its text was not at hand: the
 merges, coordinates in [-1, 1], a uniform shift per sample while training and none at evaluation, the gain.
+`merge=auto` is x in 1-D, the product in 2-D and the sum of squares in 3-D. In 1-D nothing is merged, so that no weight
+is saved either: the layer is a shifted CoordConv, as (n - 1) l fewer parameters say for n = 1.
+A uniform shift of up to s hides less than it seems: of one pixel's position the share 1 - s^2 + s^3 / 2 can still be
+read (1 / (2 s) from s = 1 on): .81 at the default .5; and the means of the channel tell the shift (`docs/layers.md`).
 A polynomial merge stays closed under the shift, for example (x + s)(y + t) = xy + t x + s y + s t, so that the shifted
 channel is a mixture of a few fixed maps. A sum or radix merge knows one direction only, whatever the kernel; product
 and sum of squares reproduce any CoordConv inside the border, with weights that grow as the input does (hence `gain`;
@@ -15,20 +19,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._parts.convolution import Convolution, conv_parameters
+from coordbench.variants._parts.convolution import Convolution, ConvolutionLayer, conv_parameters
 from coordbench.variants._parts.coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
+from coordbench.variants._parts.textbook import beside
 
 Merge = Literal["auto", "product", "sumsq", "sum", "radix", "hypot"]
 
 
 def _parameters(
-    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
+    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: object
 ) -> int:
     """(k^d (C_in + 1) + 1) C_out."""
     return conv_parameters(in_channels + 1, out_channels, kernel_size, size, bias)
@@ -40,8 +45,40 @@ def _flops(layer: GeoConv, shape: tuple[int, ...]) -> int:
     return position_flops(layer.conv, layer.shift, shape, terms.get(layer.merge))
 
 
-@variant("geoconv", source="Hosseini and Hosseini 2024, arXiv 2401.01951", flops=_flops, parameters=_parameters)
-class GeoConv(nn.Module):
+def textbook(layer: GeoConv, x: Tensor) -> Tensor:
+    """Shift the coordinates, merge them into one channel, concatenate it, then convolve."""
+    height, width = x.shape[2:]
+    gain = (max(height, width) - 1) / 2 if layer.gain == "slope" else layer.gain
+    shift = layer.shift(x).view(-1, 2, 1, 1) if layer.shift.active else 0
+
+    def channel(place: Tensor) -> Tensor:
+        i, j = (place + shift).unbind(1)
+        row, column = (j + 1) * (height - 1) / 2, (i + 1) * (width - 1) / 2
+        g = {
+            "product": i * j,
+            "sumsq": i * i + j * j,
+            "sum": i + j,
+            "hypot": (i * i + j * j).sqrt(),
+            "radix": 2 * (row * width + column) / (height * width - 1) - 1,
+        }[layer.merge]
+        return gain * g[:, None]
+
+    return beside(layer.conv, x, channel)
+
+
+def _identity(layer: GeoConv, weight: Tensor, bias: Tensor | None) -> None:
+    layer.conv.become(weight, bias)
+
+
+@variant(
+    "geoconv",
+    source="Hosseini and Hosseini 2024, arXiv 2401.01951",
+    flops=_flops,
+    parameters=_parameters,
+    textbook=textbook,
+    identity=_identity,
+)
+class GeoConv(ConvolutionLayer):
     """Convolution of the input beside one channel of merged coordinates."""
 
     def __init__(
@@ -52,7 +89,7 @@ class GeoConv(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         dims, self.gain = len(size), gain
-        self.merge = ("product" if dims == 2 else "sumsq") if merge == "auto" else merge
+        self.merge = ("sumsq" if dims == 3 else "product") if merge == "auto" else merge
         self.conv = Convolution(
             in_channels + 1, out_channels, kernel_size, dims, stride=stride, bias=bias, padding=padding
         )
@@ -60,13 +97,13 @@ class GeoConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        shift = self.shift(x)
+        canvas, shift = self.conv.canvas(x), self.shift(x)
         if shift is None:
-            return self.conv.beside_still(x, lambda: self._channel(x, None))
+            return self.conv.beside_still(x, lambda: self._channel(canvas, None))
         if len(shift) == 1 or self.merge == "hypot":
-            return self.conv.beside(x, self._channel(x, shift))
-        maps, mix = expanded(coordinates(x, *self.conv.margin), shift, self.merge, x.shape[2:])
-        return self.conv.beside(x, self._gain(x) * maps[:, None], mix)
+            return self.conv.beside(x, self._channel(canvas, shift))
+        maps, mix = expanded(coordinates(canvas, *self.conv.margin), shift, self.merge, canvas.shape[2:])
+        return self.conv.beside(x, self._gain(canvas) * maps[:, None], mix)
 
     def _channel(self, x: Tensor, shift: Tensor | None) -> Tensor:
         place = moved(coordinates(x, *self.conv.margin)[None], shift)
@@ -93,10 +130,11 @@ def expanded(place: Tensor, shift: Tensor, merge: str, size: tuple[int, ...]) ->
     """The merge of shifted coordinates as maps (1 + B, *grid) and their mixture (n, B); the first map counts once."""
     base, one = merged(place[None], merge, size)[0], torch.ones_like(place[:1])
     if merge == "product":
-        kept = [s for r in range(len(place)) for s in itertools.combinations(range(len(place)), len(place) - 1 - r)]
-        left = [[a for a in range(len(place)) if a not in s] for s in kept]
-        maps = [place[list(s)].prod(0, keepdim=True) for s in kept]
-        return torch.cat([base, *maps]), torch.stack([shift[:, axes].prod(1) for axes in left], 1)
+        axes = range(len(place))
+        placed = [s for r in axes for s in itertools.combinations(axes, len(place) - 1 - r)]
+        shifted = [[a for a in axes if a not in s] for s in placed]
+        maps = [place[list(s)].prod(0, keepdim=True) for s in placed]
+        return torch.cat([base, *maps]), torch.stack([shift[:, s].prod(1) for s in shifted], 1)
     if merge == "sumsq":
         return torch.cat([base, place, one]), torch.cat([2 * shift, shift.square().sum(1, keepdim=True)], 1)
     return torch.cat([base, one]), _weighted(shift, merge, size)

@@ -9,26 +9,27 @@ Deviations: any number of dimensions. conv(x + e) = conv(x) + conv(e), so that t
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
-from coordbench.variants._parts.convolution import (  # fmt: skip
+from coordbench.variants._parts.convolution import (
     Convolution,
+    ConvolutionLayer,
     Padding,
     conv_flops,
     conv_parameters,
     convolve,
     require_size,
-    strided,
 )
+from coordbench.variants._parts.textbook import convolved
 
 
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, form: str = "full",
-    **_: Any,
+    **_: object,
 ) -> int:  # fmt: skip
     """(k^d C_in + 1) C_out + C_in H W; separable C_in (H + W)."""
     embedding = in_channels * (math.prod(size) if form == "full" else sum(size))
@@ -36,8 +37,22 @@ def _parameters(
 
 
 def _flops(layer: LearnedPosition, shape: tuple[int, ...]) -> int:
-    weight, out = layer.conv.weight, strided(shape[2:], layer.conv.stride)
-    return conv_flops(shape[0] + 1, shape[1], len(weight), weight.shape[-1], out)
+    weight = layer.conv.weight
+    embedding = conv_flops(1, shape[1], len(weight), weight.shape[-1], layer.conv.out(shape[2:]))
+    return layer.conv.flops(shape) + embedding
+
+
+def textbook(layer: LearnedPosition, x: Tensor) -> Tensor:
+    """Add the embedding of each pixel, then convolve."""
+    for embedding in layer.embeddings:
+        x = x + embedding
+    return convolved(layer.conv, x)
+
+
+def _identity(layer: LearnedPosition, weight: Tensor, bias: Tensor | None) -> None:
+    layer.conv.become(weight, bias)
+    for embedding in layer.embeddings:
+        nn.init.zeros_(embedding)
 
 
 @variant(
@@ -46,8 +61,10 @@ def _flops(layer: LearnedPosition, shape: tuple[int, ...]) -> int:
     fixed_size=True,
     flops=_flops,
     parameters=_parameters,
+    textbook=textbook,
+    identity=_identity,
 )
-class LearnedPosition(nn.Module):
+class LearnedPosition(ConvolutionLayer):
     """Convolution of the input plus a learned embedding of each pixel."""
 
     def __init__(
@@ -66,7 +83,7 @@ class LearnedPosition(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        require_size(x, self.size)
+        require_size(self.conv.canvas(x), self.size)
         return self.conv.plus_still(x, lambda: self._maps(x), owner=self)
 
     def _maps(self, x: Tensor) -> Tensor:

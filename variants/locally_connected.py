@@ -10,19 +10,27 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
 from coordbench.variants._parts.convolution import Padding, conv_flops, pad, patches, require_size, strided
-from coordbench.variants._parts.passes import blockwise, lowered, modulated
+from coordbench.variants._parts.passes import lowered, modulated
+from coordbench.variants._parts.textbook import windows
+from coordbench.variants._parts.tricks import blockwise
 from coordbench.variants._parts.windows import LocalProduct
 
 
 def _parameters(
-    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int, bias: bool, **_: Any
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    *,
+    size: tuple[int, ...],
+    stride: int,
+    bias: bool,
+    **_: object,
 ) -> int:
     """(k^d C_in + 1) C_out H W."""
     fan_in = in_channels * math.prod((kernel_size,) * len(size))
@@ -34,12 +42,31 @@ def _flops(layer: LocallyConnected, shape: tuple[int, ...]) -> int:
     return conv_flops(shape[0], shape[1], layer.weight.shape[-1], layer.kernel_size, out)
 
 
+def textbook(layer: LocallyConnected, x: Tensor) -> Tensor:
+    """Unfold the windows of all pixels, each times its matrix."""
+    weight = layer.weight.unflatten(1, (layer.kernel_size**2, -1))
+    y = torch.einsum("nitp,ptio->nop", windows(x, layer.kernel_size, layer.stride, layer.padding), weight)
+    y = y.view(*y.shape[:2], *strided(layer.size, layer.stride))
+    return y if layer.bias is None else y + layer.bias
+
+
+def _identity(layer: LocallyConnected, weight: Tensor, bias: Tensor | None) -> None:
+    """The same weights at every pixel."""
+    with torch.no_grad():
+        layer.weight.copy_(weight.movedim((0, 1), (-1, -2)).reshape(-1, len(weight)).expand_as(layer.weight))
+        if layer.bias is not None:
+            layer.bias.zero_()
+            layer.bias.add_(0 if bias is None else bias.view(-1, *(1,) * len(layer.size)))
+
+
 @variant(
     "locally_connected",
     source="LeCun 1989, Generalization and network design strategies",
     fixed_size=True,
     flops=_flops,
     parameters=_parameters,
+    textbook=textbook,
+    identity=_identity,
 )
 class LocallyConnected(nn.Module):
     """Convolution with weights and bias of its own for each output pixel."""

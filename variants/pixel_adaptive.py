@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,14 +28,16 @@ from coordbench.variants._parts.convolution import (  # fmt: skip
     patches,
     strided,
 )
-from coordbench.variants._parts.passes import blockwise, lowered
+from coordbench.variants._parts.passes import lowered
+from coordbench.variants._parts.textbook import grid, unfolded, windows
+from coordbench.variants._parts.tricks import blockwise
 from coordbench.variants._parts.windows import AdaptiveProduct
 
 Guidance = Literal["input", "coordinates"]
 
 
 def _parameters(
-    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: Any
+    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, **_: object
 ) -> int:
     """(k^d C_in + 1) C_out."""
     return conv_parameters(in_channels, out_channels, kernel_size, size, bias)
@@ -49,7 +51,29 @@ def _flops(layer: PixelAdaptive, shape: tuple[int, ...]) -> int:
     return conv_flops(shape[0], shape[1], len(weight), weight.shape[-1], out) + 2 * seen
 
 
-@variant("pixel_adaptive", source="Su et al. 2019, arXiv 1904.05373", flops=_flops, parameters=_parameters)
+def textbook(layer: PixelAdaptive, x: Tensor) -> Tensor:
+    """Unfold the windows of all pixels, each tap weighed by how alike the guidance is at its ends."""
+    weight, stride, padding = layer.conv.weight, layer.conv.stride, layer.conv.padding
+    seen = windows(x, weight.shape[-1], stride, padding)
+    guide = seen
+    if layer.guidance == "coordinates":  # which go on beyond the border, whatever is read there
+        (height, width), k = x.shape[2:], weight.shape[-1]
+        guide = unfolded(grid(height, width, (k - 1) // 2, k // 2).to(x)[None], k, stride)
+    middle = (weight.shape[-1] - 1) // 2 * (weight.shape[-1] + 1)
+    alike = torch.exp(-(guide - guide[:, :, middle : middle + 1]).square().sum(1, keepdim=True) / 2)
+    y = torch.einsum("nitp,oit->nop", seen * alike, weight.flatten(2))
+    y = y if layer.conv.bias is None else y + layer.conv.bias[:, None]
+    return y.view(*y.shape[:2], *strided(tuple(x.shape[2:]), stride))
+
+
+@variant(
+    "pixel_adaptive",
+    source="Su et al. 2019, arXiv 1904.05373",
+    flops=_flops,
+    parameters=_parameters,
+    textbook=textbook,
+    identity="the kernel of each pixel depends on how alike its neighbors are",
+)
 class PixelAdaptive(nn.Module):
     """Convolution whose kernel is modulated at each pixel by the likeness of its neighbors."""
 

@@ -11,10 +11,10 @@ with circular shifts, exactly. Quadratic in the number of pixels. Fixed to the s
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
 from coordbench.variants._parts.convolution import Convolution, conv_flops, conv_parameters, require_size, strided
@@ -22,7 +22,7 @@ from coordbench.variants._parts.convolution import Convolution, conv_flops, conv
 
 def _parameters(
     in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, circular: bool = False,
-    heads: int = 4, **_: Any,
+    heads: int = 4, **_: object,
 ) -> int:  # fmt: skip
     """3 C_in C_out + (C_out + 1) C_out + C_out / heads (2 H + 2 W - 2)."""
     distances = sum(n if circular else 2 * n - 1 for n in size)
@@ -41,12 +41,34 @@ def _flops(layer: RelativeAttention, shape: tuple[int, ...]) -> int:
     return projections + 2 * images * queries * channels * (2 * pixels + sum(shape[2:]))
 
 
+def textbook(layer: RelativeAttention, x: Tensor) -> Tensor:
+    """One query at a time."""
+    height, width = x.shape[2:]
+    projected = functional.conv2d(x, layer.split.weight)
+    q, k, v = projected.flatten(2).unflatten(1, (3, layer.heads, -1)).unbind(1)  # (N, heads, channels, pixels)
+    row, column = torch.arange(height * width) // width, torch.arange(height * width) % width
+    columns = []
+    for p in range(height * width):
+        if row[p] % layer.stride or column[p] % layer.stride:
+            continue
+        down, right = row - row[p], column - column[p]
+        down, right = (down % height, right % width) if layer.circular else (down + height - 1, right + width - 1)
+        r = layer.distances[0][down] + layer.distances[1][right]  # (pixels, channels)
+        query = q[..., p] / math.sqrt(q.shape[2])
+        scores = torch.einsum("nhc,nhcp->nhp", query, k) + torch.einsum("nhc,pc->nhp", query, r)
+        columns.append(torch.einsum("nhp,nhcp->nhc", scores.softmax(-1), v).flatten(1))
+    y = torch.stack(columns, -1).unflatten(2, [-(-n // layer.stride) for n in (height, width)])
+    return functional.conv2d(y, layer.join.weight, layer.join.bias)
+
+
 @variant(
     "relative_attention",
     source="Bello et al. 2019, arXiv 1904.09925",
     fixed_size=True,
     flops=_flops,
     parameters=_parameters,
+    textbook=textbook,
+    identity="weights of a softmax are above zero and sum to one, those of a kernel do not",
 )
 class RelativeAttention(nn.Module):
     """Weighted sum over all pixels, by likeness and by distance along each axis."""

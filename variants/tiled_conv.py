@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +26,18 @@ from coordbench.variants._parts.convolution import (
     pad,
     strided,
 )
+from coordbench.variants._parts.textbook import padded
 
 
 def _parameters(
-    in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], bias: bool, tile: int = 2, **_: Any
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    *,
+    size: tuple[int, ...],
+    bias: bool,
+    tile: int = 2,
+    **_: object,
 ) -> int:
     """(k^d C_in + 1) t^d C_out."""
     return conv_parameters(in_channels, out_channels * math.prod((tile,) * len(size)), kernel_size, size, bias)
@@ -42,8 +49,31 @@ def _flops(layer: TiledConv, shape: tuple[int, ...]) -> int:
     return conv_flops(shape[0], shape[1], len(weight), weight.shape[-1], whole) // math.prod((layer.tile,) * len(whole))
 
 
+def textbook(layer: TiledConv, x: Tensor) -> Tensor:
+    """Convolve everywhere by each of the kernels, and take from each its tiles."""
+    weights, conv, y = layer.conv.weight.chunk(layer.tile**2), layer.conv, x.new_zeros(())
+    for phase, weight in enumerate(weights):
+        bias = None if conv.bias is None else conv.bias.chunk(len(weights))[phase]
+        full = functional.conv2d(padded(x, weight.shape[-1], layer.padding), weight, bias, layer.stride)
+        mask = torch.zeros_like(full)
+        mask[..., phase // layer.tile :: layer.tile, phase % layer.tile :: layer.tile] = 1
+        y = y + full * mask
+    return y
+
+
+def _identity(layer: TiledConv, weight: Tensor, bias: Tensor | None) -> None:
+    """The same kernel for every tile."""
+    phases = len(layer.conv.weight) // len(weight)
+    layer.conv.become(weight.repeat(phases, *(1,) * (weight.dim() - 1)), None if bias is None else bias.repeat(phases))
+
+
 @variant(
-    "tiled_conv", source="Le et al. 2010, Tiled convolutional neural networks", flops=_flops, parameters=_parameters
+    "tiled_conv",
+    source="Le et al. 2010, Tiled convolutional neural networks",
+    flops=_flops,
+    parameters=_parameters,
+    textbook=textbook,
+    identity=_identity,
 )
 class TiledConv(nn.Module):
     """Convolution whose weights are shared `tile` output pixels apart."""

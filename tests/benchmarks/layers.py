@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib.util
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,14 +142,9 @@ def _peak(function: Callable[[], object]) -> int:
 
 def _textbook() -> dict[str, Callable[[nn.Module, Tensor], Tensor]]:
     """The forms of the papers, which the tests hold the layers to."""
-    path = Path(__file__).parents[1] / "variants" / "textbook.py"
-    specification = importlib.util.spec_from_file_location("textbook", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    forms: dict[str, Any] = module.FORMS
-    return {name: form for name, form in forms.items() if name not in QUADRATIC}  # one query at a time
+    entries = {entry.name: entry.facts["textbook"] for entry in registry.entries("variant")}
+    forms = {name: form for name, form in entries.items() if name not in QUADRATIC}  # one query at a time
+    return forms | {"geoconv[per=batch]": forms["geoconv"]}
 
 
 def _steady_allocator() -> None:

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from coordbench.harness.core import registry
 from coordbench.harness.measure.allocations import track
-from coordbench.variants._parts import passes
+from coordbench.variants._parts import tricks
 
 
 def make(selector: str, in_channels: int = 2, out_channels: int = 3, size: tuple[int, ...] = (4, 3)) -> Any:
@@ -71,7 +71,7 @@ def test_fast_paths_stand_back_where_something_looks_on() -> None:
     seen = []
 
     def look(x: torch.Tensor) -> torch.Tensor:
-        seen.append(passes.eager())
+        seen.append(tricks.eager())
         return x * 2
 
     look(torch.ones(1))

@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coordbench.variants._parts.passes import Memory, convolve_plus, full_precision, layout
+from coordbench.variants._parts.passes import Steps, convolve_plus, full_precision, layout, lowered
+from coordbench.variants._parts.tricks import Memory
 
 Padding = Literal["zeros", "circular", "reflect", "replicate"]
-
-_CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
 
 class Convolution(nn.Module):
     """Hold the weights of a convolution, initialized as `nn.ConvNd`, and apply them.
+
+    A layer whose weights it has drawn by He's law says so by `starts_wide`.
 
     Raises ValueError where `groups` does not divide the channels.
     """
@@ -32,6 +33,7 @@ class Convolution(nn.Module):
             if groups < 1 or channels % groups:
                 raise ValueError(f"groups={groups} does not divide {name}={channels}")
         self.stride, self.padding, self.groups, self.memory = stride, padding, groups, Memory()
+        self.doubles = self.starts_wide = False
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *(kernel_size,) * dims))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
@@ -44,8 +46,53 @@ class Convolution(nn.Module):
         kernel_size = self.weight.shape[-1]
         return ((kernel_size - 1) // 2, kernel_size // 2) if self.padding == "extended" else (0, 0)
 
+    def fuse_doubling(self) -> bool:
+        """Read from now on maps without the zero that is meant to stand beside each pixel; False where it cannot."""
+        self.doubles = self.stride == 1 and self.groups == 1 and self.padding in ("zeros", "extended", "circular")
+        return self.doubles
+
+    def canvas(self, x: Tensor) -> Tensor:
+        """A map of the shape of x, zeros included, to ask for its size, device and dtype; it takes no memory."""
+        if not self.doubles:
+            return x
+        return x.new_empty(()).expand(*x.shape[:2], *(2 * n for n in x.shape[2:]))
+
+    def out(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """The size of the output for an input of a size, zeros left out."""
+        return tuple(2 * n for n in size) if self.doubles else strided(size, self.stride)
+
+    def flops(self, shape: tuple[int, ...]) -> int:
+        """Cost of the convolution of an input (N, C, *size) alone, whatever stands beside it."""
+        channels = shape[1] // self.groups
+        if not self.doubles:
+            return conv_flops(shape[0], channels, len(self.weight), self.weight.shape[-1], self.out(shape[2:]))
+        reach = 2 * _around(self.weight.shape[-1]) if self.padding == "circular" else 0
+        seen = tuple(n + reach for n in shape[2:])
+        return conv_flops(shape[0], channels, len(self.weight), self.weight.shape[-1], seen)
+
+    def become(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Take the weight (C_out, C, *kernel) and bias of a plain convolution; other input channels weigh nothing."""
+        with torch.no_grad():
+            self.weight.zero_()
+            self.weight[:, : weight.shape[1]] = weight
+            if self.bias is not None:
+                self.bias.zero_() if bias is None else self.bias.copy_(bias)
+
+    def pass_on(self) -> None:
+        """Become the convolution that changes nothing: a weight of 1 from each channel to itself."""
+        with torch.no_grad():
+            self.weight.zero_()
+            for channel in range(len(self.weight)):
+                self.weight[(channel, channel, *((n - 1) // 2 for n in self.weight.shape[2:]))] = 1
+            if self.bias is not None:
+                self.bias.zero_()
+
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
+        """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride)), or (.., *(2 * size)) if it doubles."""
+        if self.doubles:
+            x, steps = self._steps(x)
+            x, weight = lowered(x, steps.weight(self.weight))
+            return steps.apply(x, weight, None if self.bias is None else self.bias.to(x.dtype))
         return convolve(x, self.weight, self.bias, stride=self.stride, padding=self.padding, groups=self.groups)
 
     def precise(self, x: Tensor) -> Tensor:
@@ -76,10 +123,10 @@ class Convolution(nn.Module):
         return self._still(x, self.weight, maps, owner)
 
     def _still(self, x: Tensor, weight: Tensor, maps: Callable[[], Tensor], owner: nn.Module) -> Tensor:
-        """Add maps that are kept while evaluating, bias and all, in the layout of x."""
+        """Add maps that are remembered while evaluating, bias and all, in the layout of x."""
         key = (x.shape[1:], x.dtype, layout(x))
-        kept = self.memory.recall(owner, key, lambda: self._biased(maps()).contiguous(memory_format=layout(x)))
-        return self._add(x, weight, kept)
+        biased = self.memory.recall(owner, key, lambda: self._biased(maps()).contiguous(memory_format=layout(x)))
+        return self._add(x, weight, biased)
 
     def _maps(self, x: Tensor, channels: Tensor) -> Tensor:
         """The share of channels that do not depend on x in the convolution of both."""
@@ -95,10 +142,32 @@ class Convolution(nn.Module):
         return with_bias if mix is None else torch.cat([with_bias, maps[1:]])
 
     def _add(self, x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None = None) -> Tensor:
-        kernel_size, mode = weight.shape[-1], "zeros" if self.padding == "extended" else self.padding
+        x, steps = self._steps(x)
+        return convolve_plus(x, weight, maps, mix, steps)
+
+    def _steps(self, x: Tensor) -> tuple[Tensor, Steps]:
+        """x with the border that the operation does not put around it by itself, and how to go over it."""
+        kernel_size, mode = self.weight.shape[-1], "zeros" if self.padding == "extended" else self.padding
+        if self.doubles:
+            reach = _around(kernel_size) if mode == "circular" else 0
+            return pad(x, 2 * reach + 1, mode), Steps(2, (kernel_size - 1) // 2 + 2 * reach, doubles=True)
         built_in = kernel_size // 2 if mode == "zeros" and kernel_size % 2 else 0
-        x = x if built_in else pad(x, kernel_size, mode)
-        return convolve_plus(x, weight, maps, mix, self.stride, built_in)
+        return (x if built_in else pad(x, kernel_size, mode)), Steps(self.stride, built_in)
+
+
+class ConvolutionLayer(nn.Module):
+    """A layer around one convolution, `conv`, which it does not take apart."""
+
+    conv: Convolution
+
+    def fuse_doubling(self) -> bool:
+        """Read from now on maps without the zero that is meant to stand beside each pixel; False where it cannot."""
+        return self.conv.fuse_doubling()
+
+
+def _around(kernel_size: int) -> int:
+    """How many pixels of a map that is to be doubled a kernel may meet beyond its border."""
+    return -(-(kernel_size // 2) // 2)
 
 
 def convolve(
@@ -109,7 +178,7 @@ def convolve(
     built_in = kernel_size // 2 if padding == "zeros" and kernel_size % 2 else 0
     if padding != "none" and not built_in:
         x = pad(x, kernel_size, "zeros" if padding == "extended" else padding)
-    return _CONVOLVE[x.dim() - 2](x, weight, bias, stride, built_in, 1, groups)
+    return Steps(stride, built_in).apply(x, weight, bias, groups)
 
 
 def pad(x: Tensor, kernel_size: int, mode: str) -> Tensor:

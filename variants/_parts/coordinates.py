@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops, strided
+from coordbench.variants._parts.convolution import Convolution, Padding, conv_flops
 
 PositionPadding = Literal[Padding, "extended"]
 """Padding of the input and of the position channels; "extended": zeros for the input, true positions beyond the border
@@ -103,11 +103,12 @@ def position_flops(conv: Convolution, shift: Shift, shape: tuple[int, ...], term
 
     `terms` is how many maps the shift mixes into the first, None where it has no closed form.
     """
-    (images, own), weight, out = shape[:2], conv.weight, strided(shape[2:], conv.stride)
+    images, channels = shape[:2]
+    weight, out = conv.weight, conv.out(shape[2:])
     samples = images if shift.active and shift.per == "sample" else 1
     maps, mixed = (samples, 0) if terms is None or samples == 1 else (1 + terms, samples * (1 + terms))
     return (
-        conv_flops(images, own, len(weight), weight.shape[-1], out)
-        + conv_flops(maps, weight.shape[1] - own, len(weight), weight.shape[-1], out)
+        conv.flops(shape)
+        + conv_flops(maps, weight.shape[1] - channels, len(weight), weight.shape[-1], out)
         + 2 * mixed * len(weight) * math.prod(out)
     )

@@ -1,34 +1,57 @@
 """Hand-written forward and backward passes for plain eager code; elsewhere the formula itself runs.
 
 A compiler fuses the formula on its own and a functorch transform needs to see through it, so the fast paths are taken
-only where neither looks on. Both paths compute the same and are tested against each other.
+only where neither looks on (`tricks.eager`). Both paths compute the same and are tested against each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from coordbench.variants._parts.tricks import blockwise, eager
+
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_TRANSPOSED = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
 
 
-def eager() -> bool:
-    """Whether plain eager code runs: no compiler or export, no functorch transform, no dispatch mode."""
-    return not (
-        torch.compiler.is_compiling()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._len_torch_dispatch_stack() > 0
-    )
+class Context(Protocol):
+    """What a hand-written pass leaves for its backward half."""
+
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None: ...
 
 
-def blockwise(x: Tensor) -> bool:
-    """Whether to go through a batch block by block: it keeps a processor's cache, but starves an accelerator."""
-    return eager() and x.device.type == "cpu" and x.numel() > 0
+@dataclass(frozen=True)
+class Steps:
+    """How a kernel goes over a map: its stride and the zeros around the map.
+
+    `doubles`: the map is read as if a zero stood beside each pixel, so that the result is twice as large; this is a
+    transposed convolution by the flipped kernel. The zero stands after its pixel, for an even kernel before it: the
+    result then lies evenly around the map, as that of torch's transposed convolutions.
+    """
+
+    stride: int
+    padding: int
+    doubles: bool = False
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """The kernels (C_out, C_in, *kernel) as the operation takes them."""
+        return weight.flip(tuple(range(2, weight.dim()))).transpose(0, 1) if self.doubles else weight
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
+        """Convolve x by kernels that went through `weight`."""
+        dims = x.dim() - 2
+        if self.doubles:
+            return _TRANSPOSED[dims](x, weight, bias, 2, self.padding, weight.shape[-1] % 2)
+        return _CONVOLVE[dims](x, weight, bias, self.stride, self.padding, 1, groups)
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
@@ -39,7 +62,7 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
     return torch.get_autocast_dtype(kind)
 
 
-def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """Keep autocast away: coordinates lose neighboring pixels in half precision."""
     return nullcontext() if autocast_dtype(x) is None else torch.autocast(x.device.type, enabled=False)
 
@@ -50,20 +73,20 @@ def lowered(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tensors if dtype is None else tuple(t.to(dtype) for t in tensors)
 
 
-def convolve_plus(x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None, stride: int, padding: int) -> Tensor:
+def convolve_plus(x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None, steps: Steps) -> Tensor:
     """conv(x) plus `maps[0] + sum_b mix[n, b] maps[1 + b]` for image n; without mix, plus the maps (1 or N of them).
 
     x (N, C_in, *size), weight (C_out, C_in, *kernel), maps (B, C_out, *out), mix (N, B - 1).
     """
-    x, weight = lowered(x, weight)
+    x, weight = lowered(x, steps.weight(weight))
     if mix is not None:
         mix = torch.cat([torch.ones_like(mix[:, :1]), mix], 1)
     if eager() and x.shape[0]:
-        result: Tensor = _ConvolvePlus.apply(x, weight, maps, mix, stride, padding)  # type: ignore[no-untyped-call]
+        result: Tensor = _ConvolvePlus.apply(x, weight, maps, mix, steps)  # type: ignore[no-untyped-call]
         return result
     with full_precision(x):
         mixed = maps if mix is None else (mix @ maps.flatten(1)).view(len(mix), *maps.shape[1:])
-    y = _CONVOLVE[x.dim() - 2](x, weight, None, stride, padding)
+    y = steps.apply(x, weight)
     return y + mixed.to(y.dtype)
 
 
@@ -82,16 +105,20 @@ def modulated(y: Tensor, gate: Tensor | None, offset: Tensor | None = None, *, f
     return y if offset is None else y.add_(offset)
 
 
+class _ConvolvePlusContext(Context, Protocol):
+    steps: Steps
+
+
 class _ConvolvePlus(torch.autograd.Function):
     """Add in place to the fresh output of the convolution; sum gradients over the batch in the layout they have."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None, stride: int, padding: int
+        ctx: _ConvolvePlusContext, x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None, steps: Steps
     ) -> Tensor:
-        y = _CONVOLVE[x.dim() - 2](x, weight, None, stride, padding)
+        y = steps.apply(x, weight)
         ctx.save_for_backward(x, weight, maps, mix)
-        ctx.geometry = [stride] * (x.dim() - 2), [padding] * (x.dim() - 2)
+        ctx.steps = steps
         channels_last = is_channels_last(y)
         if mix is None:
             y.add_(maps.to(y.dtype).contiguous(memory_format=layout(y)))
@@ -100,15 +127,10 @@ class _ConvolvePlus(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: _ConvolvePlusContext, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, maps, mix = ctx.saved_tensors
         needs = ctx.needs_input_grad
-        stride, padding = ctx.geometry
-        ones = [1] * len(stride)
-        zeros = [0] * len(stride)
-        grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
-            grad, x, weight, None, stride, padding, ones, False, zeros, 1, [needs[0], needs[1], False]
-        )
+        grad_x, grad_weight = _convolution_gradients(grad, x, weight, ctx.steps, needs[:2])
         grad_maps = grad_mix = None
         if mix is None and needs[2]:
             grad_maps = grad if len(maps) == len(grad) else sum_batch(grad)
@@ -122,22 +144,34 @@ class _ConvolvePlus(torch.autograd.Function):
                     grad_maps = _unrows(summed, maps, channels_last)
                 if needs[3]:
                     grad_mix = (rows @ _rows(maps.to(grad.dtype), channels_last).t()).to(mix.dtype)
-        return grad_x, grad_weight, grad_maps, grad_mix, None, None
+        return grad_x, grad_weight, grad_maps, grad_mix, None
+
+
+def _convolution_gradients(
+    grad: Tensor, x: Tensor, weight: Tensor, steps: Steps, needs: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of input and weight of `Steps.apply`, each where it is needed."""
+    dims = x.dim() - 2
+    stride, more = (2, weight.shape[-1] % 2) if steps.doubles else (steps.stride, 0)
+    grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
+        grad, x, weight, None, [stride] * dims, [steps.padding] * dims, [1] * dims, steps.doubles, [more] * dims, 1,
+        [*needs, False],
+    )  # fmt: skip
+    return grad_x, grad_weight
 
 
 class _Modulated(torch.autograd.Function):
     """Go through the batch image by image, so that each is read from memory once for both of its gradients."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, gate: Any, offset: Any) -> Tensor:
+    def forward(ctx: Context, y: Tensor, gate: Tensor | None, offset: Tensor | None) -> Tensor:
         ctx.save_for_backward(y if gate is not None else None, gate)
-        if gate is not None and offset is not None:
-            return torch.addcmul(offset, y, gate)
-        changed: Tensor = y * gate if offset is None else y + offset
-        return changed
+        if gate is None:
+            return y if offset is None else y + offset
+        return y * gate if offset is None else torch.addcmul(offset, y, gate)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         y, gate = ctx.saved_tensors
         grad_offset = sum_batch(grad) if ctx.needs_input_grad[2] else None
         if gate is None:
@@ -149,36 +183,6 @@ class _Modulated(torch.autograd.Function):
             torch.mul(grad[n], gate[0], out=grad_y[n])
             grad_gate[0].addcmul_(grad[n], y[n])
         return grad_y, grad_gate, grad_offset
-
-
-class Memory:
-    """Keep what depends on a module's parameters alone, for as long as their values stay the same.
-
-    The values are compared, not their version counters, which updates by `.data` do not move. Only for evaluation in
-    plain eager code on the CPU: on an accelerator the comparison would wait for the device.
-    """
-
-    def __init__(self) -> None:
-        self.key: tuple[Any, ...] = ()
-        self.state: list[Tensor] = []
-        self.value = torch.empty(0)
-
-    def recall(self, module: nn.Module, key: tuple[Any, ...], compute: Callable[[], Tensor]) -> Tensor:
-        """The value of `compute()`, which is a function of the module's state and of `key`."""
-        if torch.is_grad_enabled() or not eager():
-            return compute()
-        state = [*module.parameters(), *module.buffers()]
-        if any(t.device.type != "cpu" for t in state):
-            return compute()
-        if self.key != key or not _equal(self.state, state):
-            self.key, self.state, self.value = key, [t.detach().clone() for t in state], compute()
-        return self.value
-
-
-def _equal(kept: list[Tensor], now: list[Tensor]) -> bool:
-    return len(kept) == len(now) and all(
-        a.dtype == b.dtype and torch.equal(a, b) for a, b in zip(kept, now, strict=True)
-    )
 
 
 def sum_batch(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Fast paths of layers that treat each window on its own; `_fast` says when they are taken.
+"""Fast paths of layers that treat each window on its own; `tricks` says when they are taken.
 
 Windows are never unfolded as a whole: a block at a time stays in the cache of the processor.
 """
@@ -7,16 +7,29 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from types import EllipsisType
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from coordbench.variants._parts.passes import full_precision, is_channels_last, layout
+from coordbench.variants._parts.passes import Context, full_precision, is_channels_last, layout
 
 BLOCK = 2**18
 """Numbers in a block of windows: 1 MiB of float32."""
+
+
+class _FormulaContext(Context, Protocol):
+    formula: Callable[..., Tensor]
+
+
+class _LocalContext(_FormulaContext, Protocol):
+    geometry: tuple[int, int]
+
+
+class _AdaptiveContext(_FormulaContext, Protocol):
+    likenesses: list[Tensor]
 
 
 class LocalProduct(torch.autograd.Function):
@@ -28,7 +41,7 @@ class LocalProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, kernel_size: int, stride: int, formula: Callable[..., Tensor]
+        ctx: _LocalContext, x: Tensor, weight: Tensor, kernel_size: int, stride: int, formula: Callable[..., Tensor]
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.geometry, ctx.formula = (kernel_size, stride), formula
@@ -39,7 +52,7 @@ class LocalProduct(torch.autograd.Function):
         return _images_first(y.view(*out, *y.shape[1:]), is_channels_last(x))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: _LocalContext, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         if torch.is_grad_enabled():
             return *_by_formula(ctx, (x, weight), grad), None, None, None
@@ -70,7 +83,7 @@ def _images_first(pixels: Tensor, channels_last: bool) -> Tensor:
     return pixels.view(-1, images * channels).t().contiguous().view(images, channels, *pixels.shape[:-2])
 
 
-def _blocks(pixels: Tensor, out: Any, kernel_size: int, stride: int) -> Iterator[tuple[Tensor, slice]]:
+def _blocks(pixels: Tensor, out: Sequence[int], kernel_size: int, stride: int) -> Iterator[tuple[Tensor, slice]]:
     """View (*padded, N, C) as windows (*out, N, C, *kernel), a block of the first axis at a time, and where it lies."""
     slab = math.prod(out[1:])
     height = max(
@@ -93,7 +106,7 @@ def _add_taps(target: Tensor, spread: Tensor) -> None:
     """Add to windows (*out, N, C, *kernel), which overlap in memory, one tap after the other: those do not."""
     dims = (target.dim() - 2) // 2
     for tap in itertools.product(*(range(k) for k in target.shape[dims + 2 :])):
-        at: Any = (..., *tap)
+        at: tuple[int | EllipsisType, ...] = (..., *tap)
         target[at].add_(spread[at])
 
 
@@ -112,7 +125,7 @@ class AdaptiveProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, formula: Callable[..., Tensor]) -> Tensor:
+    def forward(ctx: _AdaptiveContext, x: Tensor, weight: Tensor, formula: Callable[..., Tensor]) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.formula, ctx.likenesses = formula, []
         out = (n - weight.shape[-1] + 1 for n in x.shape[2:])
@@ -125,7 +138,7 @@ class AdaptiveProduct(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: _AdaptiveContext, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         if torch.is_grad_enabled():
             return *_by_formula(ctx, (x, weight), grad), None
@@ -213,13 +226,13 @@ class _Line:
             if apart:
                 ends = both.setdefault(apart, pull.new_zeros(self.pixels.shape[1] - apart))
                 ends[start : start + self.length].add_(row)
-        own = pull.new_zeros(self.pixels.shape[1])
+        at_pixel = pull.new_zeros(self.pixels.shape[1])
         for apart, ends in both.items():
-            own[:-apart].sub_(ends)
-            own[apart:].sub_(ends)
+            at_pixel[:-apart].sub_(ends)
+            at_pixel[apart:].sub_(ends)
             result[:, :-apart].addcmul_(self.pixels[:, apart:], ends)
             result[:, apart:].addcmul_(self.pixels[:, :-apart], ends)
-        result.addcmul_(self.pixels, own)
+        result.addcmul_(self.pixels, at_pixel)
 
     def _ends(self) -> tuple[list[int], list[int]]:
         """For each tap how far it lies from the center, and the first of the two pixels of the first window."""
@@ -240,8 +253,8 @@ class _Line:
         return grid
 
 
-def _by_formula(ctx: Any, inputs: tuple[Tensor, ...], grad: Tensor) -> list[Tensor | None]:
+def _by_formula(ctx: _FormulaContext, inputs: tuple[Tensor, ...], grad: Tensor) -> list[Tensor | None]:
     """Gradients that can themselves be differentiated, by way of the formula."""
     wanted = [t for t, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed]
-    found = iter(torch.autograd.grad(ctx.formula(*inputs), wanted, grad, create_graph=True))
-    return [next(found) if needed else None for _, needed in zip(inputs, ctx.needs_input_grad, strict=False)]
+    gradients = iter(torch.autograd.grad(ctx.formula(*inputs), wanted, grad, create_graph=True))
+    return [next(gradients) if needed else None for _, needed in zip(inputs, ctx.needs_input_grad, strict=False)]
