@@ -123,18 +123,20 @@ def probe(
     from dataclasses import asdict
 
     from coordbench.harness import laws
+    from coordbench.harness.cli.checking import checked
     from coordbench.harness.core import registry
 
     registry.load_plugin(file)
     found = [entry.name for entry in registry.entries("variant") if Path(entry.file) == file.resolve()]
     if not found:
         raise UsageError(f"{str(file)!r} registers no variant; decorate a layer by harness.registry.variant")
-    rows = [{"name": name} | asdict(verdict) for name in found for verdict in laws.check(name)]
+    results = {name: laws.check(name) for name in found}
     if json:
-        print_json(rows)
-    for row in rows if not json else ():
-        print(f"{'holds' if row['passed'] else 'FAILS'}  {row['name']:<20} {row['law']:<20} {row['detail']}")
-    return ExitCode.OK if all(row["passed"] for row in rows) else ExitCode.TRIALS_FAILED
+        print_json([{"name": name} | asdict(result) for name in found for result in results[name]])
+    for name in found if not json else ():
+        print("\n".join(checked(name, results[name])))
+    passed = all(result.passed for name in found for result in results[name])
+    return ExitCode.OK if passed else ExitCode.TRIALS_FAILED
 
 
 @command("costs")

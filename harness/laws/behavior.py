@@ -6,7 +6,6 @@ import copy
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -31,7 +30,17 @@ from coordbench.harness.laws.specimens import (
 ODD_SIZES: dict[int, tuple[tuple[int, ...], ...]] = {1: ((1,), (8,)), 2: ((7, 4), (1, 5)), 3: ((4, 1, 3),)}
 
 
-@law
+@law(mend="take (in_channels, out_channels, kernel_size, *, size, stride=1, bias=True), and forward(x) alone")
+def builds(layer: Layer) -> str:
+    """A layer is built from the arguments of a layer factory and called with one input."""
+    for dims in layer.selected.entry.facts["dims"]:
+        module = layer(*CHANNELS, 3, size=SIZES[dims], stride=1, bias=True)
+        y = module(torch.randn(2, CHANNELS[0], *SIZES[dims]))
+        require(isinstance(y, torch.Tensor), f"a call gave {type(y).__name__}, not a tensor")
+    return f"{len(layer.selected.entry.facts['dims'])} layers"
+
+
+@law(mend="pad (k - 1) // 2 pixels before and k // 2 after each axis, whatever the kernel, and pass the stride on")
 def shapes(layer: Layer) -> str:
     """(N, C, *size) becomes (N, C', *ceil(size / stride)), for odd, even, uneven and one-pixel axes and no image."""
     seen = 0
@@ -52,7 +61,9 @@ def shapes(layer: Layer) -> str:
     return f"{seen} shapes"
 
 
-@law
+@law(
+    mend="compute from the size of x; or register with fixed_size=True and raise ValueError naming both sizes"
+)
 def other_sizes(layer: Layer) -> str:
     """A layer takes any size at call time, unless it says that its size is fixed; then it names both sizes."""
     for dims in layer.selected.entry.facts["dims"]:
@@ -67,7 +78,7 @@ def other_sizes(layer: Layer) -> str:
     return "fixed and refused" if layer.selected.entry.facts["fixed_size"] else "accepted"
 
 
-@law
+@law(mend="differentiate what you compute: no detach, no in-place change of what backward needs")
 def gradients(layer: Layer) -> str:
     """The gradients of input and parameters equal finite differences, in float64, while training."""
     for dims in layer.selected.entry.facts["dims"]:
@@ -79,7 +90,7 @@ def gradients(layer: Layer) -> str:
     return "input and parameters"
 
 
-@law
+@law(mend="use no statistics over the batch at evaluation, draw no numbers there, and leave x as it is")
 def images_apart(layer: Layer) -> str:
     """At evaluation an image's result is the same every time and does not depend on the rest of the batch."""
     module = module_of(layer)
@@ -93,7 +104,7 @@ def images_apart(layer: Layer) -> str:
     return "3 images"
 
 
-@law
+@law(mend="draw from torch's global generator alone, not from random or numpy")
 def reproducible(layer: Layer) -> str:
     """Equal states of torch's global generator give equal layers and equal training outputs."""
     x = torch.randn(2, CHANNELS[0], *SIZES[dims_of(layer)])
@@ -105,7 +116,7 @@ def reproducible(layer: Layer) -> str:
     return "same seed, same output"
 
 
-@law
+@law(mend="index x by its axes; never assume that it is contiguous")
 def layouts(layer: Layer) -> str:
     """The memory layout of the input changes neither the result nor the gradients."""
     for dims in layer.selected.entry.facts["dims"]:
@@ -121,7 +132,7 @@ def layouts(layer: Layer) -> str:
     return "contiguous, channels last, strided"
 
 
-@law
+@law(mend="create tensors in the dtype of x, and return that dtype")
 def precisions(layer: Layer) -> str:
     """float32 and bfloat16 come near float64 and keep their dtype; autocast really lowers the precision."""
     module = module_of(layer).double()
@@ -143,11 +154,13 @@ def precisions(layer: Layer) -> str:
     return "float64, float32, bfloat16, autocast"
 
 
-@law
+@law(
+    mend="raise ValueError with name and value, and take no **options that swallow typing errors"
+)
 def wrong_input(layer: Layer) -> str:
     """A wrong argument is refused by a ValueError that names it and its value; an unknown option by its name."""
     size = SIZES[dims_of(layer)]
-    wrong: dict[str, Callable[[], Any]] = {
+    wrong: dict[str, Callable[[], object]] = {
         "kernel_size=0": lambda: layer(*CHANNELS, 0, size=size),
         "stride=-1": lambda: layer(*CHANNELS, 3, size=size, stride=-1),
         "in_channels=0": lambda: layer(0, 8, 3, size=size),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import torch
 
@@ -12,21 +11,23 @@ from coordbench.harness.laws.law import law
 from coordbench.harness.laws.specimens import CHANNELS, SIZES, count_flops, module_of, require
 
 
-@law
+@law(mend="correct `parameters`, or drop a module that is never used")
 def parameter_count(layer: Layer) -> str:
     """The number of trained parameters is that of the hand formula."""
     formula, counts = layer.selected.entry.facts["parameters"], []
     for dims in layer.selected.entry.facts["dims"]:
         for kernel_size, stride, bias in itertools.product((1, 2, 3), (1, 2), (True, False)):
-            arguments: Any = {"size": SIZES[dims], "stride": stride, "bias": bias}
-            counts.append(sum(p.numel() for p in layer(*CHANNELS, kernel_size, **arguments).parameters()))
+            size, options = SIZES[dims], layer.selected.options
+            module = layer(*CHANNELS, kernel_size, size=size, stride=stride, bias=bias)
+            counts.append(sum(p.numel() for p in module.parameters()))
             if formula is not None:
-                told = formula(*CHANNELS, kernel_size, **arguments, **layer.selected.options)
-                require(counts[-1] == told, f"kernel {kernel_size}, {arguments}: {counts[-1]}, formula {told}")
+                expected = formula(*CHANNELS, kernel_size, size=size, stride=stride, bias=bias, **options)
+                what = f"kernel {kernel_size}, size {size}, stride {stride}, bias={bias}"
+                require(counts[-1] == expected, f"{what}: {counts[-1]}, formula {expected}")
     return f"{min(counts)} to {max(counts)}" + ("" if formula else "; no formula is given")
 
 
-@law
+@law(mend="correct `flops`: 2 per multiply-add of convolutions and products, 1 per product of two tensors")
 def flop_count(layer: Layer) -> str:
     """The FLOPs of a forward pass are those of the hand formula: 2 per multiply-add, 1 per product of two tensors."""
     formula = layer.selected.entry.facts["flops"]
@@ -38,7 +39,7 @@ def flop_count(layer: Layer) -> str:
             module = module_of(layer, dims, kernel_size, stride).train(training)
             shape = (3, CHANNELS[0], *SIZES[dims])
             counts.append(count_flops(module, torch.randn(shape)))
-            told = formula(module, shape)
+            expected = formula(module, shape)
             what = f"{dims}-D, kernel {kernel_size}, stride {stride}, training={training}"
-            require(counts[-1] == told, f"{what}: {counts[-1]} counted, formula {told}")
+            require(counts[-1] == expected, f"{what}: {counts[-1]} counted, formula {expected}")
     return f"{min(counts)} to {max(counts)}"

@@ -71,11 +71,10 @@ def module_of(
     return module
 
 
-def run(module: Any, x: Tensor) -> Tensor:
+def run(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Call a layer with the global generator in a known state, for layers that draw."""
     torch.manual_seed(SEED)
-    y: Tensor = module(x)
-    return y
+    return module(x)
 
 
 def loaded(layer: Layer, module: nn.Module) -> nn.Module:
@@ -106,14 +105,14 @@ def pure(module: nn.Module, names: tuple[str, ...]) -> Callable[..., Tensor]:
     return function
 
 
-def with_gradients(module: Any, x: Tensor) -> list[Tensor]:
+def with_gradients(module: nn.Module, x: Tensor) -> list[Tensor]:
     """Output, gradient of the input and gradients of the parameters of a fixed loss."""
     module, x = copy.deepcopy(module), x.detach().requires_grad_()
     y = run(module, x)
     weights = torch.randn(y.shape)
     values = [x, *module.parameters()]
-    found = torch.autograd.grad((y * weights).sum(), values, allow_unused=True)
-    return [y.detach(), *(torch.zeros_like(v) if g is None else g for g, v in zip(found, values, strict=True))]
+    gradients = torch.autograd.grad((y * weights).sum(), values, allow_unused=True)
+    return [y.detach(), *(torch.zeros_like(v) if g is None else g for g, v in zip(gradients, values, strict=True))]
 
 
 def close_all(actual: list[Tensor], expected: list[Tensor], what: str, tolerance: float) -> None:
@@ -134,7 +133,7 @@ def require(condition: bool, message: str) -> None:
         raise AssertionError(message)
 
 
-def error_of(call: Callable[[], Any]) -> str:
+def error_of(call: Callable[[], object]) -> str:
     """The message of the ValueError that a call raises, or empty where it raises none."""
     try:
         call()

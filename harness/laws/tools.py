@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from coordbench.harness.core.entries import Layer
@@ -28,7 +28,7 @@ from coordbench.harness.laws.specimens import (
 )
 
 
-@law
+@law(mend="hold state in parameters and buffers, not in plain attributes")
 def copies(layer: Layer) -> str:
     """A state_dict, a deepcopy, a pickle and every device at hand carry the whole layer."""
     module, x = module_of(layer), torch.randn(2, CHANNELS[0], *SIZES[dims_of(layer)])
@@ -47,7 +47,7 @@ def copies(layer: Layer) -> str:
     return ", ".join([*twins, *devices])
 
 
-@law
+@law(mend="compare the values a cached result came from, not their version counters, and the shape of x")
 def no_stale_results(layer: Layer) -> str:
     """After any kind of update the next evaluation is that of a fresh layer with the same state."""
     module, x = module_of(layer), torch.randn(2, CHANNELS[0], *SIZES[dims_of(layer)])
@@ -57,7 +57,7 @@ def no_stale_results(layer: Layer) -> str:
         for p in module.parameters():
             p.data = p.data * 0.7
 
-    updates: dict[str, Callable[[], Any]] = {
+    updates: dict[str, Callable[[], object]] = {
         "in place": lambda: [p.add_(0.1) for p in module.parameters()],
         ".data in place": lambda: [p.data.mul_(1.5) for p in module.parameters()],
         ".data replaced": replace_data,
@@ -73,20 +73,20 @@ def no_stale_results(layer: Layer) -> str:
     return ", ".join(updates)
 
 
-@law
+@law(mend="let no Python value depend on the numbers in a tensor: no item(), no numpy()")
 def compiles(layer: Layer) -> str:
     """torch.compile(fullgraph=True) gives the same result and gradients, in training and at evaluation."""
     module, x = module_of(layer), torch.randn(2, CHANNELS[0], *SIZES[dims_of(layer)])
     for training in (True, False):
         module.train(training)
         torch._dynamo.reset()
-        fast = torch.compile(module, fullgraph=True, backend="aot_eager", dynamic=False)
+        fast = cast("nn.Module", torch.compile(module, fullgraph=True, backend="aot_eager", dynamic=False))
         close_all(with_gradients(fast, x), with_gradients(module, x), f"training={training}", 1e-4)
     torch._dynamo.reset()
     return "fullgraph, aot_eager"
 
 
-@law
+@law(mend="let the way through forward depend on shapes alone, not on values")
 def exports(layer: Layer) -> str:
     """torch.export captures the layer at evaluation."""
     module, x = module_of(layer), torch.randn(2, CHANNELS[0], *SIZES[dims_of(layer)])
@@ -95,7 +95,7 @@ def exports(layer: Layer) -> str:
     return "torch.export"
 
 
-@law
+@law(mend="use torch operations that vmap knows: no numpy(), no in-place writes into new tensors")
 def stacks(layer: Layer) -> str:
     """torch.func.vmap runs several models with stacked parameters at once, with their gradients."""
     modules, x = [module_of(layer) for _ in range(2)], torch.randn(2, CHANNELS[0], *SIZES[dims_of(layer)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coordbench.harness import laws
+from coordbench.harness.cli.checking import checked
 from coordbench.harness.core import registry
 
 LAYER = '''
@@ -23,9 +24,9 @@ from coordbench.harness.core.registry import variant
 class Layer(nn.Module):
     """A convolution with something wrong."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, size, stride=1, bias=True):
+    def __init__(self, in_channels, out_channels, kernel_size, *, size, stride=1{bias}):
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, bias=bias)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride)
         self.pad, self.cache, self.size = ((kernel_size - 1) // 2, kernel_size // 2) * 2, None, size
 
     def forward(self, x):
@@ -36,6 +37,7 @@ class Layer(nn.Module):
 '''
 
 MUTANTS: dict[str, dict[str, str]] = {
+    "builds": {"bias": ""},
     "shapes": {"after": "y = y[:, :, :, :4]"},
     "other_sizes": {"facts": ", fixed_size=True"},
     "gradients": {"after": "y = y + (y.detach() - y) / 2"},
@@ -60,26 +62,45 @@ MUTANTS: dict[str, dict[str, str]] = {
 }
 
 
-def _write(folder: Path, name: str, *, facts: str = "", before: str = "", after: str = "") -> str:
+def _write(
+    folder: Path, name: str, *, facts: str = "", before: str = "pass", after: str = "pass", bias: str = ", bias=True"
+) -> str:
     path = folder / f"{name}.py"
-    path.write_text(LAYER.format(name=name, facts=facts, before=before or "pass", after=after or "pass"))
+    path.write_text(LAYER.format(name=name, facts=facts, before=before, after=after, bias=bias))
     registry.load_plugin(path)
     return name
 
 
 def test_a_sound_plugin_obeys_every_law(tmp_path: Path) -> None:
-    verdicts = laws.check(_write(tmp_path, "sound_layer"))
-    assert [v for v in verdicts if not v.passed] == []
-    assert [v.law for v in verdicts] == list(laws.LAWS)
+    results = laws.check(_write(tmp_path, "sound_layer"))
+    assert [result for result in results if not result.passed] == []
+    assert [result.law for result in results] == list(laws.LAWS)
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_breaks_its_law(name: str, tmp_path: Path) -> None:
     layer = registry.layer(_write(tmp_path, f"breaks_{name}", **MUTANTS[name]))
-    verdict = laws.verdict(name, layer)
-    assert not verdict.passed
-    assert verdict.detail
-    assert "\n" not in verdict.detail
+    result = laws.try_law(name, layer)
+    assert not result.passed
+    assert result.detail
+    assert "\n" not in result.detail
+
+
+def test_a_missing_argument_is_named_once_and_no_other_law_is_tried(tmp_path: Path) -> None:
+    (result,) = laws.check(_write(tmp_path, "takes_no_bias", bias=""))
+    assert (result.law, result.passed) == ("builds", False)
+    assert "unexpected keyword argument 'bias'" in result.detail
+    (row, summary) = checked("takes_no_bias", [result])
+    assert row.startswith("FAILS  builds")
+    assert "To mend it: take (in_channels, out_channels" in row
+    assert summary == "takes_no_bias: 0 of 1 laws hold, the others were not tried"
+
+
+def test_every_law_says_in_one_line_what_it_means_and_how_to_mend_a_layer() -> None:
+    for law in laws.LAWS.values():
+        assert law.meaning.endswith(".")
+        assert law.mend
+        assert "\n" not in law.meaning + law.mend
 
 
 def test_every_law_has_a_mutant() -> None:
