@@ -61,9 +61,7 @@ def shapes(layer: Layer) -> str:
     return f"{seen} shapes"
 
 
-@law(
-    mend="compute from the size of x; or register with fixed_size=True and raise ValueError naming both sizes"
-)
+@law(mend="compute from the size of x; or register with fixed_size=True and raise ValueError naming both sizes")
 def other_sizes(layer: Layer) -> str:
     """A layer takes any size at call time, unless it says that its size is fixed; then it names both sizes."""
     for dims in layer.selected.entry.facts["dims"]:
@@ -154,9 +152,7 @@ def precisions(layer: Layer) -> str:
     return "float64, float32, bfloat16, autocast"
 
 
-@law(
-    mend="raise ValueError with name and value, and take no **options that swallow typing errors"
-)
+@law(mend="raise ValueError with name and value, and take no **options that swallow typing errors")
 def wrong_input(layer: Layer) -> str:
     """A wrong argument is refused by a ValueError that names it and its value; an unknown option by its name."""
     size = SIZES[dims_of(layer)]
