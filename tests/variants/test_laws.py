@@ -30,7 +30,7 @@ def selectors() -> Iterator[str]:
         for option in entry.options:
             chosen = [choice for choice in _choices(option.annotation) if choice != option.default]
             shared = option.name == "padding" and entry.name != "conv"
-            yield from (entry.label({option.name: choice}) for choice in (chosen[:1] if shared else chosen))
+            yield from (str(entry.selector({option.name: choice})) for choice in (chosen[:1] if shared else chosen))
 
 
 def _choices(annotation: typing.Any) -> list[str | bool]:
