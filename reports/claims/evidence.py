@@ -6,9 +6,8 @@ that has not converged, and times of a machine decide nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -16,16 +15,19 @@ from numpy.typing import NDArray
 from scipy import special
 
 from coordbench.harness.core.scores import State
-from coordbench.harness.core.selector import Selector
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, equivalence_t, paired_t
 from coordbench.harness.statistics.survival import log_rank
-from coordbench.reports.claims.claims import Claim, Finding, Measure, Side
+from coordbench.reports.claims.claims import Claim, Finding, Measure
+from coordbench.reports.claims.sides import contests, of_task
 from coordbench.reports.data import survival
+from coordbench.reports.data.costs import costs
 from coordbench.reports.data.stored import COSTS, Run
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
+PHASES = {"latency_forward_seconds": "forward", "latency_step_seconds": "step"}
+"""Times, of which each layer's multiple of the plain convolution's was measured in turns, with an interval."""
 Floats = NDArray[np.float64]
 
 FALLING = 0.2
@@ -35,7 +37,9 @@ seem to, by chance."""
 
 def measure(run: Run, claim: Claim) -> Finding:
     """Draft a finding: measured and tested, not yet adjusted nor decided; open with a reason, or not run."""
-    pair = next(_contests(run, claim), None)
+    if claim.metric in PHASES and claim.measure == "ratio":
+        return _timed(run, claim)
+    pair = next(contests(run, claim), None)
     if pair is None:
         return Finding(claim, "not run", reason="no contest of this run is about it")
     left, right = pair
@@ -133,43 +137,21 @@ def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: st
     return Finding(claim, "open", measured=float(_samples(claim.measure, *values)[0]), here=here, reason=reason)
 
 
-def _contests(run: Run, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFrame | None]]:
-    """The trials of the left and the right side on a same task; the longest trained first."""
-    sides = [_side(run, claim, side) for side in claim.sides]
-    for contest, left in sorted(sides[0].items(), key=lambda item: -item[1]["steps_planned"].iloc[0]):
-        if claim.right is None:
-            yield left, None
-            continue
-        elsewhere = bool(claim.right.task or claim.right.options)
-        for other, right in sides[1].items():
-            same = contest == other if claim.left.backbone == claim.right.backbone and not elsewhere else True
-            if same and (elsewhere or left.iloc[0]["full_task"] == right.iloc[0]["full_task"]):
-                yield left, right
-
-
-def _side(run: Run, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
-    """Contest -> trials, ok or failed, of the variant that a side names."""
-    rows = run.entrants.get((side.task or claim.task, side.variant))
-    if rows is None:
-        return {}
-    rows = rows[_holds(rows["task_options"], {**claim.options, **side.options})]
-    if side.backbone:
-        wanted = Selector.parse(side.backbone)
-        rows = rows[(rows["backbone"] == wanted.name) & _holds(rows["backbone_options"], dict(wanted.options))]
-    return {float(str(contest)): own for contest, own in rows.groupby("contest", sort=True)}
-
-
-def _holds(texts: pd.Series[str], wanted: Mapping[str, str]) -> pd.Series[bool]:
-    """Which canonical options agree with the wanted ones; "" stands for a default, which is not spelled out."""
-    known = texts.fillna("").astype(object)
-    agrees = [all(_options(text).get(k, "") == str(v) for k, v in wanted.items()) for text in known]
-    return pd.Series(agrees, index=texts.index, dtype=bool)
-
-
-@cache
-def _options(text: str) -> dict[str, str]:
-    pairs = (part.split("=", 1) for part in text.split(", ") if "=" in part)
-    return {name.strip(): value for name, value in pairs}
+def _timed(run: Run, claim: Claim) -> Finding:
+    """The ratio of two layers' times by their multiples of the plain convolution's; both intervals widen it."""
+    draft = Finding(claim, "open", here=f"{claim.task}, one layer", reason="a time of one machine, without seeds")
+    ratio = f"ratio_{PHASES[claim.metric]}"
+    timed = costs(run).dropna(subset=ratio)
+    timed = timed[of_task(timed["task"], claim)]
+    sides = [timed[timed["variant"] == side.variant] for side in claim.sides]
+    places = [set(zip(rows["task"], rows["backbone"], strict=True)) for rows in sides]
+    common = sorted(set.intersection(*places))
+    if not common:
+        return replace(draft, verdict="not run", reason=f"{claim.metric} was not measured")
+    left, right = (rows[(rows["task"] == common[0][0]) & (rows["backbone"] == common[0][1])].iloc[0] for rows in sides)
+    low, high = left[f"{ratio}_low"] / right[f"{ratio}_high"], left[f"{ratio}_high"] / right[f"{ratio}_low"]
+    measured = float(left[ratio] / right[ratio])
+    return replace(draft, measured=measured, low=float(low), high=float(high), here=", ".join(common[0]))
 
 
 def _values(run: Run, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:

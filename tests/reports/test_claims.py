@@ -127,6 +127,13 @@ def test_fewer_than_five_pairs_decide_nothing_but_parameters(store: Store, fill:
     assert "one machine" in found[2].reason
 
 
+def test_times_are_shown_with_the_intervals_of_both_sides(store: Store, fill: Any) -> None:
+    quick = about(kind="figure", measure="ratio", metric="latency_step_seconds", value=1.0)
+    [finding] = ledger.ledger(made(store, fill, 5), [quick])
+    assert (finding.verdict, finding.measured) == ("measured", 2)
+    assert (finding.low, finding.high) == (pytest.approx(1.8 / 1.1), pytest.approx(2.2 / 0.9))
+
+
 def test_a_failed_trial_is_the_worst_of_its_contest(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         dead = trial.cell.label == "coordconv" and trial.seed == 0
