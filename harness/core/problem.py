@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from coordbench.harness.core.errors import UsageError
 
@@ -34,6 +34,17 @@ class LayerFactory(Protocol):
         self, in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int = 1,
         bias: bool = True,
     ) -> nn.Module: ...  # fmt: skip
+
+
+@runtime_checkable
+class FusesDoubling(Protocol):
+    """A layer that may read a map without the zero that upsampling puts beside each of its pixels.
+
+    `fuse_doubling()` asks for it, before the first call, and says whether it is granted; `(N, C, *size)` then gives
+    what `(N, C, *(2 * size))` with the zeros would have given: after each pixel, or before it for an even kernel.
+    """
+
+    def fuse_doubling(self) -> bool: ...
 
 
 class Network(Protocol):

@@ -2,8 +2,8 @@
 
 Radford, Metz, Chintala, "Unsupervised representation learning with deep convolutional generative adversarial
 networks", 2015, arXiv 1511.06434. With `kernel=5, width=64` and 256 latents on a canvas of 64 it is the convolutional
-GAN of Liu et al., arXiv 1807.03247. `upsample=resize` repeats pixels and convolves at stride 1: then all variants,
-whose padding and cost differ where layers are transposed, are upsampled alike.
+GAN of Liu et al., arXiv 1807.03247. Every layer is upsampled alike: `upsample=transposed` puts zeros between pixels (a
+transposed convolution, where the layer is one), `upsample=resize` repeats pixels; then the layer at stride 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed, Where, upsampling
+from coordbench.tasks._backbones.placement import Placed, Where
+from coordbench.tasks._backbones.upsampling import Doubling
 
 Upsample = Literal["transposed", "resize"]
 Player = Literal["both", "generator", "discriminator"]
@@ -77,7 +78,7 @@ def doubling(
 ) -> nn.Module:
     """(N, before, *size) -> (N, after, *(2 * size))."""
     if upsample == "transposed":
-        return upsampling(layer, before, after, kernel, size=size)
+        return Doubling(layer, before, after, kernel, size=size)
     doubled = tuple(2 * n for n in size)
     return nn.Sequential(nn.Upsample(scale_factor=2), layer(before, after, kernel, size=doubled))
 

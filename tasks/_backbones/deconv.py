@@ -10,8 +10,9 @@ from torch import nn
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed, Where, upsampling
+from coordbench.tasks._backbones.placement import Placed, Where
 from coordbench.tasks._backbones.shapes import NORMS
+from coordbench.tasks._backbones.upsampling import Doubling
 from coordbench.tasks._backbones.width import scaled
 
 CHANNELS = (64, 64, 64, 32, 32)
@@ -34,7 +35,7 @@ def deconv(
     layer, modules, before = Placed(layer, where, layers), [], features
     for level, after in enumerate([*CHANNELS[len(CHANNELS) - layers + 1 :], 0]):
         after = scaled(after, width) if after else channels
-        modules.append(upsampling(layer, before, after, kernel, size=(2**level,) * len(size)))
+        modules.append(Doubling(layer, before, after, kernel, size=(2**level,) * len(size)))
         modules += [NORMS[len(size)](after), nn.ReLU()]
         before = after
     return nn.Sequential(nn.Unflatten(1, (features, *(1 for _ in size))), *modules[:-2])

@@ -20,7 +20,8 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed, upsampling
+from coordbench.tasks._backbones.placement import Placed
+from coordbench.tasks._backbones.upsampling import Doubling
 
 Norm = Literal["none", "batch", "group"]
 Padding = Literal["zeros", "circular", "reflect", "replicate"]
@@ -51,9 +52,7 @@ class UNet(nn.Module):
             return _double_conv(place, in_channels, widths[level], sizes[level], norm)
 
         def up(level: int) -> nn.Module:
-            factory = place.next()
-            factory = registry.layer("conv") if factory is conv else factory  # 2x2 at stride 2 never meets the padding
-            return upsampling(factory, widths[level + 1], widths[level], 2, size=sizes[level + 1])
+            return Doubling(place, widths[level + 1], widths[level], 2, size=sizes[level + 1])
 
         inputs = (channels[0], *widths)
         self.encoders = nn.ModuleList(block(inputs[level], level) for level in range(depth))

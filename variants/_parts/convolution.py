@@ -167,7 +167,7 @@ class ConvolutionLayer(nn.Module):
 
 def _around(kernel_size: int) -> int:
     """How many pixels of a map that is to be doubled a kernel may meet beyond its border."""
-    return -(-(kernel_size // 2) // 2)
+    return (kernel_size + kernel_size % 2) // 4
 
 
 def convolve(
