@@ -32,7 +32,8 @@ def deconv(
     layers = size[0].bit_length() - 1
     if any(n != 2**layers for n in size) or not 1 <= layers <= len(CHANNELS) + 1:
         raise UsageError(f"backbone 'deconv' cannot make a canvas of {tuple(size)} px; valid: 2, 4, 8, 16, 32 or 64")
-    layer, modules, before = Placed(layer, where, layers), [], features
+    layer, before = Placed(layer, where, layers), features
+    modules: list[nn.Module] = []
     for level, after in enumerate([*CHANNELS[len(CHANNELS) - layers + 1 :], 0]):
         after = scaled(after, width) if after else channels
         modules.append(Doubling(layer, before, after, kernel, size=(2**level,) * len(size)))
