@@ -33,7 +33,7 @@ def python(session: nox.Session) -> str:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run a profile and write its report; arguments go to `coordbench run`."""
+    """Run a preset and write its report; arguments go to `coordbench run`."""
     session.run(python(session), "-m", "coordbench", "run", *session.posargs, external=True)
 
 

@@ -77,8 +77,8 @@ def toy(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def profile(tmp_path: Path) -> Callable[..., str]:
-    """Write a profile over the toy task and return its path."""
+def preset(tmp_path: Path) -> Callable[..., str]:
+    """Write a preset over the toy task and return its path."""
 
     def write(variants: list[str], *, seeds: int = 2, steps: int = 3, deadline: float = 30, more: str = "") -> str:
         path = tmp_path / "small.toml"

@@ -42,7 +42,7 @@ _STORED = {column.name: column for column in schema.records.c} | {
 _TEXT = ("task", "backbone", "variant", "device", "dtype", "memory_format", "status", "error")
 _JSON = ("job", "notes", "details")
 BUDGET = ["steps_planned", "schedule", "learning_rate", "memory_format", "match"]
-"""What a sweep of a profile sets for its trials beside task, backbone, variant, device and dtype."""
+"""What a sweep of a preset sets for its trials beside task, backbone, variant, device and dtype."""
 PLACE = [*BUDGET, "device", "dtype"]
 """What cells of the same task, backbone and variant may differ in."""
 CELL = ["task", "backbone", "variant", *PLACE]
@@ -89,7 +89,7 @@ def tables(store: Store, run: str, *, series: bool = True) -> Tables:
 
 
 def run_facts(store: Store, run: str) -> dict[str, Any]:
-    """What a run noted about itself: profile, tasks with their metrics, variants with their sources, command, times."""
+    """What a run noted about itself: preset, tasks with their metrics, variants with their sources, command, times."""
     row = store.read(sql.select(schema.runs).where(schema.runs.c.id == run))[0]
     return dict(row.facts) | {
         "run": row.id, "command": row.command, "started": row.started, "finished": row.finished, "commit": row.commit,
@@ -99,7 +99,7 @@ def run_facts(store: Store, run: str) -> dict[str, Any]:
 def cells(store: Store, run: str, trials: pd.DataFrame) -> pd.DataFrame:
     """The trials' table with `record` and BUDGET, and with full selectors such as `conv[padding=circular]`.
 
-    The rate is told as text, "" where the profile fixes none, so that CELL can be told apart and paired.
+    The rate is told as text, "" where the preset fixes none, so that CELL can be told apart and paired.
     """
     own = budgets(store, run).set_axis(trials.index)
     own["learning_rate"] = own["learning_rate"].map(lambda rate: "" if np.isnan(rate) else f"{rate:g}").astype("str")
@@ -113,7 +113,7 @@ def telling(frame: pd.DataFrame) -> list[str]:
 
 
 def place(row: Any, names: Sequence[str]) -> str:
-    """These columns of a row in words, such as `, steps planned 100`; what a profile leaves open is left out."""
+    """These columns of a row in words, such as `, steps planned 100`; what a preset leaves open is left out."""
     known = [name for name in names if str(row[name]) not in ("", "nan")]
     return "".join(f", {name.replace('_', ' ')} {row[name]}" for name in known)
 
@@ -127,7 +127,7 @@ def selector(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
 def budgets(store: Store, run: str) -> pd.DataFrame:
     """`record` and BUDGET of each trial, in the order of the trials' table.
 
-    `learning_rate` is the one that the profile fixed, null where each variant tuned its own; `match` is "" without one.
+    `learning_rate` is the one that the preset fixed, null where each variant tuned its own; `match` is "" without one.
     """
     job, facts = schema.items.c.job, schema.items.c.facts
     fixed = facts["tuning", "rate"].as_float().is_(None)
@@ -159,7 +159,7 @@ def runs(store: Store) -> pd.DataFrame:
     counts = _frame(store, counted, ["run", "status", "count"]).pivot_table(
         index="run", columns="status", values="count", fill_value=0, aggfunc="sum"
     )
-    columns = ["id", "profile", "started", "finished", "commit", "command"]
+    columns = ["id", "preset", "started", "finished", "commit", "command"]
     query = sql.select(*(schema.runs.c[name] for name in columns)).order_by(schema.runs.c.number)
     listed = _frame(store, query, columns).rename(columns={"id": "run"})
     return listed.merge(counts.reset_index(), on="run", how="left")

@@ -43,11 +43,11 @@ def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
 
 @command("run")
 def run(
-    profile: Annotated[Positional[str], arg(help="a built-in profile or the path of a .toml file")] = "quick",
+    preset: Annotated[Positional[str], arg(help="a built-in preset or the path of a .toml file")] = "quick",
     *,
-    variants: Annotated[list[str], arg(help="replace the profile's variants")] = [],  # noqa: B006
+    variants: Annotated[list[str], arg(help="replace the preset's variants")] = [],  # noqa: B006
     tasks: Annotated[list[str], arg(help="keep only the tasks with these base names")] = [],  # noqa: B006
-    seeds: Annotated[int | None, arg(help="replace the profile's number of seeds")] = None,
+    seeds: Annotated[int | None, arg(help="replace the preset's number of seeds")] = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     plugin: Plugins = [],  # noqa: B006
     workers: Annotated[int | None, arg(help="processes at a time; one per core by default, one per GPU")] = None,
@@ -59,7 +59,7 @@ def run(
     explain: Annotated[bool, arg(help="say why each trial is run or reused")] = False,
     no_report: Annotated[bool, arg(help="write no page at the end")] = False,
 ) -> int:
-    """Run a profile, or go on with it, and write its report."""
+    """Run a preset, or go on with it, and write its report."""
     from coordbench.harness.core import registry
     from coordbench.harness.plan import planning as plan
     from coordbench.harness.process import environment
@@ -70,7 +70,7 @@ def run(
 
     for file in plugin:
         registry.load_plugin(file)
-    chosen = plan.narrow(plan.read_profile(profile), variants, tasks, seeds)
+    chosen = plan.narrow(plan.read_preset(preset), variants, tasks, seeds)
     sources = tuple(str(file.resolve()) for file in plugin)
     made = matching.resolve(plan.make_plan(chosen, environment.device(device)), sources)
     with open_store(store, out) as opened:
@@ -94,7 +94,7 @@ def run(
 
 @command("list")
 def list_things(
-    kind: Positional[Literal["variants", "tasks", "backbones", "references", "profiles", "claims", "runs"]],
+    kind: Positional[Literal["variants", "tasks", "backbones", "references", "presets", "claims", "runs"]],
     *,
     plugin: Plugins = [],  # noqa: B006
     store: StoreURL = None,
@@ -113,8 +113,8 @@ def list_things(
     return ExitCode.OK
 
 
-@command("probe")
-def probe(
+@command("check")
+def check(
     file: Annotated[Positional[Path], arg(help="a Python file that registers variants")],
     *,
     json: Annotated[bool, arg(help="print an array of objects")] = False,
@@ -223,11 +223,11 @@ def runs(
     action: Positional[Literal["delete", "prune"]],
     names: Annotated[Positional[list[str]], arg(help="runs to delete; not for prune")] = [],  # noqa: B006
     *,
-    keep: Annotated[int, arg(help="how many newest runs of each profile prune keeps")] = 10,
+    keep: Annotated[int, arg(help="how many newest runs of each preset prune keeps")] = 10,
     store: StoreURL = None,
     out: Out = OUT,
 ) -> int:
-    """Delete runs, or all but the newest of each profile, with their pages and the records that no other run uses."""
+    """Delete runs, or all but the newest of each preset, with their pages and the records that no other run uses."""
     from coordbench.harness.analysis import summarize
     from coordbench.harness.store.store import open_store
     from coordbench.reports.pages.index import write_index
@@ -238,9 +238,7 @@ def runs(
         if action == "prune" and (names or keep < 0):
             raise UsageError(f"runs prune takes no names and keep >= 0, got {names} and keep={keep}")
         listed = summarize.runs(opened)
-        old = [
-            name for _, group in listed.groupby("profile") for name in group["run"].iloc[: max(0, len(group) - keep)]
-        ]
+        old = [name for _, group in listed.groupby("preset") for name in group["run"].iloc[: max(0, len(group) - keep)]]
         chosen = [opened.resolve_run(name) for name in names] if action == "delete" else old
         for name in chosen:
             print(f"deleted {name} and {opened.delete_run(name)} records")

@@ -1,4 +1,4 @@
-"""What there is to choose from, as rows: variants, tasks, backbones, references, profiles, runs."""
+"""What there is to choose from, as rows: variants, tasks, backbones, references, presets, runs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def rows(kind: str, plugins: Sequence[Path] = (), store: str | None = None, out:
     """The things of one kind, each with at least a name."""
     for plugin in plugins:
         registry.load_plugin(plugin)
-    if kind == "profiles":
-        return [{"name": name, "description": plan.read_profile(name).description} for name in plan.profiles()]
+    if kind == "presets":
+        return [{"name": name, "description": plan.read_preset(name).description} for name in plan.presets()]
     if kind == "runs":
         with open_store(store, out) as opened:
             frame = summarize.runs(opened).rename(columns={"run": "name"})

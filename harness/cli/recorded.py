@@ -28,7 +28,7 @@ def read_layers(store: Store, path: Path) -> str:
     rows = _rows(path)
     layers = {row["variant"] for row in rows}
     facts = {
-        "profile": {"name": "layers", "baseline": "conv", "sweeps": [{"variants": sorted(layers)}]},
+        "preset": {"name": "layers", "baseline": "conv", "sweeps": [{"variants": sorted(layers)}]},
         "tasks": {},
         "variants": variant_facts(layers),
     }

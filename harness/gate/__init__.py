@@ -5,6 +5,6 @@ sides      a process of one revision that answers requests over a pipe; what it 
 selection  which layers both sides have, and which of them differ
 costs      what is compared exactly: parameters, FLOPs, bytes, output
 speed      pairs of processes that take turns on one core; `rule` turns their ratios into verdicts
-accuracy   the trials of a profile on both sides, paired by seed
+accuracy   the trials of a preset on both sides, paired by seed
 output     the findings as a table, Markdown or JSON
 """

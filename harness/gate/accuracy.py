@@ -1,4 +1,4 @@
-"""Is a layer less accurate? The trials of a profile on both sides with the same seeds, compared seed by seed.
+"""Is a layer less accurate? The trials of a preset on both sides with the same seeds, compared seed by seed.
 
 Both sides write into one store, so trials whose sources are equal are answered by one record. A loss counts from the
 margin on that a metric declares (non-inferiority): regressed only if the whole interval lies beyond it.
@@ -88,15 +88,15 @@ def changed(base: Sequence[Mapping[str, Any]], candidate: Sequence[Mapping[str, 
     return sorted({trial["variant"] for trial in other}), sorted(tasks)
 
 
-def check_seeds(trials: Sequence[Mapping[str, Any]], profile: str) -> None:
-    """Raise UsageError if a profile has too few seeds for any verdict."""
+def check_seeds(trials: Sequence[Mapping[str, Any]], preset: str) -> None:
+    """Raise UsageError if a preset has too few seeds for any verdict."""
     seeds: dict[tuple[Any, ...], int] = {}
     for trial in trials:
         cell = _trial(trial)[:-1]
         seeds[cell] = seeds.get(cell, 0) + 1
     if seeds and max(seeds.values()) < FEWEST_PAIRS:
         raise UsageError(
-            f"profile {profile!r} has {max(seeds.values())} seeds; fewer than {FEWEST_PAIRS} pairs of seeds decide "
+            f"preset {preset!r} has {max(seeds.values())} seeds; fewer than {FEWEST_PAIRS} pairs of seeds decide "
             "nothing, so the accuracy of no layer could pass or regress"
         )
 
@@ -105,10 +105,10 @@ def _trial(trial: Mapping[str, Any]) -> tuple[Any, ...]:
     return trial["task"], trial["backbone"], trial["variant"], trial.get("cell"), trial["seed"]
 
 
-def run_trials(tree: Tree, profile: Path, choice: Sequence[str], plugins: Sequence[str], store: str) -> str:
-    """Run a profile's trials with the code of a tree, into a store; return why that did not work, or nothing."""
+def run_trials(tree: Tree, preset: Path, choice: Sequence[str], plugins: Sequence[str], store: str) -> str:
+    """Run a preset's trials with the code of a tree, into a store; return why that did not work, or nothing."""
     command = [
-        *(sys.executable, "-m", "coordbench", "run", str(profile), "--device", "cpu", *choice),
+        *(sys.executable, "-m", "coordbench", "run", str(preset), "--device", "cpu", *choice),
         *(["--plugin", *plugins] if plugins else []),
         *("--no-report", "--store", store, "--out", str(tree.scratch / f"out-{tree.name}")),
     ]
@@ -127,7 +127,7 @@ def run_trials(tree: Tree, profile: Path, choice: Sequence[str], plugins: Sequen
 
 
 def compare(store: Store, runs: tuple[str, str], settings: Settings) -> list[Finding]:
-    """Findings over two runs: one row per cell and metric, in the order of the profile."""
+    """Findings over two runs: one row per cell and metric, in the order of the preset."""
     base, candidate = (_scores(store, run) for run in runs)
     metrics = _metrics(store, runs[1])
     rows: list[tuple[str, Metric, Difference, pd.DataFrame]] = []

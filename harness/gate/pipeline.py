@@ -48,7 +48,7 @@ class Gate:
     candidate: Tree
     report: Report
     say: Say
-    profile: Path
+    preset: Path
     described: dict[str, Described] = field(default_factory=dict)
 
     def run(self) -> Report:
@@ -115,46 +115,46 @@ class Gate:
         """Train what differs on both sides, and compare."""
         if "accuracy" not in self.request.stages:
             return
-        profile = self.profile
+        preset = self.preset
         broken = set(chosen.labels) - set(sound)
-        variants = [variant for variant in self._trained(profile, sound) if variant not in broken]
+        variants = [variant for variant in self._trained(preset, sound) if variant not in broken]
         if not variants:
             return
         try:
-            before, after = (self._identities(tree, profile, variants) for tree in (self.base, self.candidate))
+            before, after = (self._identities(tree, preset, variants) for tree in (self.base, self.candidate))
         except SideError as error:
-            note = f"the {error.side} side cannot plan profile {self.settings.profile!r}: it {error.reason}"
-            self.report.findings.append(Finding("all layers", "accuracy", "profile", "not measured", note=note))
+            note = f"the {error.side} side cannot plan preset {self.settings.preset!r}: it {error.reason}"
+            self.report.findings.append(Finding("all layers", "accuracy", "preset", "not measured", note=note))
             return
-        accuracy.check_seeds(after, self.settings.profile)
+        accuracy.check_seeds(after, self.settings.preset)
         differing, tasks = accuracy.changed(before, after)
         if not differing:
             note = f"identical sources in all {len(after)} trials"
             self.report.findings.append(Finding("all layers", "accuracy", "trials", "pass", note=note))
             return
-        self._train(profile, ["--variants", *differing, "--tasks", *tasks])
+        self._train(preset, ["--variants", *differing, "--tasks", *tasks])
 
-    def _trained(self, profile: Path, sound: Sequence[str]) -> list[str]:
-        """The variants to train: those chosen, else the profile's, and in a user's own project its plug-ins."""
+    def _trained(self, preset: Path, sound: Sequence[str]) -> list[str]:
+        """The variants to train: those chosen, else the preset's, and in a user's own project its plug-ins."""
         if self.request.layers or not self.candidate.holds_harness:
             return list(sound)
         names = {layer["name"] for layer in self.described["base"]["layers"].values()}
         names &= {layer["name"] for layer in self.described["candidate"]["layers"].values()}
-        own = [variant for sweep in plan.read_profile(str(profile)).sweeps for variant in sweep.variants]
+        own = [variant for sweep in plan.read_preset(str(preset)).sweeps for variant in sweep.variants]
         return [variant for variant in dict.fromkeys(own) if Selector.parse(variant).name in names]
 
-    def _identities(self, tree: Tree, profile: Path, variants: Sequence[str]) -> list[dict[str, Any]]:
+    def _identities(self, tree: Tree, preset: Path, variants: Sequence[str]) -> list[dict[str, Any]]:
         with running(tree, deadline=self.settings.deadline_seconds) as (side,):
             side.ask("describe", plugins=list(self._plugins), selectors=[])
-            found: list[dict[str, Any]] = side.ask("identities", profile=str(profile), variants=list(variants))
+            found: list[dict[str, Any]] = side.ask("identities", preset=str(preset), variants=list(variants))
         return found
 
-    def _train(self, profile: Path, choice: Sequence[str]) -> None:
+    def _train(self, preset: Path, choice: Sequence[str]) -> None:
         runs = []
         with open_store(self._store(), self.request.out) as store:
             for tree in (self.base, self.candidate):
-                self.say(f"trials of profile {self.settings.profile!r} on the {tree.name} side")
-                failure = accuracy.run_trials(tree, profile, choice, self._plugins, store.url)
+                self.say(f"trials of preset {self.settings.preset!r} on the {tree.name} side")
+                failure = accuracy.run_trials(tree, preset, choice, self._plugins, store.url)
                 run = store.latest_run()
                 if failure or run is None or run in runs:
                     note = f"the trials of the {tree.name} side {failure or 'left no run'}"
@@ -175,13 +175,13 @@ class Gate:
         return [tree for tree in (self.base, self.candidate) if tree.holds_harness]
 
 
-def profile_file(name: str, tree: Tree) -> Path:
-    """Where the profile lies that both sides run: a built-in one of this tree, or a path in it."""
+def preset_file(name: str, tree: Tree) -> Path:
+    """Where the preset lies that both sides run: a built-in one of this tree, or a path in it."""
     if name.endswith(".toml"):
         path = tree.folder / name
     else:
-        path = (tree.folder / "harness" / "presets" if tree.holds_harness else plan.PROFILES) / f"{name}.toml"
-    plan.read_profile(str(path) if path.is_file() else name)
+        path = (tree.folder / "harness" / "presets" if tree.holds_harness else plan.PRESETS) / f"{name}.toml"
+    plan.read_preset(str(path) if path.is_file() else name)
     return path
 
 
@@ -196,8 +196,8 @@ def run_gate(request: Request, start: Path, say: Say) -> Report:
     if project.dirty:
         report.notes.append("the work tree has changes that are not committed; they are measured with it")
     with _trees(project, commit) as (base, candidate):
-        profile = profile_file(settings.profile, candidate)
-        return Gate(request, settings, base, candidate, report, say, profile).run()
+        preset = preset_file(settings.preset, candidate)
+        return Gate(request, settings, base, candidate, report, say, preset).run()
 
 
 @contextlib.contextmanager

@@ -151,12 +151,12 @@ def _imported(name: str, file: Path) -> Iterator[str]:
             yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
 
 
-def identities(profile: str, variants: list[str]) -> list[dict[str, Any]]:
-    """What the scores of each trial of a profile depend on, as a hash, with these variants instead of its own."""
+def identities(preset: str, variants: list[str]) -> list[dict[str, Any]]:
+    """What the scores of each trial of a preset depend on, as a hash, with these variants instead of its own."""
     from coordbench.harness.plan import planning as plan
     from coordbench.harness.run import identity
 
-    made = plan.make_plan(plan.narrow(plan.read_profile(profile), variants))
+    made = plan.make_plan(plan.narrow(plan.read_preset(preset), variants))
     trials = [trial for trial in made.trials if trial.cell.variant]
     return [
         {

@@ -21,8 +21,8 @@ class Settings:
 
     plugins: list[str] = field(default_factory=list)
     """Python files that register layers, as paths from the folder of pyproject.toml."""
-    profile: str = "ci"
-    """The profile of the accuracy stage: a built-in one, or a path from the folder of pyproject.toml."""
+    preset: str = "ci"
+    """The preset of the accuracy stage: a built-in one, or a path from the folder of pyproject.toml."""
     slower: float = 0.05
     """A layer surely less slow than this passes."""
     least: float = 0.025

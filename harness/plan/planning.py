@@ -1,4 +1,4 @@
-"""A profile becomes a list of trials; a wrong name fails here, before anything runs, and lists the valid ones."""
+"""A preset becomes a list of trials; a wrong name fails here, before anything runs, and lists the valid ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.measure import SECONDS
 
-PROFILES = Path(__file__).parents[1] / "presets"
+PRESETS = Path(__file__).parents[1] / "presets"
 TUNING_SEEDS = (1001, 1002)
 """Seeds that only choose a learning rate; results are reported on the others."""
 
@@ -26,7 +26,7 @@ MOST_SEEDS = 10_000
 
 @dataclass(frozen=True)
 class Sweep:
-    """One `[[sweep]]` of a profile: every task x backbone x variant x seed, trained alike."""
+    """One `[[sweep]]` of a preset: every task x backbone x variant x seed, trained alike."""
 
     tasks: list[str]
     backbones: list[str]
@@ -44,7 +44,7 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Profile:
+class Preset:
     """What a run sweeps."""
 
     name: str
@@ -60,9 +60,9 @@ class Profile:
 
 @dataclass(frozen=True)
 class Plan:
-    """The trials and cost measurements of a profile, in order; `tuning` chooses learning rates for `trials`."""
+    """The trials and cost measurements of a preset, in order; `tuning` chooses learning rates for `trials`."""
 
-    profile: Profile
+    preset: Preset
     tuning: tuple[Trial, ...]
     trials: tuple[Trial, ...]
     costs: tuple[CostJob, ...]
@@ -72,70 +72,68 @@ class Plan:
     """Trial to be reported -> what its row says about how it was planned."""
 
 
-def read_profile(name: str) -> Profile:
-    """Read a profile by the name of a built-in one or by the path of a TOML file; raise UsageError if it is wrong."""
-    path = Path(name) if name.endswith(".toml") else PROFILES / f"{name}.toml"
+def read_preset(name: str) -> Preset:
+    """Read a preset by the name of a built-in one or by the path of a TOML file; raise UsageError if it is wrong."""
+    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
     if not path.is_file():
-        raise UsageError(f"unknown profile {name!r}; valid: {', '.join(profiles())} or the path of a .toml file")
+        raise UsageError(f"unknown preset {name!r}; valid: {', '.join(presets())} or the path of a .toml file")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"profile {str(path)!r} cannot be read: {error}") from error
-    return parse_profile(content, path.stem)
+        raise UsageError(f"preset {str(path)!r} cannot be read: {error}") from error
+    return parse_preset(content, path.stem)
 
 
-def profiles() -> list[str]:
-    """The names of the built-in profiles."""
-    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+def presets() -> list[str]:
+    """The names of the built-in presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
-def parse_profile(content: Mapping[str, Any], name: str) -> Profile:
-    """Check the content of a profile and turn it into its dataclasses."""
-    _check_keys(content, ("run", "sweep"), f"profile {name!r}")
+def parse_preset(content: Mapping[str, Any], name: str) -> Preset:
+    """Check the content of a preset and turn it into its dataclasses."""
+    _check_keys(content, ("run", "sweep"), f"preset {name!r}")
     sweeps = content.get("sweep", [])
     if not isinstance(sweeps, list) or not all(isinstance(table, dict) for table in sweeps):
-        raise UsageError(f"profile {name!r}: sweep must be tables, each headed [[sweep]]")
-    made = tuple(_make(Sweep, table, f"profile {name!r}, sweep {i + 1}") for i, table in enumerate(sweeps))
+        raise UsageError(f"preset {name!r}: sweep must be tables, each headed [[sweep]]")
+    made = tuple(_make(Sweep, table, f"preset {name!r}, sweep {i + 1}") for i, table in enumerate(sweeps))
     run = content.get("run", {})
     if not isinstance(run, dict):
-        raise UsageError(f"profile {name!r}: run must be a table, headed [run]")
-    _check_keys(run, {item.name for item in fields(Profile)} - {"name", "sweeps"}, f"profile {name!r}, run")
-    profile: Profile = _make(Profile, {"name": name, "sweeps": made, **run}, f"profile {name!r}, run")
-    seeds_of(profile.seeds)
+        raise UsageError(f"preset {name!r}: run must be a table, headed [run]")
+    _check_keys(run, {item.name for item in fields(Preset)} - {"name", "sweeps"}, f"preset {name!r}, run")
+    preset: Preset = _make(Preset, {"name": name, "sweeps": made, **run}, f"preset {name!r}, run")
+    seeds_of(preset.seeds)
     if not made:
-        raise UsageError(f"profile {name!r} holds no sweep; write at least one table, headed [[sweep]]")
-    return profile
+        raise UsageError(f"preset {name!r} holds no sweep; write at least one table, headed [[sweep]]")
+    return preset
 
 
-def narrow(
-    profile: Profile, variants: Sequence[str] = (), tasks: Sequence[str] = (), seeds: int | None = None
-) -> Profile:
+def narrow(preset: Preset, variants: Sequence[str] = (), tasks: Sequence[str] = (), seeds: int | None = None) -> Preset:
     """Replace the variants, keep the tasks with these base names, replace the number of seeds."""
     base = {registry.select("task", task).entry.name for task in tasks}
     sweeps = []
-    for sweep in profile.sweeps:
+    for sweep in preset.sweeps:
         kept = [task for task in sweep.tasks if not base or Selector.parse(task).name in base]
         if kept:
             own_seeds = sweep.seeds if seeds is None else None
             sweeps.append(replace(sweep, tasks=kept, variants=list(variants) or sweep.variants, seeds=own_seeds))
-    if profile.sweeps and not sweeps:
-        known = sorted({Selector.parse(task).name for sweep in profile.sweeps for task in sweep.tasks})
+    if preset.sweeps and not sweeps:
+        known = sorted({Selector.parse(task).name for sweep in preset.sweeps for task in sweep.tasks})
         raise UsageError(
-            f"profile {profile.name!r} holds none of the tasks {', '.join(tasks)}; it holds {', '.join(known)}"
+            f"preset {preset.name!r} holds none of the tasks {', '.join(tasks)}; it holds {', '.join(known)}"
         )
-    return replace(profile, sweeps=tuple(sweeps), seeds=profile.seeds if seeds is None else seeds)
+    return replace(preset, sweeps=tuple(sweeps), seeds=preset.seeds if seeds is None else seeds)
 
 
-def make_plan(profile: Profile, device: str = "cpu") -> Plan:
-    """List the trials of a profile: references first, then every variant; equal trials appear once."""
+def make_plan(preset: Preset, device: str = "cpu") -> Plan:
+    """List the trials of a preset: references first, then every variant; equal trials appear once."""
     tuning: list[Trial] = []
     trials: list[Trial] = []
     costs: list[CostJob] = []
     rates: dict[Trial, tuple[float, ...]] = {}
     planned: dict[Trial, tuple[float, ...]] = {}
-    registry.select("variant", profile.baseline)
-    for sweep in profile.sweeps:
-        seeds = seeds_of(profile.seeds if sweep.seeds is None else sweep.seeds)
+    registry.select("variant", preset.baseline)
+    for sweep in preset.sweeps:
+        seeds = seeds_of(preset.seeds if sweep.seeds is None else sweep.seeds)
         for names in itertools.product(sweep.tasks, sweep.backbones):
             task, backbone = _fit(*names)
             trials += _reference_trials(task, seeds)
@@ -146,7 +144,7 @@ def make_plan(profile: Profile, device: str = "cpu") -> Plan:
                 for trial in own:
                     if planned.setdefault(trial, grid) != grid:
                         raise UsageError(
-                            f"profile {profile.name!r}: {cell.label} in {backbone} on {task} is planned twice, with "
+                            f"preset {preset.name!r}: {cell.label} in {backbone} on {task} is planned twice, with "
                             f"learning_rates={list(planned[trial])} and {list(grid)}; give one sweep a `learning_rate`"
                         )
                 trials += own
@@ -155,7 +153,7 @@ def make_plan(profile: Profile, device: str = "cpu") -> Plan:
                     tuning += tuning_trials(cell, grid)
                 if sweep.costs:
                     costs.append(CostJob(cell))
-    return Plan(profile, _once(tuning), _once(trials), _once(costs), rates)
+    return Plan(preset, _once(tuning), _once(trials), _once(costs), rates)
 
 
 def tuning_trials(cell: Cell, rates: Iterable[float]) -> list[Trial]:
@@ -171,7 +169,7 @@ def with_rate(trial: Trial, rate: float) -> Trial:
 
 
 def seeds_of(seeds: list[int] | int) -> list[int]:
-    """The seeds of a profile: a list, or 0, 1, 2, ... by their number."""
+    """The seeds of a preset: a list, or 0, 1, 2, ... by their number."""
     listed = list(range(min(seeds, MOST_SEEDS + 1))) if isinstance(seeds, int) else seeds
     if not 0 < len(listed) <= MOST_SEEDS or min(listed) < 0 or len(set(listed)) < len(listed):
         raise UsageError(f"seeds={seeds} must be a number of seeds from 1 to {MOST_SEEDS}, or different ones from 0 on")

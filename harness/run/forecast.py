@@ -28,7 +28,7 @@ def forecast(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = F
     if pending and known:
         estimate = f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
     total = len(plan.trials) + len(plan.tuning)
-    head = f"profile {plan.profile.name}: {total} trials, {len(pending)} to run; {len(plan.costs)} cost measurements"
+    head = f"preset {plan.preset.name}: {total} trials, {len(pending)} to run; {len(plan.costs)} cost measurements"
     tuned = ["tuned trials are looked up after their learning rates are chosen"] if plan.tuning else []
     return "\n".join([head, estimate if pending else "nothing to train", *tuned, *(lines if explain else _cells(plan))])
 

@@ -39,7 +39,7 @@ def resolve(plan: Plan, plugins: Sequence[str] = ()) -> Plan:
     cells = dict.fromkeys(_unsolved(trial) for trial in plan.trials if trial.cell.match)
     found: dict[Cell, Match] = {}
     for cell in cells:
-        outcome = isolate.call(solve, cell, plan.profile.baseline, tuple(plugins), deadline=600.0)
+        outcome = isolate.call(solve, cell, plan.preset.baseline, tuple(plugins), deadline=600.0)
         if outcome.value is None:
             raise UsageError(f"match={cell.match!r} of {cell.variant} in {cell.backbone}: {outcome.error}")
         found[cell] = outcome.value

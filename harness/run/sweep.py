@@ -71,13 +71,13 @@ class Driver:
 
     def run(self, plan: Plan) -> Result:
         """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
-        memory = int(plan.profile.memory_gib * 2**30)
-        chosen = plan.profile
+        memory = int(plan.preset.memory_gib * 2**30)
+        chosen = plan.preset
         sources = identity.of_plugins(self.plugins)
         limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds, sources)
-        facts = {"profile": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
+        facts = {"preset": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
         device = plan.trials[0].cell.device if plan.trials else "cpu"
-        run = self.store.start_run(plan.profile.name, self.command, environment.describe(device), facts)
+        run = self.store.start_run(plan.preset.name, self.command, environment.describe(device), facts)
         result = Result(run)
         executor = self.executor or ThreadPoolExecutor(self.workers, thread_name_prefix="worker")
         try:
@@ -95,7 +95,7 @@ class Driver:
     def _tune(self, plan: Plan, result: Result, executor: Executor, limits: Limits) -> list[Noted]:
         """Run the tuning trials and give every tuned trial the rate its variant chose; extend the grid once for all.
 
-        A tuned trial may come to equal one whose rate the profile fixes: both stay, each with its own note.
+        A tuned trial may come to equal one whose rate the preset fixes: both stay, each with its own note.
         """
         if not plan.tuning:
             return [(trial, plan.notes.get(trial, {})) for trial in plan.trials]

@@ -20,7 +20,6 @@ from sqlalchemy.engine import Connection, Row
 from sqlalchemy.sql.elements import ClauseElement
 
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.store.migrations import migrate
 from coordbench.harness.store.rows import to_json
 from coordbench.harness.store.schema import SCHEMA_VERSION, meta, metadata
 
@@ -176,8 +175,10 @@ def _prepare(connection: Connection, url: str) -> None:
         metadata.create_all(connection, checkfirst=True)
         connection.execute(meta.insert().values(name="schema_version", value=str(SCHEMA_VERSION)))
         return
-    found = int(connection.scalar(sql.select(meta.c.value).where(meta.c.name == "schema_version")) or 0)
-    if found > SCHEMA_VERSION:
-        raise StoreError(f"store {url} has schema version {found}, newer than {SCHEMA_VERSION}; update coordbench")
-    if found < SCHEMA_VERSION:
-        migrate(connection, found)
+    version = int(connection.scalar(sql.select(meta.c.value).where(meta.c.name == "schema_version")) or 0)
+    if version > SCHEMA_VERSION:
+        raise StoreError(f"store {url} has schema version {version}, newer than {SCHEMA_VERSION}; update coordbench")
+    if version < SCHEMA_VERSION:
+        raise StoreError(
+            f"store {url} has schema version {version}, older than {SCHEMA_VERSION}; delete it or name another --store"
+        )

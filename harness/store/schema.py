@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = sql.MetaData()
 
@@ -25,7 +25,7 @@ runs = _table(
     "runs",
     sql.Column("id", sql.String, primary_key=True),
     sql.Column("number", sql.Integer),  # the order of runs; clocks may go backwards
-    sql.Column("profile", sql.String),
+    sql.Column("preset", sql.String),
     sql.Column("command", sql.String),
     sql.Column("started", sql.String),
     sql.Column("finished", sql.String),

@@ -44,10 +44,10 @@ _BATCH = 500  # few enough at a time for a database's limit on parameters
 class Store(Database):
     """A database of runs and records; use it as a context manager."""
 
-    def start_run(self, profile: str, command: str, environment: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    def start_run(self, preset: str, command: str, environment: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         """Open a run and return its name, which sorts by time."""
         now = rows.now()
-        name = f"{now[:19].replace(':', '').replace('-', '')}-{profile}-{uuid.uuid4().hex[:4]}"
+        name = f"{now[:19].replace(':', '').replace('-', '')}-{preset}-{uuid.uuid4().hex[:4]}"
         with self._begin() as connection:
             [key] = _share(connection, environments, rows.keys_of_environments([environment]))
             commit = (environment.get("revision") or {}).get("commit")
@@ -55,7 +55,7 @@ class Store(Database):
             row = {
                 "id": name,
                 "number": number,
-                "profile": profile,
+                "preset": preset,
                 "command": rows.text(command),
                 "started": now,
                 "commit": commit,
@@ -127,11 +127,11 @@ class Store(Database):
             value: float | None = connection.scalar(sql.select(scores.c.value).where(wanted))
         return value
 
-    def latest_run(self, profile: str | None = None) -> str | None:
-        """The newest run, or the newest of one profile."""
+    def latest_run(self, preset: str | None = None) -> str | None:
+        """The newest run, or the newest of one preset."""
         query = sql.select(runs.c.id).order_by(runs.c.number.desc(), runs.c.started.desc()).limit(1)
-        if profile:
-            query = query.where(runs.c.profile == profile)
+        if preset:
+            query = query.where(runs.c.preset == preset)
         with self._reading() as connection:
             return connection.scalar(query)
 

@@ -22,7 +22,7 @@ def check_arms(claims: Sequence[Claim]) -> None:
             )
             raise UsageError(
                 f"claim {claim.id!r}: no preset plans {arms} with these options; add a sweep with them to a preset, or "
-                f"correct the claim; presets: {', '.join(planning.profiles())}"
+                f"correct the claim; presets: {', '.join(planning.presets())}"
             )
 
 
@@ -55,5 +55,5 @@ def _fits(selector: Selector | None, name: str, wanted: Mapping[str, str]) -> bo
 @cache
 def _planned() -> dict[str, frozenset[Cell]]:
     """Preset -> the cells that it trains."""
-    plans = {name: planning.make_plan(planning.read_profile(name)) for name in planning.profiles()}
+    plans = {name: planning.make_plan(planning.read_preset(name)) for name in planning.presets()}
     return {name: frozenset(trial.cell for trial in plan.trials if trial.cell.variant) for name, plan in plans.items()}

@@ -55,8 +55,8 @@ class Run:
 
     @cached_property
     def variants(self) -> list[str]:
-        """The variants in the order of the profile, then of the trials."""
-        named = [v for sweep in self.facts["profile"].get("sweeps", []) for v in sweep["variants"]]
+        """The variants in the order of the preset, then of the trials."""
+        named = [v for sweep in self.facts["preset"].get("sweeps", []) for v in sweep["variants"]]
         seen = list(dict.fromkeys(self._numbered.loc[self._numbered["reference"].isna(), "label"]))
         return sorted(seen, key=lambda v: (named.index(v) if v in named else len(named), seen.index(v)))
 
@@ -68,8 +68,8 @@ class Run:
 
     @property
     def baseline(self) -> str | None:
-        """The profile's baseline, or the first variant where the run does not hold it."""
-        wanted = self.facts["profile"].get("baseline")
+        """The preset's baseline, or the first variant where the run does not hold it."""
+        wanted = self.facts["preset"].get("baseline")
         return wanted if wanted in self.variants else next(iter(self.variants), None)
 
     @cached_property

@@ -42,8 +42,8 @@ def page_name(run_a: str, run_b: str) -> str:
 
 
 def newest_pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
-    """The last two runs of each profile, the earlier first; `listed` are those of `summarize.runs`."""
-    runs = [group["run"].astype(str).tolist() for _, group in listed.groupby("profile", sort=False)]
+    """The last two runs of each preset, the earlier first; `listed` are those of `summarize.runs`."""
+    runs = [group["run"].astype(str).tolist() for _, group in listed.groupby("preset", sort=False)]
     return [(names[-2], names[-1]) for names in runs if len(names) > 1]
 
 

@@ -19,7 +19,7 @@ def write_index(store: Store, out: Path) -> Path:
         {
             "run": row["run"],
             "page": (out / f"{row['run']}.html").is_file(),
-            "profile": row["profile"],
+            "preset": row["preset"],
             "started": row["started"],
             "finished": row["finished"],
             "commit": row["commit"] or "",

@@ -49,9 +49,9 @@ def write_report(store: Store, run: str, out: Path) -> Path:
 
 
 def _compare_with_last(store: Store, run: str, out: Path) -> None:
-    """Set a run beside the one before it of the same profile, where it is the newest and both are of a common size."""
+    """Set a run beside the one before it of the same preset, where it is the newest and both are of a common size."""
     listed = summarize.runs(store)
-    sizes = listed.set_index("run").drop(columns=["profile", "started", "finished", "commit", "command"]).sum(axis=1)
+    sizes = listed.set_index("run").drop(columns=["preset", "started", "finished", "commit", "command"]).sum(axis=1)
     for earlier, later in comparison.newest_pairs(listed):
         if later == run and sizes[[earlier, later]].max() <= MOST_COMPARED:
             comparison.write_comparison(store, earlier, later, out)

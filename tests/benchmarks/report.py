@@ -32,7 +32,7 @@ def fill(store: Store, tasks: int, variants: int, seeds: int, *, loss_curves: bo
     bounds = {"low": "floor", "high": "ceiling"}
     own = {"metrics": [metric], "source": "", "summary": "Generated.", "references": bounds}
     facts = {
-        "profile": {"name": "large", "baseline": "conv", "sweeps": [{"variants": labels}]},
+        "preset": {"name": "large", "baseline": "conv", "sweeps": [{"variants": labels}]},
         "tasks": {name: {"suite": f"suite{i % 5}", **own} for i, name in enumerate(names)},
         "variants": {label: {"source": "", "summary": "", "file": ""} for label in labels},
     }

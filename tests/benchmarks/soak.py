@@ -53,7 +53,7 @@ def soak(network, seed):
     return Problem({"main": model}, (Phase(("main",), loss),), lambda step: x,
                    lambda models, split: {"mse": loss(models, x).item()})
 """
-PROFILE = f"""
+PRESET = f"""
 [run]
 seeds = {TRIALS}
 deadline_seconds = 60
@@ -73,7 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "soak_plugin.py").write_text(PLUGIN)
-        (home / "soak.toml").write_text(PROFILE)
+        (home / "soak.toml").write_text(PRESET)
         kills, drivers, reported = soak(home, chance)
         wrong = check(home, reported)
     shot = f"{sum(kills.values())} shots {dict(kills)}"

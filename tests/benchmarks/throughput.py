@@ -96,7 +96,7 @@ class Told:
 
 def trials(home: Path) -> None:
     """Time a run of many short trials, as a user starts it."""
-    path = _profile(home, 1000, 10)
+    path = _preset(home, 1000, 10)
     command = [
         sys.executable,
         "-m",
@@ -116,7 +116,7 @@ def trials(home: Path) -> None:
 
 def overhead(home: Path) -> None:
     """Time a trial of nothing in a process of its own, as a worker does it."""
-    job = plan.make_plan(plan.read_profile(str(_profile(home, 1, 0))), "cpu").trials[0]
+    job = plan.make_plan(plan.read_preset(str(_preset(home, 1, 0))), "cpu").trials[0]
     times = []
     for _ in range(60):
         began = time.perf_counter()
@@ -129,7 +129,7 @@ def overhead(home: Path) -> None:
 
 def dask(home: Path) -> None:
     """Time the same trials on one worker, then on two."""
-    path = _profile(home, 200, 50)
+    path = _preset(home, 200, 50)
     with contextlib.ExitStack() as stack:
         start = lambda *command: stack.enter_context(_process(home, *command))  # noqa: E731
         log = start("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
@@ -144,7 +144,7 @@ def dask(home: Path) -> None:
 
 def _on_cluster(home: Path, address: str, path: Path, count: int) -> float:
     """Seconds that a run takes on a cluster whose workers have started their fork servers."""
-    made = plan.make_plan(plan.read_profile(str(path)), "cpu")
+    made = plan.make_plan(plan.read_preset(str(path)), "cpu")
     seconds = 0.0
     for _ in range(2):
         with connect(address) as executor, open_store(None, home / "dask") as store:
@@ -169,7 +169,7 @@ def _stored(home: Path, points: int) -> dict[str, Seconds]:
     """What listing, appending and reading 100,000 records takes."""
     spent = dict.fromkeys(("listed", "appended", "read"), np.zeros(2))
     with Store(f"sqlite:///{home / f'records{points}.sqlite'}") as store:
-        facts = {"profile": {}, "tasks": {f"nap[milliseconds={i}]": _facts() for i in range(10)}, "variants": {}}
+        facts = {"preset": {}, "tasks": {f"nap[milliseconds={i}]": _facts() for i in range(10)}, "variants": {}}
         run = store.start_run("records", "", environment.describe(), facts)
         for first in range(0, 100_000, 1000):
             made = [_answer(number, points) for number in range(first, first + 1000)]
@@ -184,7 +184,7 @@ def _stored(home: Path, points: int) -> dict[str, Seconds]:
 
 def memory(home: Path) -> None:
     """Drive a run whose records are ready at once, and look at the memory of this process on the way."""
-    made = plan.make_plan(plan.read_profile(str(_profile(home, 10_000, 0))), "cpu")
+    made = plan.make_plan(plan.read_preset(str(_preset(home, 10_000, 0))), "cpu")
     told = Told(2_000, 10_000)
     with open_store(None, home / "memory") as store:
         Driver(store, told, 1, _Ready(told), fresh=True).run(made)
@@ -236,8 +236,8 @@ def _facts() -> dict[str, Any]:
     return {"suite": "naps", "metrics": [metric], "references": {}}
 
 
-def _profile(home: Path, seeds: int, milliseconds: float) -> Path:
-    """Write the plug-in and a profile over it, and register the plug-in."""
+def _preset(home: Path, seeds: int, milliseconds: float) -> Path:
+    """Write the plug-in and a preset over it, and register the plug-in."""
     (home / "nap.py").write_text(PLUGIN)
     path = home / "naps.toml"
     path.write_text(

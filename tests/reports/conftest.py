@@ -78,7 +78,7 @@ def fill(store: Store) -> Fill:
     ) -> str:  # fmt: skip
         sweep = {"tasks": list(tasks), "backbones": ["net"], "variants": list(variants)}
         facts = {
-            "profile": {"name": "p", "baseline": "conv", "sweeps": [sweep]},
+            "preset": {"name": "p", "baseline": "conv", "sweeps": [sweep]},
             "tasks": {task: TASKS[task] for task in tasks},
             "variants": {v: {"source": "S & T", "summary": "A layer.", "file": "variants/v.py"} for v in variants},
         }

@@ -99,7 +99,7 @@ def test_scaling_is_drawn_where_one_number_was_swept(store: Store, tmp_path: Pat
 
 def _scaled(store: Store, records: dict[str, CostRecord]) -> str:
     """A run of costs alone, with the options of their tasks."""
-    facts = {"profile": {"name": "s", "baseline": "conv", "sweeps": []}, "tasks": {}, "variants": {}}
+    facts = {"preset": {"name": "s", "baseline": "conv", "sweeps": []}, "tasks": {}, "variants": {}}
     run = store.start_run("s", "coordbench run s", ENVIRONMENT, facts)
     keys = [Identity(f"{run} {task}", {"trial": task}) for task in records]
     jobs = [CostJob(Cell.of(task, "stack", "conv")) for task in records]

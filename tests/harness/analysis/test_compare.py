@@ -28,7 +28,7 @@ def test_a_failed_seed_counts_as_the_worst_that_either_side_saw() -> None:
 def _fill(store: Store, shift: float, environment: dict[str, Any], *, parameters: int = 10, done: int = 6) -> str:
     metric = {"name": "accuracy", "unit": "", "better": "higher", "margin": 0.02}
     task = {"suite": "s", "metrics": [metric], "references": {}}
-    facts = {"profile": {"name": "p"}, "tasks": {"toy": task}, "variants": {}}
+    facts = {"preset": {"name": "p"}, "tasks": {"toy": task}, "variants": {}}
     run = store.start_run("p", "coordbench run p", environment, facts)
     trials = [Trial(Cell.of("toy", "net", "conv", budget=Budget(3)), seed) for seed in range(6)]
     jobs = [*trials, CostJob(Cell.of("toy", "net", "conv"))]

@@ -19,7 +19,7 @@ from coordbench.harness.store.store import Store
 from coordbench.reports.pages.history import write_history
 
 METRIC = {**vars(Metric("accuracy")), "name": "accuracy"}
-FACTS = {"tasks": {"t[n=1]": {"suite": "s", "metrics": [METRIC], "references": {}}}, "profile": {}, "variants": {}}
+FACTS = {"tasks": {"t[n=1]": {"suite": "s", "metrics": [METRIC], "references": {}}}, "preset": {}, "variants": {}}
 
 
 @pytest.fixture

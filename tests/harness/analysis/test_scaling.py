@@ -62,8 +62,8 @@ def test_exponents_of_known_laws(axis, quantity, exponent):
     assert row["points"] == 3
 
 
-def test_the_profile_varies_four_axes_one_at_a_time_for_eight_variants():
-    jobs = plan.make_plan(plan.read_profile("scaling")).costs
+def test_the_preset_varies_four_axes_one_at_a_time_for_eight_variants():
+    jobs = plan.make_plan(plan.read_preset("scaling")).costs
     rows = [{**job.plain} | {"options": options(job.cell), "flops": 1} for job in jobs]
     found = scaling.curves(pd.DataFrame(rows)).groupby(["variant", "axis"])["value"].nunique().unstack()
     assert set(found.columns) == {"batch", "channels", "depth", "size"}

@@ -31,7 +31,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["run", "quik"], "unknown profile 'quik'; valid: "),
+        (["run", "quik"], "unknown preset 'quik'; valid: "),
         (["run", "--variants", "conf"], "unknown variant 'conf'; did you mean 'conv'?"),
         (["run", "--tasks", "dancing"], "unknown task 'dancing'; valid: "),
         (["run", "--seeds", "many"], "many"),
@@ -47,7 +47,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["export", "--format", "xlsx"], "xlsx"),
         (["runs", "delete"], "needs the names of runs"),
         (["runs", "prune", "--keep", "-1"], "keep=-1"),
-        (["probe", "nowhere.py"], "is not a file"),
+        (["check", "nowhere.py"], "is not a file"),
         (["dance"], "Available subcommands: run, list"),
     ],
 )
@@ -62,7 +62,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert captured.out == ""
 
 
-@pytest.mark.parametrize("kind", ["variants", "tasks", "backbones", "references", "profiles", "runs"])
+@pytest.mark.parametrize("kind", ["variants", "tasks", "backbones", "references", "presets", "runs"])
 def test_lists_are_arrays_of_objects_with_names(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["list", kind, "--json"]) == ExitCode.OK
     rows = json.loads(capsys.readouterr().out)
@@ -73,9 +73,9 @@ def test_lists_are_arrays_of_objects_with_names(kind: str, capsys: pytest.Captur
 
 
 def test_a_run_is_planned_run_explained_exported_and_pruned(
-    toy: Path, profile: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    toy: Path, preset: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["run", profile(["conv", "coordconv"]), "--plugin", str(toy)]
+    command = ["run", preset(["conv", "coordconv"]), "--plugin", str(toy)]
     assert cli.run([*command, "--dry-run"]) == ExitCode.OK
     assert "8 trials, 8 to run" in capsys.readouterr().out
     assert cli.run(command) == ExitCode.OK
@@ -108,9 +108,9 @@ def test_a_run_is_planned_run_explained_exported_and_pruned(
 
 
 @pytest.mark.parametrize("form", ["parquet", "json"])
-def test_every_format_holds_the_same_scores(form: str, toy: Path, profile: Callable[..., str], tmp_path: Path) -> None:
+def test_every_format_holds_the_same_scores(form: str, toy: Path, preset: Callable[..., str], tmp_path: Path) -> None:
     out = ["--out", "tables"]  # one folder for the store, the report and the tables
-    assert cli.run(["run", profile(["conv"]), "--plugin", str(toy), *out]) == ExitCode.OK
+    assert cli.run(["run", preset(["conv"]), "--plugin", str(toy), *out]) == ExitCode.OK
     assert cli.run(["export", "--format", form, *out]) == ExitCode.OK
     read = pd.read_parquet if form == "parquet" else pd.read_json
     frames = {name: read(tmp_path / "tables" / f"{name}.{form}") for name in ("trials", "scores", "curves", "samples")}
@@ -119,7 +119,7 @@ def test_every_format_holds_the_same_scores(form: str, toy: Path, profile: Calla
     assert set(frames["curves"]["metric"]) >= {"train/loss", "validation/mse"}
 
 
-def test_a_profile_without_a_sweep_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preset_without_a_sweep_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.toml").write_text('[run]\ndescription = "nothing"\n')
     assert cli.run(["run", "empty.toml"]) == ExitCode.USAGE
     assert "holds no sweep; write at least one table, headed [[sweep]]" in capsys.readouterr().err
@@ -142,7 +142,7 @@ class Sluggish(nn.Conv1d):
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on(
-    end: signal.Signals, toy: Path, profile: Callable[..., str], tmp_path: Path
+    end: signal.Signals, toy: Path, preset: Callable[..., str], tmp_path: Path
 ) -> None:
     slow = toy.with_name("sluggish.py")
     slow.write_text(SLOW)
@@ -151,7 +151,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(
         "-m",
         "coordbench",
         "run",
-        profile(["sluggish"], seeds=4),
+        preset(["sluggish"], seeds=4),
         "--plugin",
         str(toy),
         str(slow),

@@ -115,7 +115,7 @@ def test_accuracy_verdicts_hold_for_all_comparisons_together() -> None:
 
 def test_each_budget_of_a_cell_is_compared_with_its_own(tmp_path: Path) -> None:
     task = {"suite": "s", "metrics": [vars(Metric("accuracy"))], "references": {}}
-    facts = {"tasks": {"t": task}, "profile": {}, "variants": {}}
+    facts = {"tasks": {"t": task}, "preset": {}, "variants": {}}
     trials = [Trial(Cell.of("t", "b", "conv", budget=Budget(steps)), seed) for steps in (100, 200) for seed in range(5)]
     with Store(f"sqlite:///{tmp_path / 'results.sqlite'}") as store:
         runs = []
@@ -144,11 +144,11 @@ def test_only_trials_that_depend_on_something_else_are_trained() -> None:
     assert accuracy.changed(trials, trials) == ([], [])
     other = [trial | {"digest": "new"} if trial["variant"] == "y" else trial for trial in trials]
     assert accuracy.changed(trials, other) == (["y"], ["t"])
-    with pytest.raises(UsageError, match="profile 'ci' has 2 seeds; fewer than 5"):
+    with pytest.raises(UsageError, match="preset 'ci' has 2 seeds; fewer than 5"):
         accuracy.check_seeds(trials, "ci")
     budgets = [trial | {"cell": steps, "digest": f"{trial['digest']} {steps}"} for trial in trials for steps in (1, 2)]
     assert accuracy.changed(budgets, budgets) == ([], [])
-    with pytest.raises(UsageError, match="profile 'ci' has 2 seeds"):
+    with pytest.raises(UsageError, match="preset 'ci' has 2 seeds"):
         accuracy.check_seeds(budgets, "ci")
 
 

@@ -137,7 +137,7 @@ class Noisy(nn.Module):
         noise = {name: p + NOISE * torch.randn_like(p) for name, p in self.inner.named_parameters()}
         return torch.func.functional_call(self.inner, noise, (x,))
 '''
-    profile = """
+    preset = """
 [run]
 seeds = 10
 [[sweep]]
@@ -149,8 +149,8 @@ evaluations = 1
 costs = false
 """
     project.write("noisy.py", source.replace("NOISE", "0.0"))
-    project.write("small.toml", profile)
-    project.settings("noisy", profile="small.toml", **SMALL)
+    project.write("small.toml", preset)
+    project.settings("noisy", preset="small.toml", **SMALL)
     project.commit()
     project.write("noisy.py", source.replace("NOISE", "1.0"))
     code, printed, _ = gate(project.folder, "--stages", "accuracy", "--json")
@@ -187,7 +187,7 @@ def test_a_project_without_layers_is_not_measured(make_project: Any, gate: Calla
         ("pairs = [3, 16]", [], "3 pairs reach at best p = 1/8 = 0.125"),
         ("slover = 0.1", [], "unknown key 'slover'; valid: allocated_bytes,"),
         ("turns = '9'", [], "turns='9' is not valid"),
-        ("profile = 'nothing'", [], "unknown profile 'nothing'"),
+        ("preset = 'nothing'", [], "unknown preset 'nothing'"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

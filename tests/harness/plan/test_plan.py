@@ -1,4 +1,4 @@
-"""A profile becomes trials; whatever is wrong in it is told before anything runs."""
+"""A preset becomes trials; whatever is wrong in it is told before anything runs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def loaded(toy: Path) -> None:
     registry.load_plugin(toy)
 
 
-def _profile(*sweeps: dict[str, Any], **run: Any) -> plan.Profile:
-    return plan.parse_profile({"run": run, "sweep": list(sweeps)}, "mine")
+def _preset(*sweeps: dict[str, Any], **run: Any) -> plan.Preset:
+    return plan.parse_preset({"run": run, "sweep": list(sweeps)}, "mine")
 
 
 @pytest.mark.usefixtures("loaded")
 def test_every_cell_has_each_seed_once_and_references_stand_beside() -> None:
     twice = SWEEP | {"variants": ["conv", "conv[padding=zeros]", "coordconv"]}
-    made = plan.make_plan(_profile(twice, SWEEP, seeds=[3, 5]))
+    made = plan.make_plan(_preset(twice, SWEEP, seeds=[3, 5]))
     cells = [(trial.cell.label, trial.seed) for trial in made.trials]
     labels = ("toy_mean", "toy_exact", "conv", "coordconv")
     assert sorted(cells) == sorted((label, seed) for label in labels for seed in (3, 5))
@@ -38,7 +38,7 @@ def test_every_cell_has_each_seed_once_and_references_stand_beside() -> None:
 
 @pytest.mark.usefixtures("loaded")
 def test_tuning_gives_every_variant_the_same_effort() -> None:
-    made = plan.make_plan(_profile(SWEEP | {"variants": ["conv", "coordconv"], "learning_rates": [0.1, 0.01]}))
+    made = plan.make_plan(_preset(SWEEP | {"variants": ["conv", "coordconv"], "learning_rates": [0.1, 0.01]}))
     effort = {v: [t for t in made.tuning if t.cell.label == v] for v in ("conv", "coordconv")}
     assert len(effort["conv"]) == len(effort["coordconv"]) == 2 * len(plan.TUNING_SEEDS)
     assert not {trial.seed for trial in made.tuning} & {trial.seed for trial in made.trials}
@@ -53,7 +53,7 @@ def test_tuning_gives_every_variant_the_same_effort() -> None:
         ({"run": {"seed": 3}}, "unknown key 'seed'; valid: .*seeds"),
         ({"run": {"seeds": 0}}, "seeds=0 must be a number of seeds from 1 to"),
         ({"run": {"seeds": 10**9}}, "seeds=1000000000 must be a number of seeds from 1 to 10000"),
-        ({"run": {}}, r"profile 'mine' holds no sweep; write at least one table, headed \[\[sweep\]\]"),
+        ({"run": {}}, r"preset 'mine' holds no sweep; write at least one table, headed \[\[sweep\]\]"),
         ({"run": {"memory_gib": float("nan")}}, "memory_gib=nan must be positive and finite"),
         ({"sweep": [SWEEP | {"learning_rates": [0.1, -1]}]}, r"learning_rates=\[0.1, -1\] must be positive"),
         ({"sweep": [SWEEP | {"match": "width"}]}, "match='width' is not valid; expected one of parameters, flops"),
@@ -74,9 +74,9 @@ def test_tuning_gives_every_variant_the_same_effort() -> None:
         ),
     ],
 )
-def test_a_wrong_profile_is_told_in_one_line(content: dict[str, Any], told: str) -> None:
+def test_a_wrong_preset_is_told_in_one_line(content: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told) as caught:
-        plan.parse_profile(content, "mine")
+        plan.parse_preset(content, "mine")
     assert "\n" not in str(caught.value)
 
 
@@ -92,13 +92,13 @@ def test_a_wrong_profile_is_told_in_one_line(content: dict[str, Any], told: str)
 )
 def test_a_wrong_name_fails_before_anything_runs(change: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        plan.make_plan(_profile(SWEEP | change))
+        plan.make_plan(_preset(SWEEP | change))
 
 
 @pytest.mark.usefixtures("loaded")
-def test_the_command_line_narrows_a_profile() -> None:
-    profile = _profile(SWEEP | {"seeds": [1]}, SWEEP | {"tasks": ["center_of_mass"], "backbones": ["strided"]})
-    narrowed = plan.narrow(profile, ["coordconv"], ["toy"], seeds=2)
+def test_the_command_line_narrows_a_preset() -> None:
+    preset = _preset(SWEEP | {"seeds": [1]}, SWEEP | {"tasks": ["center_of_mass"], "backbones": ["strided"]})
+    narrowed = plan.narrow(preset, ["coordconv"], ["toy"], seeds=2)
     made = plan.make_plan(narrowed)
     assert {(str(t.cell.task), t.cell.label, t.seed) for t in made.trials if t.cell.variant} == {
         ("toy", "coordconv", 0),
@@ -107,23 +107,23 @@ def test_the_command_line_narrows_a_profile() -> None:
     with pytest.raises(
         UsageError, match="holds none of the tasks coordinate_classification; it holds center_of_mass, toy"
     ):
-        plan.narrow(profile, tasks=["coordinate_classification"])
+        plan.narrow(preset, tasks=["coordinate_classification"])
 
 
-@pytest.mark.parametrize("name", plan.profiles())
-def test_every_built_in_profile_makes_a_plan_and_says_what_it_is_for(name: str) -> None:
-    profile = plan.read_profile(name)
-    made = plan.make_plan(profile)
+@pytest.mark.parametrize("name", plan.presets())
+def test_every_built_in_preset_makes_a_plan_and_says_what_it_is_for(name: str) -> None:
+    preset = plan.read_preset(name)
+    made = plan.make_plan(preset)
     assert made.trials
-    assert profile.description
+    assert preset.description
 
 
-def test_an_unreadable_profile_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_preset_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("[run\n")
     with pytest.raises(UsageError, match=r"broken\.toml' cannot be read: "):
-        plan.read_profile(str(tmp_path / "broken.toml"))
-    with pytest.raises(UsageError, match=r"unknown profile 'quik'; valid: .*quick"):
-        plan.read_profile("quik")
+        plan.read_preset(str(tmp_path / "broken.toml"))
+    with pytest.raises(UsageError, match=r"unknown preset 'quik'; valid: .*quick"):
+        plan.read_preset("quik")
 
 
 JSON = st.recursive(
@@ -141,4 +141,4 @@ KEYS = st.sampled_from(["tasks", "backbones", "variants", "steps", "seeds", "lea
 )
 def test_any_content_is_a_plan_or_a_usage_error(sweep: dict[str, Any], run: dict[str, Any], loaded: None) -> None:
     with contextlib.suppress(UsageError):
-        assert plan.make_plan(plan.parse_profile({"run": run, "sweep": [SWEEP | sweep]}, "fuzzed")).trials
+        assert plan.make_plan(plan.parse_preset({"run": run, "sweep": [SWEEP | sweep]}, "fuzzed")).trials

@@ -82,11 +82,11 @@ def _worker(start: Start, address: str) -> subprocess.Popen[str]:
     return start("-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard")
 
 
-def _run(start: Start, address: str, profile: str, toy: Path, out: Path) -> subprocess.Popen[str]:
+def _run(start: Start, address: str, preset: str, toy: Path, out: Path) -> subprocess.Popen[str]:
     slow = toy.with_name("slow_layer.py")
     slow.write_text(SLOW)
     plugins = ("--plugin", str(toy), str(slow))
-    return start("-m", "coordbench", "run", profile, "--out", str(out), "--cluster", address, *plugins)
+    return start("-m", "coordbench", "run", preset, "--out", str(out), "--cluster", address, *plugins)
 
 
 def _statuses(out: Path) -> list[str]:
@@ -104,11 +104,11 @@ def _has_run(out: Path) -> bool:
 
 
 def test_a_worker_dies_another_joins_late_and_every_trial_has_its_row(
-    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, profile: Callable[..., str], tmp_path: Path
+    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, preset: Callable[..., str], tmp_path: Path
 ) -> None:
     address, out = scheduler[0], tmp_path / "out"
     first = _worker(start, address)
-    driver = _run(start, address, profile(["slow_conv"], seeds=6, steps=3), toy, out)
+    driver = _run(start, address, preset(["slow_conv"], seeds=6, steps=3), toy, out)
     _wait(lambda: _done(out) >= 4)  # its references and the first trial
     _worker(start, address)
     os.killpg(first.pid, signal.SIGKILL)
@@ -117,11 +117,11 @@ def test_a_worker_dies_another_joins_late_and_every_trial_has_its_row(
 
 
 def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(
-    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, profile: Callable[..., str], tmp_path: Path
+    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, preset: Callable[..., str], tmp_path: Path
 ) -> None:
     (address, process), out = scheduler, tmp_path / "out"
     _worker(start, address)
-    small = profile(["slow_conv"], seeds=4, steps=3)
+    small = preset(["slow_conv"], seeds=4, steps=3)
     driver = _run(start, address, small, toy, out)
     _wait(lambda: _done(out) >= 4)
     os.killpg(process.pid, signal.SIGKILL)

@@ -104,8 +104,8 @@ def temporary(tmp_path: Path) -> Path:
 def run(tmp_path: Path, temporary: Path) -> Run:
     """Run the command line in a process of its own; return its exit code and the trials it left."""
 
-    def call(profile: str, plugins: Sequence[Path], *more: str) -> tuple[int, pd.DataFrame]:
-        command = [sys.executable, "-m", "coordbench", "run", profile, "--out", str(tmp_path / "out"), *more]
+    def call(preset: str, plugins: Sequence[Path], *more: str) -> tuple[int, pd.DataFrame]:
+        command = [sys.executable, "-m", "coordbench", "run", preset, "--out", str(tmp_path / "out"), *more]
         command += ["--plugin", *map(str, plugins)]
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"TMPDIR": str(temporary)}
@@ -119,9 +119,9 @@ def run(tmp_path: Path, temporary: Path) -> Run:
 
 
 def test_each_fault_is_a_row_with_its_reason_and_the_rest_is_unharmed(
-    toy: Path, bad: Path, profile: Callable[..., str], run: Run, tmp_path: Path
+    toy: Path, bad: Path, preset: Callable[..., str], run: Run, tmp_path: Path
 ) -> None:
-    code, trials = run(profile(["conv", *FAULTS], seeds=1, deadline=10), [toy, bad])
+    code, trials = run(preset(["conv", *FAULTS], seeds=1, deadline=10), [toy, bad])
     assert code == ExitCode.TRIALS_FAILED
     found = trials.set_index("label")
     assert [found.loc[fault, "status"] for fault in FAULTS] == STATUSES
@@ -143,9 +143,9 @@ def _attempts(out: Path) -> list[int]:
 
 
 def test_a_driver_killed_at_any_moment_goes_on_and_doubles_nothing(
-    toy: Path, bad: Path, profile: Callable[..., str], run: Run, temporary: Path, tmp_path: Path
+    toy: Path, bad: Path, preset: Callable[..., str], run: Run, temporary: Path, tmp_path: Path
 ) -> None:
-    small, out = profile(["conv"], seeds=6), tmp_path / "out"
+    small, out = preset(["conv"], seeds=6), tmp_path / "out"
     command = [sys.executable, "-m", "coordbench", "run", small, "--out", str(out), "--plugin", str(toy), str(bad)]
     reported: set[str] = set()
     for seconds in (random.uniform(1, 3), random.uniform(3, 9)):
@@ -172,9 +172,9 @@ def _identities(out: Path) -> list[str]:
 
 
 def test_a_run_goes_on_where_it_was_and_repeats_only_what_changed(
-    toy: Path, bad: Path, profile: Callable[..., str], run: Run
+    toy: Path, bad: Path, preset: Callable[..., str], run: Run
 ) -> None:
-    small = profile(["conv", "raises"], seeds=2)
+    small = preset(["conv", "raises"], seeds=2)
     code, first = run(small, [toy, bad], "--no-report")
     assert code == ExitCode.TRIALS_FAILED
     bad.write_text(BAD.replace('raise ValueError("a layer\\nthat raises")', "return y"))
@@ -187,8 +187,8 @@ def test_a_run_goes_on_where_it_was_and_repeats_only_what_changed(
     pd.testing.assert_series_equal(third["score"], second["score"])  # the same trial twice on one machine
 
 
-def test_scores_are_normalized_between_the_computed_bounds(toy: Path, profile: Callable[..., str], run: Run) -> None:
-    _, trials = run(profile(["conv"], steps=300), [toy], "--no-report")
+def test_scores_are_normalized_between_the_computed_bounds(toy: Path, preset: Callable[..., str], run: Run) -> None:
+    _, trials = run(preset(["conv"], steps=300), [toy], "--no-report")
     assert list(trials.columns) == summarize.TRIAL_COLUMNS
     normalized = trials.set_index("label")["normalized"]
     assert normalized["toy_mean"].eq(0).all()

@@ -1,4 +1,4 @@
-"""The driver, over real processes: what a profile may hold side by side, and records that no store takes."""
+"""The driver, over real processes: what a preset may hold side by side, and records that no store takes."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Quiet:
 
 
 def swept(store: Store, toy: Path, *sweeps: dict[str, Any], executor: Executor | None = None) -> str:
-    """The run of a profile with these sweeps and two seeds."""
+    """The run of a preset with these sweeps and two seeds."""
     registry.load_plugin(toy)
-    made = plan.make_plan(plan.parse_profile({"run": {"seeds": 2}, "sweep": list(sweeps)}, "mine"))
+    made = plan.make_plan(plan.parse_preset({"run": {"seeds": 2}, "sweep": list(sweeps)}, "mine"))
     return Driver(store, Quiet(), executor=executor, plugins=(str(toy),)).run(made).run
 
 
@@ -57,7 +57,7 @@ def test_a_tuned_cell_and_the_same_at_each_of_its_rates_stay_apart(store: Store,
         assert tables.leaderboard(run)["seeds"].tolist() == [2, 2, 2]
 
 
-def test_a_cell_that_is_tuned_and_not_tuned_in_one_profile_is_told(store: Store, toy: Path) -> None:
+def test_a_cell_that_is_tuned_and_not_tuned_in_one_preset_is_told(store: Store, toy: Path) -> None:
     with pytest.raises(UsageError, match=r"conv in toy_net on toy is planned twice, with .*\[0.01\] and \[\]"):
         swept(store, toy, SWEEP | {"learning_rates": [0.01]}, SWEEP)
 
@@ -79,7 +79,7 @@ def test_a_plugin_that_changes_during_a_run_leaves_no_record_to_reuse(store: Sto
             toy.write_text(toy.read_text().replace("noise: float = 0.0", "noise: float = 1.0"))
 
     registry.load_plugin(toy)
-    made = plan.make_plan(plan.parse_profile({"run": {"seeds": 4}, "sweep": [SWEEP]}, "mine"))
+    made = plan.make_plan(plan.parse_preset({"run": {"seeds": 4}, "sweep": [SWEEP]}, "mine"))
     run = Driver(store, Editor(), workers=1, plugins=(str(toy),)).run(made).run
     found = summarize.tables(store, run).trials
     assert found["status"].iloc[0] == "ok"
