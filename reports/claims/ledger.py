@@ -10,12 +10,13 @@ import pandas as pd
 
 from coordbench.harness.statistics.hierarchy import hierarchical
 from coordbench.harness.statistics.multiple import holm
-from coordbench.harness.statistics.paired import LEVEL, MOST_SEEDS, more_seeds
+from coordbench.harness.statistics.paired import LEVEL, smallest_detectable_effect
 from coordbench.reports.claims.claims import Claim, Finding, Kind, inequality, meets
 from coordbench.reports.claims.evidence import measure, shown
 from coordbench.reports.claims.exact import counted
 from coordbench.reports.claims.reading import read_claims
 from coordbench.reports.data.stored import Run
+from coordbench.reports.text import number
 
 NOWHERE = -1
 """The place of a primary claim that a run does not test."""
@@ -105,10 +106,10 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
             verdict="open" if leads else "fails",
             reason=f"{'leads by little' if leads else 'tied'}: {margin}",
         )
-    effect = draft.measured - draft.claim.value
-    more = more_seeds(effect, draft.deviation, draft.seeds, draft.margin, level) if draft.deviation > 0 else None
-    told = f"about {more} more like these would" if more else f"{MOST_SEEDS} like these would not either"
-    return replace(draft, reason="seeds do not decide" + (f"; {told}" if draft.deviation > 0 else ""))
+    if not draft.deviation > 0:
+        return replace(draft, reason="seeds do not decide")
+    detectable = number(smallest_detectable_effect(draft.deviation, draft.seeds, level))
+    return replace(draft, reason=f"these seeds could only detect a change of {detectable} or more")
 
 
 def _void(draft: Finding) -> bool:
