@@ -106,7 +106,7 @@ def test_a_plug_in_needs_the_package_alone_and_meets_no_stranger(crowded: Path) 
 def test_a_notebook_beside_files_of_the_same_names_gets_ours(crowded: Path) -> None:
     code = (
         "from coordbench.harness.core import registry\n"
-        "import coordbench.reports.page\n"
+        "import coordbench.reports.pages.page\n"
         "print(type(registry.layer('coordconv')(3, 8, 3, size=(8, 8))).__module__)"
     )
     done = _python(crowded, "-c", code)

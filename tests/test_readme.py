@@ -41,7 +41,7 @@ def test_every_block_is_tried() -> None:
 def test_the_layer_obeys_the_laws(tmp_path: Path) -> None:
     (layer,) = (text for text in PLUGINS if "@variant" in text)
     (tmp_path / "row_scaled.py").write_text(layer)
-    _coordbench(tmp_path, "probe", "row_scaled.py")
+    _coordbench(tmp_path, "check", "row_scaled.py")
 
 
 def test_the_task_is_run_by_the_preset(tmp_path: Path) -> None:
