@@ -306,11 +306,11 @@ def gate(
         report = run_gate(request, Path.cwd(), lambda line: print(line, file=sys.stderr, flush=True))
     except Unmeasurable as error:
         print(f"coordbench: {error}", file=sys.stderr)
-        return ExitCode.NOTHING_MEASURED
+        return error.code
     print(output.as_json(report) if json else output.text(report))
     output.save_markdown(report, markdown)
     output.save(output.as_json(report), out / "gate.json")
-    print(f"report: {write_gate(report.plain(), out)}", file=sys.stderr)
+    print(f"report: {write_gate(report, out)}", file=sys.stderr)
     return report.code
 
 

@@ -7,36 +7,21 @@ margin on that a metric declares (non-inferiority): regressed only if the whole 
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from coordbench.harness.analysis import summarize
 from coordbench.harness.analysis.summarize import CELL
-from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric
-from coordbench.harness.core.selector import Selector
-from coordbench.harness.gate import probe
-from coordbench.harness.gate.findings import Finding, Verdict
+from coordbench.harness.gate.rows import GateRow, Outcome
 from coordbench.harness.gate.settings import Settings
-from coordbench.harness.gate.sides import Tree, end
-from coordbench.harness.statistics.paired import (
-    FEWEST_PAIRS,
-    LEVEL,
-    Comparison,
-    Evidence,
-    decide,
-    interval,
-    measure,
-)
+from coordbench.harness.statistics.paired import FEWEST_PAIRS, LEVEL, Comparison, Evidence, decide, interval, measure
 from coordbench.harness.store.store import Store
 
 
@@ -44,7 +29,7 @@ from coordbench.harness.store.store import Store
 class Difference:
     """What pairs of seeds say of one metric, positive where the candidate is better [unit of the metric]."""
 
-    values: np.ndarray[Any, Any]
+    values: NDArray[np.float64]
     margin: float
 
     @cached_property
@@ -63,15 +48,42 @@ class Difference:
         return interval(self.evidence)
 
 
-def judge(differences: Sequence[Difference]) -> list[Verdict]:
-    """Verdicts of comparisons that are looked at together; fewer than five pairs are inconclusive."""
+@dataclass(frozen=True)
+class Compared:
+    """One metric of one cell: its difference, and the means of both sides."""
+
+    cell: str
+    metric: Metric
+    difference: Difference
+    base: float
+    candidate: float
+
+    @property
+    def sign(self) -> float:
+        """1 where higher is better, else -1."""
+        return 1.0 if self.metric.better == "higher" else -1.0
+
+    def row(self, outcome: Outcome) -> GateRow:
+        """A row of the report, its change in the direction of the metric."""
+        difference = self.difference
+        bounds = difference.interval if len(difference.values) > 1 else (math.nan, math.nan)
+        low, high = sorted(self.sign * bound for bound in bounds)
+        return GateRow(
+            self.cell, "accuracy", self.metric.name, outcome, self.base, self.candidate,
+            self.sign * difference.mean, low, high, difference.margin, self.metric.unit,
+            f"{len(difference.values)} seeds", tuple(self.sign * float(value) for value in difference.values),
+        )  # fmt: skip
+
+
+def judge(differences: Sequence[Difference]) -> list[Outcome]:
+    """Outcomes of comparisons that are looked at together; fewer than five pairs are inconclusive."""
     enough = [difference for difference in differences if len(difference.values) >= FEWEST_PAIRS]
     comparisons = decide([difference.evidence for difference in enough])
-    outcomes = {id(d): _verdict(d, comparison) for d, comparison in zip(enough, comparisons, strict=True)}
+    outcomes = {id(d): _outcome(d, comparison) for d, comparison in zip(enough, comparisons, strict=True)}
     return [outcomes.get(id(difference), "inconclusive") for difference in differences]
 
 
-def _verdict(difference: Difference, comparison: Comparison) -> Verdict:
+def _outcome(difference: Difference, comparison: Comparison) -> Outcome:
     low, _ = difference.interval
     if comparison.verdict == "worse":  # by more than the margin, as half of the 5 % lie on that side
         return "regressed"
@@ -80,90 +92,41 @@ def _verdict(difference: Difference, comparison: Comparison) -> Verdict:
     return "pass" if low > -difference.margin else "inconclusive"
 
 
-def changed(base: Sequence[Mapping[str, Any]], candidate: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """The variants and the base names of the tasks among whose trials any depends on something else on each side."""
-    before = {_trial(trial): trial["digest"] for trial in base}
-    other = [trial for trial in candidate if before.get(_trial(trial)) != trial["digest"]]
-    tasks = {Selector.parse(trial["task"]).name for trial in other}
-    return sorted({trial["variant"] for trial in other}), sorted(tasks)
-
-
-def check_seeds(trials: Sequence[Mapping[str, Any]], preset: str) -> None:
-    """Raise UsageError if a preset has too few seeds for any verdict."""
-    seeds: dict[tuple[Any, ...], int] = {}
-    for trial in trials:
-        cell = _trial(trial)[:-1]
-        seeds[cell] = seeds.get(cell, 0) + 1
-    if seeds and max(seeds.values()) < FEWEST_PAIRS:
-        raise UsageError(
-            f"preset {preset!r} has {max(seeds.values())} seeds; fewer than {FEWEST_PAIRS} pairs of seeds decide "
-            "nothing, so the accuracy of no layer could pass or regress"
-        )
-
-
-def _trial(trial: Mapping[str, Any]) -> tuple[Any, ...]:
-    return trial["task"], trial["backbone"], trial["variant"], trial.get("cell"), trial["seed"]
-
-
-def run_trials(tree: Tree, preset: Path, choice: Sequence[str], plugins: Sequence[str], store: str) -> str:
-    """Run a preset's trials with the code of a tree, into a store; return why that did not work, or nothing."""
-    command = [
-        *(sys.executable, "-m", "coordbench", "run", str(preset), "--device", "cpu", *choice),
-        *(["--plugin", *plugins] if plugins else []),
-        *("--no-report", "--store", store, "--out", str(tree.scratch / f"out-{tree.name}")),
-    ]
-    log = tree.scratch / f"trials-{tree.name}.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            command, cwd=tree.folder, env=tree.environment, start_new_session=True, preexec_fn=probe.end_with_parent,
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            code = process.wait()
-        finally:
-            end(process)
-    said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return "" if code in (0, 5) else f"exited with code {code}: {said[-1][:300] if said else 'it said nothing'}"
-
-
-def compare(store: Store, runs: tuple[str, str], settings: Settings) -> list[Finding]:
-    """Findings over two runs: one row per cell and metric, in the order of the preset."""
+def compare(store: Store, runs: tuple[str, str], settings: Settings) -> list[GateRow]:
+    """Rows over two runs: one per cell and metric, in the order of the preset."""
     base, candidate = (_scores(store, run) for run in runs)
     metrics = _metrics(store, runs[1])
-    rows: list[tuple[str, Metric, Difference, pd.DataFrame]] = []
-    findings: list[Finding] = []
+    rows: list[GateRow] = []
+    compared: list[Compared] = []
     for cell, paired in _paired(base, candidate):
-        findings += _failures(cell, paired)
+        rows += _failures(cell, paired)
         if not ((paired["status_base"] == "ok") & (paired["status_candidate"] == "ok")).any():
             note = f"no trial ended well on both sides; {paired['error_candidate'].iloc[0]}"
-            findings.append(Finding(cell, "accuracy", "trials", "not measured", note=note[:300]))
-        for metric in metrics[paired["task"].iloc[0]]:
-            columns = [f"{metric.name}_base", f"{metric.name}_candidate"]
-            if not set(columns) <= set(paired.columns):
-                continue  # all its trials failed
-            both = paired.dropna(subset=columns)
-            sign = 1.0 if metric.better == "higher" else -1.0
-            values = sign * (both[f"{metric.name}_candidate"] - both[f"{metric.name}_base"]).to_numpy(float)
-            margin = settings.margins.get(metric.name, metric.margin)
-            if len(values):
-                rows.append((cell, metric, Difference(values, margin), both))
-    verdicts = judge([difference for _, _, difference, _ in rows])
-    return findings + [_finding(*row, verdict) for row, verdict in zip(rows, verdicts, strict=True)]
+            rows.append(GateRow(cell, "accuracy", "trials", "not measured", note=note[:300]))
+        compared += [
+            item
+            for metric in metrics[str(paired["task"].iloc[0])]
+            if (item := _compared(cell, metric, paired, settings.margins.get(metric.name, metric.margin)))
+        ]
+    outcomes = judge([item.difference for item in compared])
+    return rows + [item.row(outcome) for item, outcome in zip(compared, outcomes, strict=True)]
 
 
-def _finding(cell: str, metric: Metric, difference: Difference, both: pd.DataFrame, verdict: Verdict) -> Finding:
+def _compared(cell: str, metric: Metric, paired: pd.DataFrame, margin: float) -> Compared | None:
+    """A metric over the seeds that have it on both sides; None where there are none."""
+    columns = [f"{metric.name}_base", f"{metric.name}_candidate"]
+    if not set(columns) <= set(paired.columns):
+        return None  # all its trials failed
+    both = paired.dropna(subset=columns)[columns].to_numpy(float)
+    if not len(both):
+        return None
     sign = 1.0 if metric.better == "higher" else -1.0
-    low, high = difference.interval if len(difference.values) > 1 else (math.nan, math.nan)
-    low, high = sorted((sign * low, sign * high))
-    base, candidate = (float(both[f"{metric.name}_{side}"].mean()) for side in ("base", "candidate"))
-    note = f"{len(difference.values)} seeds, margin {difference.margin:g}"
-    pairs = tuple(sign * float(value) for value in difference.values)
-    change = sign * difference.mean
-    return Finding(cell, "accuracy", metric.name, verdict, base, candidate, change, low, high, metric.unit, note, pairs)
+    difference = Difference(sign * (both[:, 1] - both[:, 0]), margin)
+    return Compared(cell, metric, difference, *(float(mean) for mean in both.mean(0)))
 
 
-def _failures(cell: str, paired: pd.DataFrame) -> list[Finding]:
-    """A finding where trials fail on the candidate side that end well on the base side."""
+def _failures(cell: str, paired: pd.DataFrame) -> list[GateRow]:
+    """A row where trials fail on the candidate side that end well on the base side."""
     well = paired["status_base"] == "ok"
     lost = int((well & (paired["status_candidate"] != "ok")).sum())
     won = int((~well & (paired["status_candidate"] == "ok")).sum())
@@ -172,9 +135,9 @@ def _failures(cell: str, paired: pd.DataFrame) -> list[Finding]:
     sure = stats.binomtest(lost, lost + won, alternative="greater").pvalue <= LEVEL
     reason = str(paired.loc[well & (paired["status_candidate"] != "ok"), "error_candidate"].iloc[0])[:200]
     base, candidate = (int((paired[f"status_{side}"] != "ok").sum()) for side in ("base", "candidate"))
-    verdict: Verdict = "regressed" if sure else "inconclusive"
     note = f"{lost} of {len(paired)} trials fail that ended well: {reason}"
-    return [Finding(cell, "accuracy", "failed trials", verdict, base, candidate, lost - won, note=note)]
+    outcome: Outcome = "regressed" if sure else "inconclusive"
+    return [GateRow(cell, "accuracy", "failed trials", outcome, base, candidate, lost - won, note=note)]
 
 
 def _scores(store: Store, run: str) -> pd.DataFrame:
@@ -195,7 +158,7 @@ def _paired(base: pd.DataFrame, candidate: pd.DataFrame) -> list[tuple[str, pd.D
     return [(_name(group.iloc[0], telling), group) for _, group in both.groupby(CELL, sort=False)]
 
 
-def _name(row: Any, telling: Sequence[str]) -> str:
+def _name(row: pd.Series, telling: Sequence[str]) -> str:
     return f"{row['variant']} in {row['backbone']} on {row['task']}{summarize.place(row, telling)}"
 
 

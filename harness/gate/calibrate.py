@@ -7,20 +7,19 @@ with slowdowns added to them (power). The planted slowdown is arithmetic, the no
 from __future__ import annotations
 
 import math
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import tomlkit
 
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.gate import rule, speed
+from coordbench.harness.gate import rule
+from coordbench.harness.gate.pairs import Comparison, Measured, Say, Timer
 from coordbench.harness.gate.rule import Thresholds
 from coordbench.harness.gate.settings import Settings, read_settings
 from coordbench.harness.gate.sides import SideError, Tree, running
-from coordbench.harness.gate.speed import Comparison, Measured, Say
 from coordbench.harness.gate.trees import Unmeasurable, find_project, interruptible, scratch
 
 DRAWS = 2000
@@ -37,8 +36,8 @@ class Calibration:
     pairs: int
     spread: float
     """Standard deviation of the pairs' log ratios, robustly estimated."""
-    verdicts: Mapping[str, int]
-    """Verdict -> how many of the real A/A runs ended so."""
+    outcomes: Mapping[str, int]
+    """Outcome -> how many of the real A/A runs ended so."""
     false_alarms: float
     """Share of decisions drawn from the pairs that end as regressed."""
     smallest: float | None
@@ -54,70 +53,69 @@ def calibrate(start: Path, selectors: Sequence[str], runs: int, say: Say) -> lis
     folder = find_project(start).folder.resolve()
     settings = read_settings(folder)
     with interruptible(), scratch() as temporary:
-        stage = _stage(Tree("base", folder, temporary), selectors, settings, say)
-        found: dict[Comparison, Measured] = {
-            (label, phase): Measured() for label in stage.layers for phase in settings.phases
-        }
-        stage.measure(found, range(runs * settings.pairs[1]))
-    failed = next((measured.failure for measured in found.values() if measured.failure), None)
+        timer = _timer(Tree("base", folder, temporary), selectors, settings, say)
+        results = {comparison: Measured() for comparison in timer.comparisons}
+        timer.measure(results, range(runs * settings.pairs[1]))
+    failed = next((measured.failure for measured in results.values() if measured.failure), None)
     if failed:
         raise Unmeasurable(f"a layer cannot be timed: it {failed[1]}")
-    return [summarize(comparison, measured.ratios, settings.thresholds) for comparison, measured in found.items()]
+    return [summarize(comparison, measured.ratios, settings.thresholds) for comparison, measured in results.items()]
 
 
-def _stage(tree: Tree, selectors: Sequence[str], settings: Settings, say: Say) -> speed.Stage:
+def _timer(tree: Tree, selectors: Sequence[str], settings: Settings, say: Say) -> Timer:
     """Both sides in one tree."""
     try:
         with running(tree, deadline=settings.deadline_seconds) as (side,):
-            described = side.ask("describe", plugins=settings.plugins, selectors=list(selectors))
+            described = side.describe(settings.plugins, selectors)
     except SideError as error:
         raise Unmeasurable(f"{tree.folder} cannot be imported: it {error.reason}") from error
-    wrong = [answer["error"] for answer in described["selected"].values() if "error" in answer]
-    if wrong:
-        raise UsageError(wrong[0])
-    layers = {answer["label"]: described["layers"][answer["label"]] for answer in described["selected"].values()}
-    return speed.Stage(
-        tree, replace(tree, name="candidate"), {label: (layer, layer) for label, layer in layers.items()}, settings, say
-    )
+    errors = [chosen.error for chosen in described.chosen.values() if chosen.error]
+    if errors:
+        raise UsageError(errors[0])
+    layers = {chosen.label: described.layers[chosen.label] for chosen in described.chosen.values()}
+    both = {label: (layer, layer) for label, layer in layers.items()}
+    return Timer(tree, replace(tree, name="candidate"), both, settings, say)
 
 
 def summarize(comparison: Comparison, ratios: rule.Array, limits: Thresholds) -> Calibration:
     """The rates of one comparison from log ratios (pairs,)."""
     blocks = ratios[: len(ratios) // limits.pairs[1] * limits.pairs[1]].reshape(-1, 1, limits.pairs[1])
     codes = rule.decide(blocks, limits).ravel()
-    verdicts = {name: int((codes == code).sum()) for code, name in enumerate(rule.NAMES) if (codes == code).any()}
+    outcomes = {name: int((codes == code).sum()) for code, name in enumerate(rule.NAMES) if (codes == code).any()}
     caught = (change for change in _CHANGES if rate(ratios, change, limits) >= POWER)
     spread = float(np.median(np.abs(ratios - np.median(ratios)))) * 1.4826
     label, phase = comparison
     alarms = rate(ratios, 0.0, limits)
     smallest = next(caught, None)
     return Calibration(
-        label, phase, len(ratios), spread, verdicts, alarms, None if smallest is None else float(smallest),
+        label, phase, len(ratios), spread, outcomes, alarms, None if smallest is None else float(smallest),
         tuple(ratios.tolist()),
     )  # fmt: skip
 
 
-def rate(ratios: rule.Array, change: float, limits: Thresholds, verdict: int = rule.REGRESSED) -> float:
-    """The share of decisions with this verdict, drawn from pairs of equal code with a slowdown of `change` added.
+def rate(ratios: rule.Array, change: float, limits: Thresholds, code: int = rule.REGRESSED) -> float:
+    """The share of decisions with this code, drawn from pairs of equal code with a slowdown of `change` added.
 
     Equal sides may be exchanged, so each pair counts with a random sign.
     """
     generator = np.random.default_rng(0)
     shape = (DRAWS, 1, limits.pairs[1])
     drawn = generator.choice(ratios, shape) * generator.choice((-1.0, 1.0), shape)
-    return float((rule.decide(drawn + math.log1p(change), limits) == verdict).mean())
+    return float((rule.decide(drawn + math.log1p(change), limits) == code).mean())
 
 
-def margin(found: Sequence[Calibration], limits: Thresholds) -> float | None:
+def margin(calibrations: Sequence[Calibration], limits: Thresholds) -> float | None:
     """The smallest `slower`, from 5 % on, at which equal code passes and a slowdown of that size is caught.
 
     Both with 90 % power in every comparison, with at most 1 % false alarms; None if there is none up to 50 %.
     """
-    ratios = [np.array(item.ratios) for item in found]
+    ratios = [np.array(item.ratios) for item in calibrations]
     for slower in np.arange(0.05, 0.5001, 0.01):
-        own = replace(limits, slower=float(slower), least=float(slower) / 2)
+        wider = replace(limits, slower=float(slower), least=float(slower) / 2)
         fits = all(
-            rate(r, 0.0, own, rule.PASS) >= POWER and rate(r, slower, own) >= POWER and rate(r, 0.0, own) <= ALARMS
+            rate(r, 0.0, wider, rule.PASS) >= POWER
+            and rate(r, slower, wider) >= POWER
+            and rate(r, 0.0, wider) <= ALARMS
             for r in ratios
         )
         if fits:
@@ -127,29 +125,26 @@ def margin(found: Sequence[Calibration], limits: Thresholds) -> float | None:
 
 def write_margins(file: Path, slower: float) -> None:
     """Set `slower` and `least` in `[tool.coordbench.gate]` of a pyproject.toml and leave all else as it stands."""
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    head = "[tool.coordbench.gate]"
-    if not re.search(rf"^{re.escape(head)}\s*$", text, re.MULTILINE):
-        text = f"{text.rstrip()}\n\n{head}\n".lstrip()
-    start = re.search(rf"^{re.escape(head)}\s*$\n?", text, re.MULTILINE)
-    assert start is not None
-    following = re.search(r"^\[", text[start.end() :], re.MULTILINE)
-    end = start.end() + following.start() if following else len(text)
-    table = re.sub(r"^(slower|least)\s*=.*\n?", "", text[start.end() : end], flags=re.MULTILINE)
-    changed = f"{text[: start.end()]}slower = {slower:g}\nleast = {slower / 2:g}\n{table}{text[end:]}"
-    tomllib.loads(changed)
-    file.write_text(changed, encoding="utf-8")
+    document = tomlkit.parse(file.read_text(encoding="utf-8") if file.is_file() else "")
+    table: MutableMapping[str, object] = document
+    for name in ("tool", "coordbench", "gate"):
+        inner = table.setdefault(name, tomlkit.table(is_super_table=name != "gate"))
+        if not isinstance(inner, MutableMapping):
+            raise UsageError(f"{file}: {name}={inner!r} must be a table")
+        table = inner
+    table["slower"], table["least"] = slower, slower / 2
+    file.write_text(tomlkit.dumps(document), encoding="utf-8")
 
 
-def show(found: Sequence[Calibration]) -> str:
+def show(calibrations: Sequence[Calibration]) -> str:
     """One line per comparison."""
     lines = []
-    for item in found:
-        told = ", ".join(f"{count} {name}" for name, count in item.verdicts.items())
+    for item in calibrations:
+        outcomes = ", ".join(f"{count} {name}" for name, count in item.outcomes.items())
         caught = "none up to 50 %" if item.smallest is None else f"{item.smallest:.1%}"
         lines.append(
             f"{item.layer} {item.phase}: {item.pairs} pairs of equal code spread by {item.spread:.1%}; "
-            f"real runs: {told}; false alarms {item.false_alarms:.2%}; "
+            f"real runs: {outcomes}; false alarms {item.false_alarms:.2%}; "
             f"smallest slowdown caught with {POWER:.0%} power: {caught}"
         )
     return "\n".join(lines)

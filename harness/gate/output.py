@@ -1,18 +1,20 @@
-"""The findings of a gate as text for a terminal, Markdown for a pull request, and JSON."""
+"""The rows of a gate as text for a terminal, Markdown for a pull request, and JSON."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.gate.findings import CODES, Finding, Report
+from coordbench.harness.gate.rows import CODES, GateRow, Outcome, Quantity, Report
 
-COLUMNS = ("layer", "quantity", "base", "candidate", "change", "verdict", "note")
-_MARKS = {
+COLUMNS = ("layer", "quantity", "base", "candidate", "change", "tolerated", "outcome", "note")
+WIDTH = 80
+_MARKS: dict[Outcome, str] = {
     "regressed": "❌",
     "not comparable": "❌",
     "not measured": "⚠️",
@@ -20,24 +22,32 @@ _MARKS = {
     "improved": "✅",
     "pass": "✅",
 }
+_RANK = {outcome: i for i, outcome in enumerate((*CODES, "improved", "listed", "pass"))}
+_ESCAPED = {ord(character): f"&#{ord(character)};" for character in "\\`*_[]<>|&~#@"}
 
 
 def text(report: Report) -> str:
-    """A short table and the verdict."""
-    rows = [COLUMNS, *map(_row, ordered(report))]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, *(f"note: {note}" for note in report.notes), _headline(report)])
+    """Each row that needs a look in two lines of at most 80 columns, the others in one, and the outcome."""
+    lines = [line for row in urgent(report.rows) for line in _entry(row)]
+    lines += [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in folded(report.rows)]
+    return "\n".join([*lines, *(f"note: {note}" for note in report.notes), headline(report)])
+
+
+def _entry(row: GateRow) -> list[str]:
+    first = f"{row.outcome:<14} {row.layer}: {row.quantity}  {change(row)}".rstrip()
+    sides = " -> ".join(filter(None, (quantity(row.base, row.unit), quantity(row.candidate, row.unit))))
+    margin = f"up to {tolerated(row)} is tolerated" if tolerated(row) else ""
+    second = "; ".join(filter(None, (sides, margin, row.note)))
+    return [first, *textwrap.wrap(second, WIDTH, initial_indent="  ", subsequent_indent="  ")]
 
 
 def markdown(report: Report) -> str:
     """A comment for a pull request: the headline, what needs a look, and the rest folded."""
-    found = ordered(report)
-    urgent = [finding for finding in found if finding.verdict in CODES or finding.verdict == "improved"]
-    rest = [finding for finding in found if finding not in urgent]
-    parts = [f"### {_MARKS[report.verdict]} {_headline(report)}", *(f"> {_cell(note)}" for note in report.notes)]
-    if urgent:
-        parts.append(_table(urgent))
+    rest = [row for row in ordered(report.rows) if row not in urgent(report.rows) and not _equal(row)]
+    parts = [f"### {_MARKS[report.outcome]} {_cell(headline(report))}", *(f"> {_cell(note)}" for note in report.notes)]
+    if urgent(report.rows):
+        parts.append(_table(urgent(report.rows)))
+    parts += [_cell(line) for line in folded([row for row in report.rows if _equal(row)])]
     if rest:
         parts.append(f"<details><summary>{len(rest)} other rows</summary>\n\n{_table(rest)}\n\n</details>")
     return "\n\n".join(parts) + "\n"
@@ -48,10 +58,35 @@ def as_json(report: Report) -> str:
     return json.dumps(_finite(report.plain()), indent=1, default=str)
 
 
-def ordered(report: Report) -> list[Finding]:
-    """The findings, those that fail the gate first."""
-    rank = {verdict: i for i, verdict in enumerate((*CODES, "improved", "listed", "pass"))}
-    return sorted(report.findings, key=lambda finding: rank[finding.verdict])
+def ordered(rows: Sequence[GateRow]) -> list[GateRow]:
+    """The rows, those that fail the gate first."""
+    return sorted(rows, key=lambda row: _RANK[row.outcome])
+
+
+def urgent(rows: Sequence[GateRow]) -> list[GateRow]:
+    """The rows that need a look: those that fail the gate, then what improved."""
+    return [row for row in ordered(rows) if row.outcome in CODES or row.outcome == "improved"]
+
+
+def folded(rows: Sequence[GateRow]) -> list[str]:
+    """All other rows in as few lines as there are things to say: which layers are equal, which passed in what."""
+    others = [row for row in rows if row not in urgent(rows)]
+    equal = [row.layer for row in others if _equal(row)]
+    lines = [f"{len(equal)} layers with identical sources: {', '.join(equal)}"] if equal else []
+    kinds: dict[tuple[str, str, str], list[str]] = {}
+    for row in others:
+        if not _equal(row):
+            kinds.setdefault((row.outcome, row.layer, "changed" if row.note == "changed" else ""), []).append(
+                f"{row.quantity} ({row.note})" if row.outcome == "listed" else row.quantity
+            )
+    return lines + [
+        f"{outcome} {layer}: {', '.join(quantities)}{f' {note}' if note else ''}"
+        for (outcome, layer, note), quantities in kinds.items()
+    ]
+
+
+def _equal(row: GateRow) -> bool:
+    return row.stage == "layer" and row.quantity == "sources"
 
 
 def save(content: str, file: Path, *, append: bool = False) -> None:
@@ -73,45 +108,56 @@ def save_markdown(report: Report, file: Path | None) -> None:
         save(markdown(report), file)
 
 
-def _headline(report: Report) -> str:
-    return f"{report.verdict}: {report.candidate} against {report.base}"
+def headline(report: Report) -> str:
+    """The outcome, and of what."""
+    return f"{report.outcome}: {report.candidate} against {report.base}"
 
 
-def _row(finding: Finding) -> tuple[str, ...]:
-    base, candidate = (quantity(value, finding.unit) for value in (finding.base, finding.candidate))
-    return finding.layer, finding.quantity, base, candidate, change(finding), finding.verdict, finding.note
+def cells(row: GateRow) -> tuple[str, ...]:
+    """A row as text, one piece per column."""
+    base, candidate = (quantity(value, row.unit) for value in (row.base, row.candidate))
+    return row.layer, row.quantity, base, candidate, change(row), tolerated(row), row.outcome, row.note
 
 
-def _table(findings: Sequence[Finding]) -> str:
-    head = [COLUMNS, ("---",) * len(COLUMNS)]
-    rows = [*head, *(tuple(map(_cell, _row(finding))) for finding in findings)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def _table(rows: Sequence[GateRow]) -> str:
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *(tuple(map(_cell, cells(row))) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cell(text: str) -> str:
-    """Text of anyone's as plain text in a Markdown table."""
-    for character in "\\`*_[]<>|&~#@":
-        text = text.replace(character, f"&#{ord(character)};")
-    return " ".join(text.split())
+    """Anyone's text as plain text in a Markdown table."""
+    return " ".join(text.translate(_ESCAPED).split())
 
 
-def quantity(value: object, unit: str) -> str:
-    """A value with its unit, seconds as milliseconds."""
+def quantity(value: Quantity, unit: str) -> str:
+    """A value with its unit: seconds as milliseconds, many bytes as MiB."""
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value * 1e3:.3f} ms" if unit == "s" else f"{value:.4g} {unit}".strip()
+    if isinstance(value, int) and unit == "bytes" and value >= 2**20:
+        return f"{value / 2**20:,.2f} MiB"
     return f"{value:,} {unit}".strip() if isinstance(value, int) else str(value)
 
 
-def change(finding: Finding) -> str:
+def change(row: GateRow) -> str:
     """The change with its bounds: in percent, or in the unit of a score."""
-    if finding.change is None:
+    values = [value for value in (row.change, row.low, row.high) if value is not None and not math.isnan(value)]
+    if row.change is None or not values:
         return ""
-    absolute = finding.stage == "accuracy"
-    values = [value for value in (finding.change, finding.low, finding.high) if value is not None]
-    shown = [f"{value:+.3g}" if absolute else f"{value:+.1%}" for value in values if not math.isnan(value)]
+    if row.stage == "accuracy":
+        shown = [f"{value:+.3g}" for value in values]
+        shown[0] += f" {row.unit}".rstrip()
+    else:
+        shown = [f"{100 * value:+.1f} %" for value in values]
     return shown[0] + (f" ({shown[1]} .. {shown[2]})" if len(shown) == 3 else "")
+
+
+def tolerated(row: GateRow) -> str:
+    """The margin: what is tolerated of a change for the worse."""
+    if row.margin is None:
+        return ""
+    return f"{row.margin:g} {row.unit}".strip() if row.stage == "accuracy" else f"{100 * row.margin:g} %"
 
 
 def _finite(value: object) -> object:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,12 +88,12 @@ def estimate(ratios: Array, limits: Thresholds) -> tuple[float, float, float]:
     return float(np.median(ratios)), -float(bound(-ratios, limits.pass_alpha)), float(bound(ratios, limits.pass_alpha))
 
 
-def bound(ratios: Array, alpha: float) -> Any:
+def bound(ratios: Array, alpha: float) -> Array:
     """Upper bound of the center of log ratios (..., k) at one-sided level `alpha`; infinite where k is too small."""
     tail = _tail(ratios.shape[-1])
     excluded = int((tail <= alpha).sum())  # how many values of the rank sum are that extreme
     averages = np.sort(_walsh(ratios), axis=-1)
-    return averages[..., -excluded] if excluded else np.full(ratios.shape[:-1], np.inf)
+    return np.asarray(averages[..., -excluded] if excluded else np.full(ratios.shape[:-1], np.inf))
 
 
 def p_value(ratios: Array) -> Array:

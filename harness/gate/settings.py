@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.gate.rule import Thresholds
+from coordbench.harness.gate.side.messages import Case
 
-Phase = Literal["forward", "forward_backward"]
+Phase = Literal["forward", "forward_backward"]  # as `measure.workload` has it, which needs torch
 PHASES: tuple[Phase, ...] = ("forward", "forward_backward")
 
 
@@ -57,9 +58,13 @@ class Settings:
         return Thresholds(self.slower, self.least, self.alpha, pairs=(self.pairs[0], self.pairs[1]))
 
     @property
-    def case(self) -> dict[str, int]:
+    def case(self) -> Case:
         """The sizes at which a layer is measured."""
-        return {name: getattr(self, name) for name in ("batch", "channels", "size", "kernel_size")}
+        return Case(self.batch, self.channels, self.size, self.kernel_size)
+
+    def growth(self, count: str) -> float:
+        """The share by which a count, such as `parameters`, may grow."""
+        return {"parameters": self.parameters, "flops": self.flops, "allocated_bytes": self.allocated_bytes}[count]
 
 
 def read_settings(folder: Path) -> Settings:

@@ -10,24 +10,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import coordbench
-from coordbench.harness.gate import probe
+from coordbench.harness.gate import shipping
+from coordbench.harness.gate.side.messages import Case, Chosen, Described, Facts, Json, Layer, PlannedTrial
 from coordbench.harness.process.settings import WORKER
 
 _INSTALLED = Path(coordbench.__file__).resolve().parent.parent
+_OTHER_HARNESS = ("AttributeError", "ImportError", "ModuleNotFoundError", "TypeError", "KeyError")
+"""What asking a harness of another form raises."""
 
 
 class SideError(Exception):
     """A side could not answer; the message names the side and the reason."""
 
-    def __init__(self, side: str, reason: str) -> None:
+    def __init__(self, side: str, reason: str, kind: str = "") -> None:
         super().__init__(f"the {side} side {reason}")
-        self.side, self.reason = side, reason
+        self.side, self.reason, self.kind = side, reason, kind
 
 
 class LayerError(SideError):
@@ -60,31 +63,56 @@ class Side:
 
     def __init__(self, tree: Tree, deadline: float) -> None:
         self.tree, self.deadline = tree, deadline
-        script = tree.scratch / "probe.py"
-        if not script.is_file():
-            script.write_text(Path(probe.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+        environment = tree.environment
+        environment["PYTHONPATH"] += f"{os.pathsep}{shipping.ship(tree.scratch)}"
         self.log = tree.scratch / f"{tree.name}-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", str(script)], cwd=tree.folder, env=tree.environment, start_new_session=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                [sys.executable, "-P", "-m", shipping.SERVER, str(os.getpid())], cwd=tree.folder, env=environment,
+                start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         self.pending = b""
 
-    def send(self, do: str, **arguments: Any) -> None:
+    def describe(self, plugins: Sequence[str], selectors: Sequence[str]) -> Described:
+        """The layers of this side."""
+        answer = self.ask("describe", plugins=list(plugins), selectors=list(selectors))
+        layers = {label: Layer(**layer) for label, layer in answer["layers"].items()}
+        chosen = {selector: Chosen(**item) for selector, item in answer["chosen"].items()}
+        return Described(answer["harness"], layers, chosen)
+
+    def plan(self, preset: Path, variants: Sequence[str], plugins: Sequence[str]) -> list[PlannedTrial]:
+        """The trials of a preset on this side."""
+        trials = self.ask("plan", preset=str(preset), variants=list(variants), plugins=list(plugins))
+        return [PlannedTrial(**trial) for trial in trials]
+
+    def facts(self, layer: Layer, case: Case) -> Facts:
+        """The exact facts of a layer."""
+        return Facts(**self.ask("facts", layer=asdict(layer), case=asdict(case)))
+
+    def prepare(self, key: str, layer: Layer, case: Case, phase: str) -> float:
+        """Build a layer for the turns to come; return its fastest call [s]."""
+        return float(self.ask("prepare", key=key, layer=asdict(layer), case=asdict(case), phase=phase))
+
+    def turn(self, key: str, calls: int) -> tuple[float, int]:
+        """The mean duration of so many calls [s], and their page faults."""
+        answer = self.ask("turn", key=key, calls=calls)
+        return answer["seconds"], answer["faults"]
+
+    def send(self, do: str, **arguments: Json) -> None:
         """Send a request; `receive` waits for its answer."""
+        assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # `receive` finds out how it died
-            self._stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
-            self._stdin.flush()
+            self.process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+            self.process.stdin.flush()
 
     def receive(self) -> Any:
         """The answer to the last request; raise LayerError for an exception, SideError for a death or a hang."""
-        answer: Mapping[str, Any] = json.loads(self._line())
+        answer = json.loads(self._line())
         if "error" in answer:
-            raise LayerError(self.tree.name, f"raised {answer['error']}")
+            raise LayerError(self.tree.name, f"raised {answer['error']}", answer["kind"])
         return answer["ok"]
 
-    def ask(self, do: str, **arguments: Any) -> Any:
+    def ask(self, do: str, **arguments: Json) -> Any:
         """Send a request and wait for its answer."""
         self.send(do, **arguments)
         return self.receive()
@@ -97,10 +125,6 @@ class Side:
                 if pipe is not None:
                     pipe.close()
         self.log.unlink(missing_ok=True)
-
-    @property
-    def _stdin(self) -> Any:
-        return self.process.stdin
 
     def _line(self) -> bytes:
         until = time.monotonic() + self.deadline
@@ -120,11 +144,16 @@ class Side:
     def _death(self) -> str:
         code = self.process.wait()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
-        said = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        return how + (f": {said[-1][:300]}" if said else "")
+        printed = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        return how + (f": {printed[-1][:300]}" if printed else "")
 
 
-def end(process: subprocess.Popen[Any]) -> None:
+def has_other_harness(error: SideError) -> bool:
+    """Whether a side of this project failed since its harness has not the form that this gate asks for."""
+    return error.kind in _OTHER_HARNESS
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a process that leads a session, and all that it started, and reap it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

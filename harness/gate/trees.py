@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.exit_codes import ExitCode
 
 _PREFIX = "coordbench-gate-"
 
 
 class Unmeasurable(Exception):
-    """Nothing can be measured, through no mistake of the user's; the message says why; exit code 4."""
+    """Nothing can be measured, through no mistake of the user's; the message says why."""
+
+    code = ExitCode.NOTHING_MEASURED
+
+
+class NotComparable(Unmeasurable):
+    """Both sides could be measured, but not by this gate with each other."""
+
+    code = ExitCode.NOT_COMPARABLE
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,29 @@ def checked_out(project: Project, commit: str, folder: Path) -> Iterator[Path]:
             _remove(project.top, folder)
 
 
+def add_submodules(top: Path, commit: str, folder: Path) -> list[str]:
+    """Fill the submodules of a checked-out commit from those of the work tree; return the paths of those not there."""
+    entries = (line.split(None, 3) for line in git(top, "ls-tree", "-r", "-z", commit).split("\0") if line)
+    missing = []
+    for _, kind, revision, path in entries:
+        if kind == "commit" and not _unpacked(top / path, revision, folder / path):
+            missing.append(path)
+    return missing
+
+
+def _unpacked(submodule: Path, revision: str, folder: Path) -> bool:
+    """Write the files of a submodule's revision into a folder, if the submodule is checked out and knows it."""
+    if not (submodule / ".git").exists():
+        return False
+    archive = ["git", "-C", str(submodule), "archive", "--format=tar", revision]
+    done = subprocess.run(archive, capture_output=True, start_new_session=True)
+    if done.returncode:
+        return False
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return True
+
+
 def forget_abandoned(top: Path) -> None:
     """Remove worktrees of gates that were killed outright and had no time to tidy up."""
     for line in git(top, "worktree", "list", "--porcelain").splitlines():
@@ -133,7 +167,7 @@ def undisturbed() -> Iterator[None]:
 def interruptible() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the gate as Ctrl-C does: by KeyboardInterrupt, so that everything is tidied up."""
 
-    def interrupt(number: int, frame: Any) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     with _signals(interrupt):
@@ -141,7 +175,7 @@ def interruptible() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals(handler: Any) -> Iterator[None]:
+def _signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -16,9 +16,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from coordbench.harness.gate.pairs import Timer
 from coordbench.harness.gate.settings import Settings
 from coordbench.harness.gate.sides import Tree, running
-from coordbench.harness.gate.speed import Stage
+from coordbench.harness.gate.speed import compare
 
 LAYER = '''"""A convolution, {times} times in a row."""
 
@@ -52,15 +53,15 @@ def main() -> None:
     parser.add_argument("--quiet", action="store_true", help="leave the other core alone")
     chosen = parser.parse_args()
     times = {"base": BASE, "candidate": SLOWER if chosen.what == "caught" else BASE}
-    verdicts: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, contextlib.nullcontext() if chosen.quiet else busy():
         trees = [make_tree(name, Path(folder).resolve(), count) for name, count in times.items()]
         for run in range(chosen.runs):
             start = time.perf_counter()
-            verdict, note = gate(*trees)
-            verdicts[verdict] += 1
-            print(f"[{run + 1}/{chosen.runs}] {verdict}: {note} ({time.perf_counter() - start:.0f} s)", flush=True)
-    print(f"{chosen.what}: {dict(verdicts)}")
+            outcome, note = gate(*trees)
+            outcomes[outcome] += 1
+            print(f"[{run + 1}/{chosen.runs}] {outcome}: {note} ({time.perf_counter() - start:.0f} s)", flush=True)
+    print(f"{chosen.what}: {dict(outcomes)}")
 
 
 def make_tree(name: str, folder: Path, times: int) -> Tree:
@@ -71,15 +72,15 @@ def make_tree(name: str, folder: Path, times: int) -> Tree:
 
 
 def gate(base: Tree, candidate: Tree) -> tuple[str, str]:
-    """One speed stage over the forward pass: its verdict and the change that it saw."""
+    """One speed stage over the forward pass: its outcome and the change that it saw."""
     layers = []
     for tree in (base, candidate):
         with running(tree, deadline=600) as (side,):
-            layers.append(side.ask("describe", plugins=["repeated.py"], selectors=[])["layers"]["repeated"])
+            layers.append(side.describe(["repeated.py"], []).layers["repeated"])
     settings = Settings(phases=["forward"], channels=8, size=16, batch=4, deadline_seconds=600)
-    (finding,) = Stage(base, candidate, {"repeated": (layers[0], layers[1])}, settings).run()
-    change = 0.0 if finding.change is None else finding.change
-    return finding.verdict, f"{change:+.1%}, {finding.note}"
+    (row,) = compare(Timer(base, candidate, {"repeated": (layers[0], layers[1])}, settings))
+    change = 0.0 if row.change is None else row.change
+    return row.outcome, f"{change:+.1%}, {row.note}"
 
 
 @contextlib.contextmanager

@@ -69,6 +69,11 @@ class Project:
         return self.git("worktree", "list").count("\n")
 
 
+@pytest.fixture
+def project_in() -> Callable[[Path], Project]:
+    return Project
+
+
 @pytest.fixture(scope="module")
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
     return lambda: Project(tmp_path_factory.mktemp("user") / "project")

@@ -20,27 +20,27 @@ def pool(spread: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 def test_a_quiet_machine_catches_small_slowdowns_and_raises_no_alarm() -> None:
-    found = calibrate.summarize(("conv", "forward"), pool(0.005), LIMITS)
-    assert found.verdicts == {"pass": 6}
-    assert found.false_alarms == 0.0
-    assert found.smallest is not None
-    assert 0.03 <= found.smallest <= 0.05  # below, the median is no slowdown; from 5 % on it must not pass
-    assert calibrate.margin([found], LIMITS) == 0.05
+    calibration = calibrate.summarize(("conv", "forward"), pool(0.005), LIMITS)
+    assert calibration.outcomes == {"pass": 6}
+    assert calibration.false_alarms == 0.0
+    assert calibration.smallest is not None
+    assert 0.03 <= calibration.smallest <= 0.05  # below, the median is no slowdown; from 5 % on it must not pass
+    assert calibrate.margin([calibration], LIMITS) == 0.05
 
 
 def test_a_noisy_machine_needs_a_wider_margin() -> None:
-    found = calibrate.summarize(("conv", "forward"), pool(0.08), LIMITS)
-    margin = calibrate.margin([found], LIMITS)
-    assert found.smallest is not None
+    calibration = calibrate.summarize(("conv", "forward"), pool(0.08), LIMITS)
+    margin = calibrate.margin([calibration], LIMITS)
+    assert calibration.smallest is not None
     assert margin is not None
     assert 0.05 < margin < 0.2
-    assert found.false_alarms <= 0.01
+    assert calibration.false_alarms <= 0.01
 
 
 def test_no_margin_fits_a_machine_that_tells_nothing() -> None:
-    found = calibrate.Calibration("conv", "forward", 96, 2.0, {"inconclusive": 6}, 0.0, None, tuple(pool(2.0)))
+    calibration = calibrate.Calibration("conv", "forward", 96, 2.0, {"inconclusive": 6}, 0.0, None, tuple(pool(2.0)))
     assert calibrate.rate(pool(2.0), 0.5, LIMITS) < calibrate.POWER
-    assert "none up to 50 %" in calibrate.show([found])
+    assert "none up to 50 %" in calibrate.show([calibration])
 
 
 def test_rates_rise_with_the_slowdown() -> None:

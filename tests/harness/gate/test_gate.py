@@ -41,7 +41,7 @@ def left_behind() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def found(make_project: Callable[[], Any]) -> tuple[int, dict[str, Any], Any]:
+def one_gate(make_project: Callable[[], Any]) -> tuple[int, dict[str, Any], Any]:
     """One gate over a commit that slows a layer, breaks one, documents one, adds one and drops one."""
     project = make_project()
     for name in ("slow", "broken", "documented", "gone"):
@@ -64,49 +64,49 @@ def found(make_project: Callable[[], Any]) -> tuple[int, dict[str, Any], Any]:
 
 
 def rows(report: dict[str, Any], layer: str) -> dict[str, Any]:
-    return {finding["quantity"]: finding for finding in report["findings"] if finding["layer"] == layer}
+    return {finding["quantity"]: finding for finding in report["rows"] if finding["layer"] == layer}
 
 
-def test_a_slower_layer_regressed_and_nothing_else_of_it(found: Any) -> None:
-    code, report, _ = found
+def test_a_slower_layer_regressed_and_nothing_else_of_it(one_gate: Any) -> None:
+    code, report, _ = one_gate
     assert code == ExitCode.REGRESSED
     slow = rows(report, "slow")
-    assert slow["forward"]["verdict"] == "regressed"
+    assert slow["forward"]["outcome"] == "regressed"
     assert slow["forward"]["low"] > 0.05
     assert len(slow["forward"]["pairs"]) == 8
-    assert {slow[name]["verdict"] for name in ("parameters", "flops", "allocated_bytes")} == {"pass"}
+    assert {slow[name]["outcome"] for name in ("parameters", "flops", "allocated_bytes")} == {"pass"}
     assert "output" not in slow
 
 
-def test_a_broken_layer_regressed_with_its_reason(found: Any) -> None:
-    broken = rows(found[1], "broken")
+def test_a_broken_layer_regressed_with_its_reason(one_gate: Any) -> None:
+    broken = rows(one_gate[1], "broken")
     assert list(broken) == ["layer"]
-    assert broken["layer"]["verdict"] == "regressed"
+    assert broken["layer"]["outcome"] == "regressed"
     assert "RuntimeError: gave way (broken.py:" in broken["layer"]["note"]
 
 
-def test_a_docstring_is_no_difference(found: Any) -> None:
-    documented = rows(found[1], "documented")
-    assert [(row["verdict"], row["note"]) for row in documented.values()] == [("pass", "identical")]
+def test_a_docstring_is_no_difference(one_gate: Any) -> None:
+    documented = rows(one_gate[1], "documented")
+    assert [(row["outcome"], row["note"]) for row in documented.values()] == [("pass", "identical")]
 
 
-def test_layers_of_one_side_are_listed_not_compared(found: Any) -> None:
-    told = {name: next(iter(rows(found[1], name).values())) for name in ("new", "gone")}
-    assert {name: (row["verdict"], row["note"]) for name, row in told.items()} == {
+def test_layers_of_one_side_are_listed_not_compared(one_gate: Any) -> None:
+    message = {name: next(iter(rows(one_gate[1], name).values())) for name in ("new", "gone")}
+    assert {name: (row["outcome"], row["note"]) for name, row in message.items()} == {
         "new": ("listed", "new"),
         "gone": ("listed", "gone"),
     }
 
 
-def test_a_gate_leaves_nothing_behind_and_tells_of_a_dirty_tree(found: Any) -> None:
-    _, report, project = found
+def test_a_gate_leaves_nothing_behind_and_tells_of_a_dirty_tree(one_gate: Any) -> None:
+    _, report, project = one_gate
     assert project.worktrees() == 1
     assert left_behind() == []
     assert report["notes"] == ["the work tree has changes that are not committed; they are measured with it"]
 
 
-def test_page_and_comment_show_the_pairs_and_the_verdict(found: Any) -> None:
-    _, _, project = found
+def test_page_and_comment_show_the_pairs_and_the_verdict(one_gate: Any) -> None:
+    _, _, project = one_gate
     page = (project.folder / "coordbench-results" / "gate.html").read_text()
     assert page.count('<circle class="dot"') == 8
     assert (project.folder / "pull.md").read_text().startswith("### ❌ regressed: work tree at")
@@ -154,8 +154,10 @@ costs = false
     project.commit()
     project.write("noisy.py", source.replace("NOISE", "1.0"))
     code, printed, _ = gate(project.folder, "--stages", "accuracy", "--json")
-    accuracy = next(row for row in json.loads(printed)["findings"] if row["quantity"] == "accuracy")
-    assert (code, accuracy["verdict"], len(accuracy["pairs"])) == (ExitCode.REGRESSED, "regressed", 10)
+    rows = {row["quantity"]: row for row in json.loads(printed)["rows"]}
+    assert "accuracy" in rows, printed
+    accuracy = rows["accuracy"]
+    assert (code, accuracy["outcome"], len(accuracy["pairs"])) == (ExitCode.REGRESSED, "regressed", 10)
     assert accuracy["high"] < -0.02
 
 
@@ -165,9 +167,9 @@ def test_a_base_that_cannot_be_imported_is_not_measured(make_project: Any, gate:
     project.settings("mine")
     project.commit()
     project.layer("mine")
-    code, _, said = gate(project.folder)
+    code, _, errors = gate(project.folder)
     assert code == ExitCode.NOTHING_MEASURED
-    assert "the base revision cannot be imported: it raised UsageError: plug-in 'mine.py' cannot be loaded" in said
+    assert "the base revision cannot be imported: it raised UsageError: plug-in 'mine.py' cannot be loaded" in errors
     assert (project.worktrees(), left_behind()) == (1, [])
 
 
@@ -179,7 +181,7 @@ def test_a_project_without_layers_is_not_measured(make_project: Any, gate: Calla
 
 
 @pytest.mark.parametrize(
-    ("content", "arguments", "told"),
+    ("content", "arguments", "message"),
     [
         ("", ["--base", "no-such-branch"], "unknown base revision 'no-such-branch'"),
         ("", ["--plugin", "nowhere.py"], "plug-in 'nowhere.py' is no file inside"),
@@ -191,22 +193,22 @@ def test_a_project_without_layers_is_not_measured(make_project: Any, gate: Calla
     ],
 )
 def test_mistakes_are_told_in_one_line(
-    make_project: Any, gate: Callable[..., Any], content: str, arguments: list[str], told: str
+    make_project: Any, gate: Callable[..., Any], content: str, arguments: list[str], message: str
 ) -> None:
     project = make_project()
     project.write("pyproject.toml", f"[tool.coordbench.gate]\n{content}\n")
     project.commit()
-    code, _, said = gate(project.folder, *arguments)
+    code, _, errors = gate(project.folder, *arguments)
     assert code == ExitCode.USAGE
-    assert told in said
-    assert said.count("\n") == 1
+    assert message in errors
+    assert errors.count("\n") == 1
     assert (project.worktrees(), left_behind()) == (1, [])
 
 
 def test_a_folder_outside_of_any_repository_is_refused(tmp_path: Path, gate: Callable[..., Any]) -> None:
-    code, _, said = gate(tmp_path)
+    code, _, errors = gate(tmp_path)
     assert code == ExitCode.USAGE
-    assert "is in no git repository" in said
+    assert "is in no git repository" in errors
 
 
 def test_an_interrupted_gate_removes_its_worktree_and_its_processes(

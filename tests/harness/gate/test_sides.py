@@ -16,6 +16,7 @@ import coordbench
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.gate import selection, trees
+from coordbench.harness.gate.side.messages import Described, Layer
 from coordbench.harness.gate.sides import LayerError, Side, SideError, Tree, running
 from coordbench.harness.gate.trees import Unmeasurable, checked_out, find_project, interruptible, scratch
 
@@ -92,16 +93,17 @@ def test_an_installed_copy_that_hides_the_tree_is_not_measured(tree: Tree) -> No
     shutil.copy(registry.__file__, core)
     (tree.folder / "sitecustomize.py").write_text(HOOK.format(installed=str(installed)))
     with running(tree, deadline=120) as (side,):
-        described = side.ask("describe", plugins=[], selectors=[])
+        described = side.describe([], [])
     with pytest.raises(Unmeasurable, match=r"which is not in its tree .* an installed copy"):
         selection.verify(tree, described)
 
 
 def test_a_source_that_differs_from_its_tree_is_not_measured(tree: Tree) -> None:
     (tree.folder / "mine.py").write_text("x = 1\n")
-    layer = {"plugin": "mine.py", "file": str(tree.folder / "mine.py"), "sources": {"mine.py": "0" * 64}}
+    file = str(tree.folder / "mine.py")
+    layer = Layer("mine", "mine", "mine", "Mine", {}, 2, None, "mine.py", file, {"mine.py": "0" * 64})
     with pytest.raises(Unmeasurable, match=r"imported another mine\.py than the one"):
-        selection.verify(tree, {"harness": "", "layers": {"mine": layer}})
+        selection.verify(tree, Described("", {"mine": layer}, {}))
 
 
 def test_a_worktree_goes_whatever_happens_inside(make_project: Any) -> None:
@@ -109,14 +111,14 @@ def test_a_worktree_goes_whatever_happens_inside(make_project: Any) -> None:
     project.write("a.txt", "old")
     commit = project.commit()
     project.write("a.txt", "new")
-    found = find_project(project.folder)
+    around = find_project(project.folder)
     seen: list[Path] = []
 
     def fail() -> None:
-        with scratch() as folder, checked_out(found, commit, folder / "base") as base:
+        with scratch() as folder, checked_out(around, commit, folder / "base") as base:
             seen.append(folder)
             assert (base / "a.txt").read_text() == "old"
-            assert found.dirty
+            assert around.dirty
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -132,8 +134,8 @@ def test_a_gate_that_is_told_to_end_tidies_up_as_after_ctrl_c(make_project: Any)
     seen: list[Path] = []
 
     def end() -> None:
-        found = find_project(project.folder)
-        with interruptible(), scratch() as folder, checked_out(found, commit, folder / "base"):
+        around = find_project(project.folder)
+        with interruptible(), scratch() as folder, checked_out(around, commit, folder / "base"):
             seen.append(folder)
             signal.raise_signal(signal.SIGTERM)
 

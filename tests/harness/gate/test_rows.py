@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,27 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
-from coordbench.harness.gate import accuracy, costs, output, speed
+from coordbench.harness.gate import accuracy, costs, output, pairs, speed, trials
 from coordbench.harness.gate.accuracy import Difference
-from coordbench.harness.gate.findings import Finding, Report, Verdict
+from coordbench.harness.gate.pairs import Measured, Pair
+from coordbench.harness.gate.rows import GateRow, Outcome, Report
 from coordbench.harness.gate.settings import Settings, parse_settings
-from coordbench.harness.gate.speed import Measured, Pair
+from coordbench.harness.gate.side.messages import Facts, PlannedTrial
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
 
-FACTS = {
-    "parameters": 10, "flops": 1000, "allocated_bytes": 1000, "buffers": 0,
-    "output_shape": [1, 2, "torch.float32"], "output_hash": "a", "gradient_hash": "b",
-}  # fmt: skip
+FACTS = Facts(
+    parameters=10, flops=1000, allocated_bytes=1000, buffers=0,
+    output_shape=(1, 2, "torch.float32"), output_hash="a", gradient_hash="b",
+)  # fmt: skip
 
 
-def finding(verdict: Verdict, **more: Any) -> Finding:
-    return Finding("layer", "speed", "forward", verdict, **more)
+def row(outcome: Outcome, **more: Any) -> GateRow:
+    return GateRow("layer", "speed", "forward", outcome, **more)
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "told", "code"),
+    ("outcomes", "worst", "code"),
     [
         ([], "not measured", 4),
         (["listed"], "not measured", 4),
@@ -44,13 +46,13 @@ def finding(verdict: Verdict, **more: Any) -> Finding:
         (["regressed", "not comparable"], "not comparable", 6),
     ],
 )
-def test_the_worst_verdict_decides(verdicts: list[Verdict], told: str, code: int) -> None:
-    report = Report("a", "b", [finding(verdict) for verdict in verdicts])
-    assert (report.verdict, report.code) == (told, code)
+def test_the_worst_outcome_decides(outcomes: list[Outcome], worst: str, code: int) -> None:
+    report = Report("a", "b", [row(outcome) for outcome in outcomes])
+    assert (report.outcome, report.code) == (worst, code)
 
 
 @pytest.mark.parametrize(
-    ("changes", "verdicts"),
+    ("changes", "outcomes"),
     [
         ({}, {"parameters": "pass", "flops": "pass", "allocated_bytes": "pass"}),
         ({"parameters": 11}, {"parameters": "regressed", "flops": "pass", "allocated_bytes": "pass"}),
@@ -58,21 +60,21 @@ def test_the_worst_verdict_decides(verdicts: list[Verdict], told: str, code: int
         ({"allocated_bytes": 1010}, {"parameters": "pass", "flops": "pass", "allocated_bytes": "pass"}),
         ({"allocated_bytes": 1011}, {"parameters": "pass", "flops": "pass", "allocated_bytes": "regressed"}),
         ({"flops": None}, {"parameters": "pass", "flops": "listed", "allocated_bytes": "pass"}),
-        ({"output_shape": [1, 3, "torch.float32"]}, {"output shape": "not comparable"}),
+        ({"output_shape": (1, 3, "torch.float32")}, {"output shape": "not comparable"}),
         (
             {"output_hash": "c"},
             {"parameters": "pass", "flops": "pass", "allocated_bytes": "pass", "output": "pass"},
         ),
     ],
 )
-def test_costs_are_compared_exactly(changes: dict[str, Any], verdicts: dict[str, str]) -> None:
-    found = costs.compare("layer", FACTS, FACTS | changes, Settings())
-    assert {row.quantity: row.verdict for row in found} == verdicts
+def test_costs_are_compared_exactly(changes: dict[str, Any], outcomes: dict[str, str]) -> None:
+    rows = costs.compare("layer", FACTS, replace(FACTS, **changes), Settings())
+    assert {row.quantity: row.outcome for row in rows} == outcomes
 
 
 def test_a_layer_that_fails_on_one_side() -> None:
-    assert costs.compare("layer", FACTS, "raised E", Settings())[0].verdict == "regressed"
-    assert costs.compare("layer", "raised E", FACTS, Settings())[0].verdict == "not measured"
+    assert costs.compare("layer", FACTS, "raised E", Settings())[0].outcome == "regressed"
+    assert costs.compare("layer", "raised E", FACTS, Settings())[0].outcome == "not measured"
 
 
 def differences(mean: float, spread: float = 0.01, count: int = 10) -> Difference:
@@ -81,7 +83,7 @@ def differences(mean: float, spread: float = 0.01, count: int = 10) -> Differenc
 
 
 @pytest.mark.parametrize(
-    ("difference", "verdict"),
+    ("difference", "outcome"),
     [
         (differences(0.0), "pass"),
         (differences(-0.01), "pass"),
@@ -94,8 +96,8 @@ def differences(mean: float, spread: float = 0.01, count: int = 10) -> Differenc
         (Difference(np.full(5, -0.1), 0.02), "regressed"),
     ],
 )
-def test_a_loss_counts_from_its_margin_on(difference: Difference, verdict: Verdict) -> None:
-    assert accuracy.judge([difference]) == [verdict]
+def test_a_loss_counts_from_its_margin_on(difference: Difference, outcome: Outcome) -> None:
+    assert accuracy.judge([difference]) == [outcome]
 
 
 def test_the_interval_is_the_t_interval_by_hand() -> None:
@@ -103,7 +105,7 @@ def test_the_interval_is_the_t_interval_by_hand() -> None:
     assert (low, high) == pytest.approx((3 - 1.963243, 3 + 1.963243), abs=1e-5)  # 2.776445 * sqrt(2.5 / 5)
 
 
-def test_accuracy_verdicts_hold_for_all_comparisons_together() -> None:
+def test_accuracy_outcomes_hold_for_all_comparisons_together() -> None:
     inside = differences(-0.028, spread=0.012)  # t(9) = -2.108: p = 0.032, so the interval reaches into the margin
     assert inside.interval[1] > -0.02
     assert accuracy.judge([inside]) == ["inconclusive"]
@@ -116,80 +118,99 @@ def test_accuracy_verdicts_hold_for_all_comparisons_together() -> None:
 def test_each_budget_of_a_cell_is_compared_with_its_own(tmp_path: Path) -> None:
     task = {"suite": "s", "metrics": [vars(Metric("accuracy"))], "references": {}}
     facts = {"tasks": {"t": task}, "preset": {}, "variants": {}}
-    trials = [Trial(Cell.of("t", "b", "conv", budget=Budget(steps)), seed) for steps in (100, 200) for seed in range(5)]
+    planned = [
+        Trial(Cell.of("t", "b", "conv", budget=Budget(steps)), seed) for steps in (100, 200) for seed in range(5)
+    ]
     with Store(f"sqlite:///{tmp_path / 'results.sqlite'}") as store:
         runs = []
         for loss in (0.0, 0.1):
             runs.append(store.start_run("p", "coordbench gate", {}, facts))
-            listed = [(trial, Identity(f"{trial} {loss}", {}), {}) for trial in trials]
+            listed = [(trial, Identity(f"{trial} {loss}", {}), {}) for trial in planned]
             for place, (trial, who, _) in zip(store.add_items(runs[-1], listed), listed, strict=True):
                 score = 0.9 * (trial.cell.budget.steps == 200) - loss + 0.001 * trial.seed
                 store.add(runs[-1], place, who, Record("ok", scores={"test": {"accuracy": score}}))
-        found = accuracy.compare(store, (runs[0], runs[1]), Settings())
-    assert [f.layer.partition(", ")[2] for f in found] == ["steps planned 100", "steps planned 200"]
-    assert [(f.verdict, len(f.pairs)) for f in found] == [("regressed", 5)] * 2
-    assert [f.change for f in found] == pytest.approx([-0.1, -0.1])
+        rows = accuracy.compare(store, (runs[0], runs[1]), Settings())
+    assert [r.layer.partition(", ")[2] for r in rows] == ["steps planned 100", "steps planned 200"]
+    assert [(r.outcome, len(r.pairs)) for r in rows] == [("regressed", 5)] * 2
+    assert [r.change for r in rows] == pytest.approx([-0.1, -0.1])
 
 
 def test_equal_code_with_other_seeds_does_not_regress() -> None:
     generator = np.random.default_rng(0)
-    found = [accuracy.judge([Difference(generator.normal(0, 0.05, 10), 0.02)])[0] for _ in range(1000)]
-    assert found.count("regressed") <= 10
+    outcomes = [accuracy.judge([Difference(generator.normal(0, 0.05, 10), 0.02)])[0] for _ in range(1000)]
+    assert outcomes.count("regressed") <= 10
 
 
 def test_only_trials_that_depend_on_something_else_are_trained() -> None:
-    trials = [
-        {"task": "t[canvas=8]", "backbone": "b", "variant": v, "seed": s, "digest": v} for v in "xy" for s in (0, 1)
-    ]
-    assert accuracy.changed(trials, trials) == ([], [])
-    other = [trial | {"digest": "new"} if trial["variant"] == "y" else trial for trial in trials]
-    assert accuracy.changed(trials, other) == (["y"], ["t"])
+    planned = [PlannedTrial("t[canvas=8]", "b", v, "100 steps", s, v) for v in "xy" for s in (0, 1)]
+    assert trials.changed(planned, planned) == ([], [])
+    other = [replace(trial, digest="new") if trial.variant == "y" else trial for trial in planned]
+    assert trials.changed(planned, other) == (["y"], ["t"])
     with pytest.raises(UsageError, match="preset 'ci' has 2 seeds; fewer than 5"):
-        accuracy.check_seeds(trials, "ci")
-    budgets = [trial | {"cell": steps, "digest": f"{trial['digest']} {steps}"} for trial in trials for steps in (1, 2)]
-    assert accuracy.changed(budgets, budgets) == ([], [])
+        trials.check_seeds(planned, "ci")
+    budgets = [replace(trial, conditions=n, digest=f"{trial.digest} {n}") for trial in planned for n in ("1", "2")]
+    assert trials.changed(budgets, budgets) == ([], [])
     with pytest.raises(UsageError, match="preset 'ci' has 2 seeds"):
-        accuracy.check_seeds(budgets, "ci")
+        trials.check_seeds(budgets, "ci")
 
 
 def measured(change: float, disturbed: str = "") -> Measured:
     return Measured([Pair(change + 0.001 * i, 1.0, 1.0, disturbed) for i in range(16)])
 
 
-def test_disturbed_pairs_make_a_verdict_inconclusive_never_regressed() -> None:
+def test_disturbed_pairs_make_an_outcome_inconclusive_never_regressed() -> None:
     limits = Settings().thresholds
-    found = {
+    results = {
         ("slow", "forward"): measured(0.1),
         ("disturbed", "forward"): measured(0.1, "20% of the core's time was stolen"),
         ("even", "forward"): measured(0.0),
         ("died", "forward"): Measured(failure=("candidate", "was killed by SIGSEGV, twice")),
         ("unknown", "forward"): Measured(failure=("base", "was killed by SIGSEGV, twice")),
     }
-    verdicts = speed.judge(found, limits)
-    assert [verdicts[key] for key in found] == ["regressed", "inconclusive", "pass", "regressed", "not measured"]
+    outcomes = speed.judge(results, limits)
+    assert [outcomes[key] for key in results] == ["regressed", "inconclusive", "pass", "regressed", "not measured"]
 
 
 def test_a_pair_is_the_median_of_its_turns_and_knows_what_disturbed_it() -> None:
     seconds = np.array([[1.0, 1.1]] * 9 + [[1.0, 50.0]])
-    pair = speed.summarize(seconds, np.zeros_like(seconds), stolen=0.0)
+    pair = pairs.summarize(seconds, np.zeros_like(seconds), stolen=0.0)
     assert (pair.ratio, pair.disturbed) == (pytest.approx(np.log(1.1)), "")
-    assert "stolen" in speed.summarize(seconds, np.zeros_like(seconds), stolen=0.2).disturbed
-    assert "page faults" in speed.summarize(seconds, np.full_like(seconds, 1e5), stolen=0.0).disturbed
+    assert "stolen" in pairs.summarize(seconds, np.zeros_like(seconds), stolen=0.2).disturbed
+    assert "page faults" in pairs.summarize(seconds, np.full_like(seconds, 1e5), stolen=0.0).disturbed
 
 
 def test_markdown_shows_foreign_text_as_text() -> None:
-    report = Report("main", "work tree", [finding("regressed", note="<b>|x|</b> [a](b) `c`", change=0.1)])
+    report = Report("main", "work tree", [row("regressed", note="<b>|x|</b> [a](b) `c`", change=0.1)])
     line = output.markdown(report).splitlines()[-1]
-    assert line.count("|") == 8  # the seven cells of the row
+    assert line.count("|") == 9  # the eight cells of the row
     assert "<b>" not in line
     assert "`" not in line
+
+
+def test_markdown_escapes_once() -> None:
+    report = Report("main", "work tree", [row("regressed", note="allocated_bytes & more")])
+    assert "allocated&#95;bytes &#38; more" in output.markdown(report)
+
+
+def test_what_regressed_stands_first_and_equal_layers_take_one_line() -> None:
+    equal = [GateRow(f"layer{i}", "layer", "sources", "pass", note="identical") for i in range(18)]
+    slow = row("regressed", base=1e-3, candidate=2.28e-3, change=1.277, low=1.2, high=1.33, margin=0.05, unit="s")
+    report = Report("main", "work tree", [*equal, slow])
+    first, second, folded, *_ = output.text(report).splitlines()
+    assert first == "regressed      layer: forward  +127.7 % (+120.0 % .. +133.0 %)"
+    assert second == "  1.000 ms -> 2.280 ms; up to 5 % is tolerated"
+    assert folded.startswith("18 layers with identical sources: layer0, layer1")
+    assert all(len(line) <= 80 for line in output.text(report).splitlines())
+    comment = output.markdown(report)
+    assert comment.index("forward") < comment.index("18 layers")
+    assert comment.count("identical") == 1
 
 
 def test_the_summary_of_a_job_is_appended_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = tmp_path / "summary.md"
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    output.save_markdown(Report("a", "b", [finding("pass")]), tmp_path / "deep" / "pull.md")
+    output.save_markdown(Report("a", "b", [row("pass")]), tmp_path / "deep" / "pull.md")
     assert summary.read_text() == "before\n" + (tmp_path / "deep" / "pull.md").read_text()
 
 
@@ -199,8 +220,8 @@ def test_a_full_disk_is_told_in_one_line() -> None:
 
 
 def test_json_has_no_word_for_infinity() -> None:
-    report = Report("a", "b", [finding("inconclusive", low=float("-inf"), high=float("nan"))])
-    assert json.loads(output.as_json(report))["findings"][0]["low"] is None
+    report = Report("a", "b", [row("inconclusive", low=float("-inf"), high=float("nan"))])
+    assert json.loads(output.as_json(report))["rows"][0]["low"] is None
 
 
 @pytest.mark.parametrize(
