@@ -1,96 +1,138 @@
-"""Numbers and names as people read them."""
+"""Numbers and names as people read them. What is missing, or is no number at all, reads as a dash."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
 MISSING = "–"
+Reader = Callable[[object], str]
+"""How a quantity is written."""
 
 
-def breakable(name: str) -> Markup:
+def known(value: object) -> float | None:
+    """The value as a number; None where it is missing or is no number."""
+    try:
+        number = float(value)  # type: ignore[arg-type]  # what is no number raises, and so does pandas' NA
+    except (TypeError, ValueError):
+        return None
+    return None if math.isnan(number) else number
+
+
+def finite(value: object) -> float | None:
+    """The value as a finite number, else None."""
+    number = known(value)
+    return None if number is None or math.isinf(number) else number
+
+
+def breakable(name: object) -> Markup:
     """Let a long selector break where its parts meet, and nowhere else."""
     return Markup(re.sub(r"([\[=_]|, )", r"\1<wbr>", str(escape(name))))
 
 
-def number(value: Any, digits: int = 3) -> str:
+def number(value: object, digits: int = 3) -> str:
     """Write a number with so many significant digits; integers below 10^7 in full."""
-    if _missing(value):
+    amount = known(value)
+    if amount is None:
         return MISSING
-    value = float(value)
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if value == 0:
+    if math.isinf(amount):
+        return "∞" if amount > 0 else "-∞"
+    if amount == 0:
         return "0"
-    if value.is_integer() and abs(value) < 1e7:
-        return f"{int(value):,}"
-    if not 1e-3 <= abs(value) < 1e7:
-        return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e")
-    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{places}f}"
+    if amount.is_integer() and abs(amount) < 1e7:
+        return f"{int(amount):,}"
+    if not 1e-3 <= abs(amount) < 1e7:
+        return f"{amount:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e")
+    places = max(0, digits - 1 - math.floor(math.log10(abs(amount))))
+    return f"{amount:,.{places}f}"
 
 
-def rounded(value: Any) -> str:
+def rounded(value: object) -> str:
     """Write a relative error with two digits; below 10^-6 it is rounding, and 0."""
-    return "0" if not _missing(value) and abs(value) < 1e-6 else number(value, 2)
+    amount = known(value)
+    return "0" if amount is not None and abs(amount) < 1e-6 else number(amount, 2)
 
 
-def signed(value: Any, digits: int = 3) -> str:
+def signed(value: object, digits: int = 3) -> str:
     """Write a difference with its sign."""
     text = number(value, digits)
     return text if text in (MISSING, "0") or text.startswith("-") else f"+{text}"
 
 
-def interval(low: Any, high: Any, digits: int = 3) -> str:
+def percent(value: object) -> str:
+    """Write a share of 1 in percent."""
+    amount = finite(value)
+    return MISSING if amount is None else f"{100 * amount:.0f} %"
+
+
+def interval(low: object, high: object, digits: int = 3) -> str:
     """Write an interval, or nothing where there is none."""
-    return "" if _missing(low) else f"[{number(low, digits)}, {number(high, digits)}]"
+    if known(low) is None or known(high) is None:
+        return ""
+    return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def big(value: Any) -> str:
+def with_interval(value: object, low: object, high: object, digits: int = 3) -> str:
+    """Write a number and its interval."""
+    return f"{number(value, digits)} {interval(low, high, digits)}".strip()
+
+
+def big(value: object) -> str:
     """Write a count in thousands, millions or billions."""
-    if _missing(value):
-        return MISSING
-    for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{float(value) / (1e3 if sign == 'k' else size):.3g} {sign}"
-    return number(value)
+    amount = finite(value)
+    if amount is None:
+        return number(value)
+    for unit, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(amount) >= unit:
+            return f"{amount / (1e3 if sign == 'k' else unit):.3g} {sign}"
+    return number(amount)
 
 
-def tick(value: Any) -> str:
-    """Write a number beside an axis."""
-    return big(value) if abs(value) >= 1e4 else number(value)
-
-
-def seconds(value: Any) -> str:
+def seconds(value: object) -> str:
     """Write a duration."""
-    if _missing(value):
-        return MISSING
-    for size, unit in ((60, "min"), (1, "s"), (1e-3, "ms")):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value * 1e6:.3g} µs" if value else "0 s"
+    amount = finite(value)
+    if amount is None:
+        return number(value)
+    for unit, name in ((3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms")):
+        if abs(amount) >= unit:
+            return f"{amount / unit:.3g} {name}"
+    return f"{amount * 1e6:.3g} µs" if amount else "0 s"
 
 
-def size(value: Any) -> str:
+def size(value: object) -> str:
     """Write a number of bytes."""
-    if _missing(value):
-        return MISSING
-    for unit, exponent in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if value >= 2**exponent:
-            return f"{value / 2**exponent:.3g} {unit}"
-    return f"{int(value)} B"
+    amount = finite(value)
+    if amount is None:
+        return number(value)
+    for name, exponent in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if abs(amount) >= 2**exponent:
+            return f"{amount / 2**exponent:.3g} {name}"
+    return f"{int(amount)} B"
+
+
+def cost_reader(cost: str) -> Reader:
+    """How a cost is written: seconds, bytes, or a count."""
+    return seconds if cost.endswith("_seconds") else size if cost.endswith("_bytes") else big
+
+
+def ticks(values: Sequence[float]) -> list[str]:
+    """Write the numbers beside an axis with as many digits as it takes to tell them apart."""
+    texts: list[str] = []
+    for digits in range(3, 9):
+        texts = [_trimmed(value, digits) for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
+
+
+def _trimmed(value: float, digits: int) -> str:
+    text = big(value) if abs(value) >= 1e4 and digits == 3 else number(float(f"{value:.6g}"), digits)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text and " " not in text else text
 
 
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _missing(value: Any) -> bool:
-    try:
-        return value is None or bool(value != value)
-    except TypeError:  # pandas' NA compares to NA
-        return True

@@ -180,7 +180,7 @@ def report(
         name = opened.resolve_run(run)
         print(_report(opened, name, out))
         if files:
-            from coordbench.reports.pages.exports import export_report
+            from coordbench.reports.files.exports import export_report
 
             for path in export_report(opened, name, out / name):
                 print(path)

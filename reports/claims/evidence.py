@@ -22,7 +22,7 @@ from coordbench.reports.claims.claims import Claim, Finding, Measure
 from coordbench.reports.claims.sides import contests, of_task
 from coordbench.reports.data import survival
 from coordbench.reports.data.costs import costs
-from coordbench.reports.data.stored import COSTS, Run
+from coordbench.reports.data.stored import COSTS, Stored
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
@@ -35,7 +35,7 @@ FALLING = 0.2
 seem to, by chance."""
 
 
-def measure(run: Run, claim: Claim) -> Finding:
+def measure(run: Stored, claim: Claim) -> Finding:
     """Draft a finding: measured and tested, not yet adjusted nor decided; open with a reason, or not run."""
     if claim.metric in PHASES and claim.measure == "ratio":
         return _timed(run, claim)
@@ -113,7 +113,7 @@ def _spread(draft: Finding, left: Floats, right: Floats) -> Finding:
     return replace(draft, measured=ratio, low=ratio / edges[0], high=ratio / edges[1], p=2 * min(tail, 1 - tail))
 
 
-def _survival(run: Run, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:
+def _survival(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:
     """Compare times to collapse; measured is the z of the log-rank test, positive where the left lives longer."""
     sides = [survival.ends(side).dropna() for side in (left, right) if side is not None]  # nan: never started
     seeds = min(map(len, sides))
@@ -137,7 +137,7 @@ def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: st
     return Finding(claim, "open", measured=float(_samples(claim.measure, *values)[0]), here=here, reason=reason)
 
 
-def _timed(run: Run, claim: Claim) -> Finding:
+def _timed(run: Stored, claim: Claim) -> Finding:
     """The ratio of two layers' times by their multiples of the plain convolution's; both intervals widen it."""
     draft = Finding(claim, "open", here=f"{claim.task}, one layer", reason="a time of one machine, without seeds")
     ratio = f"ratio_{PHASES[claim.metric]}"
@@ -154,12 +154,12 @@ def _timed(run: Run, claim: Claim) -> Finding:
     return replace(draft, measured=measured, low=float(low), high=float(high), here=", ".join(common[0]))
 
 
-def _values(run: Run, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:
+def _values(run: Stored, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:
     """Seed -> the score that a claim is about; a failed trial has the worst that its contest saw."""
-    metrics = {m["name"]: m for m in run.facts["tasks"][side.iloc[0]["full_task"]]["metrics"]}
+    metrics = {m.name: m for m in run.facts.tasks[side.iloc[0]["full_task"]].metrics}
     primary = next(iter(metrics))
     name = claim.metric or primary
-    sign = 1.0 if metrics.get(name, metrics[primary])["better"] == "higher" else -1.0
+    sign = metrics.get(name, metrics[primary]).sign
     if name == primary:
         return side.set_index("seed")["merit"].astype(float) * sign
     contest = run.trials[run.trials["contest"] == side["contest"].iloc[0]]
@@ -168,13 +168,13 @@ def _values(run: Run, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:
     return own.mask(side.set_index("seed")["failed"].astype(bool), worst)
 
 
-def _metric(run: Run, side: pd.DataFrame, metric: str) -> pd.Series[float]:
+def _metric(run: Stored, side: pd.DataFrame, metric: str) -> pd.Series[float]:
     """Seed -> a test metric."""
     scores = run.tables.scores
     own = scores[(scores["metric"] == metric) & (scores["split"] == "test") & scores["trial"].isin(side.index)]
     return pd.Series(own["value"].to_numpy(float), index=side.loc[own["trial"], "seed"].to_numpy())
 
 
-def _margin(run: Run, claim: Claim, side: pd.DataFrame) -> float:
-    metrics = run.facts["tasks"][side.iloc[0]["full_task"]]["metrics"]
-    return float(next((m["margin"] for m in metrics if m["name"] == claim.metric), metrics[0]["margin"]))
+def _margin(run: Stored, claim: Claim, side: pd.DataFrame) -> float:
+    metrics = run.facts.tasks[side.iloc[0]["full_task"]].metrics
+    return next((m.margin for m in metrics if m.name == claim.metric), metrics[0].margin)

@@ -15,14 +15,14 @@ from coordbench.reports.claims.claims import Claim, Finding, Kind, inequality, m
 from coordbench.reports.claims.evidence import measure, shown
 from coordbench.reports.claims.exact import counted
 from coordbench.reports.claims.reading import read_claims
-from coordbench.reports.data.stored import Run
+from coordbench.reports.data.stored import Stored
 from coordbench.reports.text import number
 
 NOWHERE = -1
 """The place of a primary claim that a run does not test."""
 
 
-def ledger(run: Run, claims: Sequence[Claim] | None = None) -> list[Finding]:
+def ledger(run: Stored, claims: Sequence[Claim] | None = None) -> list[Finding]:
     """Decide all claims: exact ones by counting, directions and controls family by family; figures are only shown."""
     findings = [_draft(run, claim) for claim in (read_claims() if claims is None else claims)]
     families: dict[tuple[str, Kind], list[int]] = {}
@@ -34,7 +34,7 @@ def ledger(run: Run, claims: Sequence[Claim] | None = None) -> list[Finding]:
     return findings
 
 
-def _draft(run: Run, claim: Claim) -> Finding:
+def _draft(run: Stored, claim: Claim) -> Finding:
     if claim.kind == "exact":
         return counted(claim)
     return shown(measure(run, claim)) if claim.kind == "figure" else measure(run, claim)
@@ -73,7 +73,7 @@ def _waiting(draft: Finding) -> Finding:
     return draft if _void(draft) else replace(draft, reason=f"looked at only once {draft.claim.after} is decided")
 
 
-def table(run: Run) -> pd.DataFrame:
+def table(run: Stored) -> pd.DataFrame:
     """The ledger as a table."""
     return pd.DataFrame([_row(finding) for finding in ledger(run)])
 

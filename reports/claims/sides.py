@@ -9,10 +9,10 @@ import pandas as pd
 
 from coordbench.harness.core.selector import Selector
 from coordbench.reports.claims.claims import Claim, Side
-from coordbench.reports.data.stored import Run
+from coordbench.reports.data.stored import Stored
 
 
-def contests(run: Run, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFrame | None]]:
+def contests(run: Stored, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFrame | None]]:
     """The trials of the left and the right side on a same task; the longest trained first."""
     sides = [_side(run, claim, side) for side in claim.sides]
     for contest, left in sorted(sides[0].items(), key=lambda item: -item[1]["steps_planned"].iloc[0]):
@@ -26,7 +26,7 @@ def contests(run: Run, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFram
                 yield left, right
 
 
-def _side(run: Run, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
+def _side(run: Stored, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
     """Contest -> trials, ok or failed, of the variant that a side names."""
     rows = run.entrants.get((side.task or claim.task, side.variant))
     if rows is None:

@@ -47,6 +47,11 @@ class Summary:
         return self.holds + self.fails
 
     @property
+    def tested(self) -> bool:
+        """Whether the run is about any claim; exact ones are counted whatever a run does."""
+        return any(finding.verdict != "not run" for finding in self.findings if finding.claim.kind != "exact")
+
+    @property
     def sections(self) -> list[tuple[str, list[Finding]]]:
         """Title and findings of each kind, without those that were not run."""
         tested = {kind: [f for f in self.of(kind) if f.verdict != "not run"] for kind in TITLES}

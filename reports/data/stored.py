@@ -1,38 +1,36 @@
-"""A stored run as a report needs it.
-
-A contest is what variants compete in: a task with its options, a backbone, a budget, a device and a number format.
-Tasks of the suite `costs` are none: there is nothing to learn from their scores.
-"""
+"""A stored run: its facts, one row per trial, its contests. The tables that follow from them are those of `run.Run`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from coordbench.harness.analysis import summarize
 from coordbench.harness.core.record import FAILED
-from coordbench.harness.store.store import Store, open_store
+from coordbench.harness.store.store import Store
+from coordbench.reports.data import colors
+from coordbench.reports.data.contest import Contest
+from coordbench.reports.data.facts import RunFacts
 
 CONTEST = [
     *("suite", "full_task", "full_backbone", "device", "dtype"),
     *summarize.BUDGET,
 ]
 COSTS = ["parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"]
-DEFAULT_OUT = Path("coordbench-results")
 
 
 @dataclass(frozen=True)
-class Run:
-    """A stored run as a report needs it: facts, one row per trial, one row per contest."""
+class Stored:
+    """A run as it lies in a store."""
 
     name: str
-    facts: dict[str, Any]
+    facts: RunFacts
     tables: summarize.Tables
+    store: Store
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -40,37 +38,52 @@ class Run:
 
         `merit` is the score with higher = better; a failed trial counts as the worst that its contest saw.
         """
-        return _with_merit(self._numbered, self.contests)
+        contests = self.contests.values()
+        return _with_merit(
+            self._numbered,
+            {contest.number: contest.metric.sign for contest in contests},
+            {contest.number: contest.floor * contest.metric.sign for contest in contests},
+        )
 
     @cached_property
-    def contests(self) -> pd.DataFrame:
-        """One row per contest with its metric, margin, floor and ceiling."""
-        own = self._numbered.dropna(subset="contest").drop_duplicates("contest")
-        frame = own[["contest", *CONTEST, "task", "backbone", "metric", "unit"]].sort_values("contest")
-        first = frame["full_task"].map(lambda task: self.facts["tasks"][task]["metrics"][0])
-        frame = frame.assign(better=[m["better"] for m in first], margin=[float(m["margin"]) for m in first])
-        for kind in ("floor", "ceiling"):
-            frame[kind] = [self._bound(task, kind) for task in frame["full_task"]]
-        return frame.astype({"contest": int}).set_index("contest")
+    def contests(self) -> dict[int, Contest]:
+        """Number -> contest, in the order of the preset."""
+        rows = self._numbered.dropna(subset="contest").drop_duplicates("contest").sort_values("contest")
+        return {contest.number: contest for contest in self._contests(rows)}
 
     @cached_property
     def variants(self) -> list[str]:
         """The variants in the order of the preset, then of the trials."""
-        named = [v for sweep in self.facts["preset"].get("sweeps", []) for v in sweep["variants"]]
-        seen = list(dict.fromkeys(self._numbered.loc[self._numbered["reference"].isna(), "label"]))
+        named = self.facts.order
+        seen = list(dict.fromkeys(self._numbered.loc[self._numbered["reference"].isna(), "label"].dropna().astype(str)))
         return sorted(seen, key=lambda v: (named.index(v) if v in named else len(named), seen.index(v)))
+
+    @cached_property
+    def slots(self) -> dict[str, int]:
+        """Variant -> slot of its color."""
+        return colors.slots([*self.variants, *self.tables.costs["variant"].dropna().astype(str)])
 
     @cached_property
     def entrants(self) -> dict[tuple[str, str], pd.DataFrame]:
         """(base task, variant) -> its trials in contests, ok or failed."""
-        own = self.trials[self.trials["contest"].notna() & (self.trials["status"] != "skipped")]
-        return {(str(task), str(label)): rows for (task, label), rows in own.groupby(["task", "label"], sort=False)}
+        competing = self.trials[self.trials["contest"].notna() & (self.trials["status"] != "skipped")]
+        return {
+            (str(task), str(label)): rows for (task, label), rows in competing.groupby(["task", "label"], sort=False)
+        }
 
     @property
     def baseline(self) -> str | None:
         """The preset's baseline, or the first variant where the run does not hold it."""
-        wanted = self.facts["preset"].get("baseline")
-        return wanted if wanted in self.variants else next(iter(self.variants), None)
+        return self.facts.baseline if self.facts.baseline in self.variants else next(iter(self.variants), None)
+
+    @cached_property
+    def never_ended(self) -> list[str]:
+        """The variants of which no trial in any contest ended well, though some were tried."""
+        competing = self.trials[self.trials["contest"].notna() & (self.trials["status"] != "skipped")]
+        ended = (competing["status"] == "ok") & competing["score"].notna()
+        alive = set(competing.loc[ended, "label"].astype(str))
+        tried = set(competing["label"].astype(str))
+        return [variant for variant in self.variants if variant in tried - alive]
 
     @cached_property
     def _numbered(self) -> pd.DataFrame:
@@ -79,42 +92,38 @@ class Run:
             full_task=summarize.selector(frame, "task"),
             full_backbone=summarize.selector(frame, "backbone"),
             contest=np.nan,
+            score=pd.to_numeric(frame["score"], errors="coerce").replace([np.inf, -np.inf], np.nan),
         )
-        own = frame["reference"].isna() & (frame["suite"] != "costs")  # nobody competes where only costs are wanted
-        frame.loc[own, "contest"] = frame[own].groupby(CONTEST, dropna=False, sort=False).ngroup()
+        competing = frame["reference"].isna() & (
+            frame["suite"] != "costs"
+        )  # where only costs are wanted nobody competes
+        frame.loc[competing, "contest"] = frame[competing].groupby(CONTEST, dropna=False, sort=False).ngroup()
         return frame
+
+    def _contests(self, rows: pd.DataFrame) -> Iterator[Contest]:
+        columns = ["contest", "full_task", "full_backbone", "steps_planned", "schedule", "learning_rate",
+                   "memory_format", "match", "device", "dtype"]  # fmt: skip
+        for number, task, backbone, steps, schedule, rate, layout, match, device, dtype in rows[columns].itertuples(
+            index=False
+        ):
+            about = self.facts.tasks[task]
+            bounds = [self._bound(task, kind) for kind in ("floor", "ceiling")]
+            budget = int(steps), str(schedule), float(rate), str(layout), str(match)
+            yield Contest(int(number), task, backbone, *budget, str(device), str(dtype), about, *bounds)
 
     def _bound(self, task: str, kind: str) -> float:
         """The strongest mean score of the task's references of a kind; nan where none succeeded."""
-        facts = self.facts["tasks"][task]
-        names = [name for name, own in facts["references"].items() if own == kind]
+        about = self.facts.tasks[task]
+        names = [name for name, known in about.references.items() if known == kind]
         rows = self._numbered[(self._numbered["full_task"] == task) & self._numbered["reference"].isin(names)]
-        means = rows.groupby("reference")["score"].mean()
-        if means.isna().all():
+        means = rows.groupby("reference")["score"].mean().dropna()
+        if means.empty:
             return float("nan")
-        return float(means.max() if facts["metrics"][0]["better"] == "higher" else means.min())
+        return float(means.max() if about.metric.better == "higher" else means.min())
 
 
-def load(run: str | None = None, *, store: Store | str | None = None, out: Path | str = DEFAULT_OUT) -> Run:
-    """Read a run, by default the latest, from a store, its URL, or the results in a folder."""
-    if not isinstance(store, Store):
-        with open_store(store, Path(out)) as opened:
-            return load(run, store=opened)
-    name = store.resolve_run(run)
-    read = summarize.tables(store, name, series=False)
-    trials = pd.concat([read.trials, summarize.budgets(store, name)], axis=1)
-    return Run(name, summarize.run_facts(store, name), replace(read, trials=trials))
-
-
-def given(run: Run | str | None, where: dict[str, Any]) -> Run:
-    """The run itself, or the one of this name, read from `where`."""
-    return run if isinstance(run, Run) else load(run, **where)
-
-
-def _with_merit(trials: pd.DataFrame, contests: pd.DataFrame) -> pd.DataFrame:
-    sign = trials["contest"].map(contests["better"]).map({"higher": 1.0, "lower": -1.0})
-    merit = trials["score"].astype(float) * sign
-    floors = trials["contest"].map(contests["floor"]) * sign
+def _with_merit(trials: pd.DataFrame, signs: dict[int, float], floors: dict[int, float]) -> pd.DataFrame:
+    merit = trials["score"].astype(float) * trials["contest"].map(signs).astype(float)
     failed = trials["status"].isin(FAILED) | ((trials["status"] == "ok") & merit.isna() & trials["contest"].notna())
-    worst = np.fmin(merit.groupby(trials["contest"]).transform("min"), floors)
+    worst = np.fmin(merit.groupby(trials["contest"]).transform("min"), trials["contest"].map(floors).astype(float))
     return trials.assign(failed=failed, merit=merit.where(~failed, worst))

@@ -1,15 +1,13 @@
 """What became of the GANs of a contest: never started, collapsed after so many epochs, or censored at the end.
 
-    variant    never started  collapsed  censored  collapse rate   log-rank p against conv
-    conv                   0          3         2  .6 [.23, .88]
-    coordconv              1          0         4   0 [0, .49]     .06
+    variant    never started  collapsed  censored  collapse rate    log-rank p against conv
+    conv                   0          3         2  0.6 [0.23, 0.88]
+    coordconv              1          0         4  0 [0, 0.49]      0.06
 
 The rate is of the seeds that started; time runs from there, in epochs.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,19 +15,20 @@ import pandas as pd
 from coordbench.harness.core.scores import State
 from coordbench.harness.statistics.intervals import wilson
 from coordbench.harness.statistics.survival import log_rank
-from coordbench.reports.data.stored import Run
+from coordbench.reports.data.stored import Stored
 
 
-def lives(run: Run) -> pd.DataFrame:
+def lives(run: Stored) -> pd.DataFrame:
     """The fate of each seed, in contests that know fates: contest, variant, seed, fate, epochs (nan: never started).
 
     A trial that failed otherwise collapsed at once, as in the claims.
     """
     trials = run.trials[run.trials["contest"].notna() & (run.trials["status"] != "skipped")]
-    known = trials.loc[trials["fate"].notna(), "contest"]
-    trials = trials[trials["contest"].isin(known)]
+    trials = trials[trials["contest"].isin(trials.loc[trials["fate"].notna(), "contest"])]
     named = trials[["contest", "label", "seed"]].rename(columns={"label": "variant"})
-    return named.join(ends(trials)).dropna(subset="fate").reset_index(drop=True)
+    known = named.join(ends(trials)).dropna(subset="fate")
+    lived = (known["fate"] == State.NEVER_STARTED) | np.isfinite(known["epochs"].astype(float))
+    return known[lived].reset_index(drop=True)
 
 
 def ends(trials: pd.DataFrame) -> pd.DataFrame:
@@ -40,16 +39,16 @@ def ends(trials: pd.DataFrame) -> pd.DataFrame:
     return known
 
 
-def fates(own: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
+def fates(lives: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     """Count the fates of a contest's `lives`: one row per variant, its collapse rate with Wilson's interval, and p.
 
     `p` is that of the log-rank test against the baseline; nan where either has no seed that started, or none collapsed.
     """
-    base = own[own["variant"] == baseline]
-    return pd.DataFrame([_fate(str(variant), rows, base) for variant, rows in own.groupby("variant", sort=False)])
+    base = lives[lives["variant"] == baseline]
+    return pd.DataFrame([_fate(str(variant), rows, base) for variant, rows in lives.groupby("variant", sort=False)])
 
 
-def _fate(variant: str, rows: pd.DataFrame, base: pd.DataFrame) -> dict[str, Any]:
+def _fate(variant: str, rows: pd.DataFrame, base: pd.DataFrame) -> dict[str, str | int | float]:
     counts = {state: int((rows["fate"] == state).sum()) for state in State}
     collapsed, started = counts[State.COLLAPSED], counts[State.COLLAPSED] + counts[State.CENSORED]
     low, high = wilson(collapsed, started) if started else (np.nan, np.nan)

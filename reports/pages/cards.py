@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from coordbench.reports.data import probes
-from coordbench.reports.data.stored import Run
+from coordbench.reports.data.contest import Contest
+from coordbench.reports.data.facts import VariantFacts
+from coordbench.reports.data.probes import Probe, probed
+from coordbench.reports.data.run import Run
 from coordbench.reports.pages.findings import failed_share
 
 RATIOS = {
@@ -18,57 +21,56 @@ RATIOS = {
     "latency_step_seconds": "training step",
     "peak_memory_bytes": "peak memory",
 }
+_MOST_WINS = 5
 
 
-PROBES = {
-    "shift_1": "error at a shift of 1 px",
-    "with_borders": "with borders",
-    "position_readout": "position R²",
-    "unseen_size": "error at an unseen size",
-}
+@dataclass(frozen=True)
+class Card:
+    """What the page shows of a variant; `counts` are its verdicts, `wins` the contests in which it is better."""
+
+    variant: str
+    facts: VariantFacts
+    counts: Mapping[str, int]
+    wins: list[Contest]
+    first: int
+    contests: int
+    failed: int
+    ratios: list[tuple[str, float]]
+    probe: Probe | None
 
 
-def cards(run: Run, board: pd.DataFrame, judged: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the page shows of each variant."""
-    failed = failed_share(run)
-    probed = probes.probes(run).set_index("variant")
-    made = []
-    for variant in run.variants:
-        own = board[board["variant"] == variant]
-        verdicts = judged[judged["variant"] == variant]
-        wins = verdicts[verdicts["verdict"] == "better"].sort_values("p")
-        made.append(
-            {
-                "variant": variant,
-                "facts": run.facts["variants"].get(variant, {}),
-                "counts": verdicts["verdict"].value_counts().to_dict(),
-                "wins": [run.contests.loc[int(contest)] for contest in wins["contest"].head(5)],
-                "first": int((own["rank"] == 1).sum()),
-                "contests": len(own),
-                "failed": failed.get(variant, 0),
-                "ratios": cost_ratios(run, board, variant),
-                "probes": _probes(probed, variant),
-            }
-        )
-    return made
+def cards(run: Run) -> list[Card]:
+    """The cards of all variants."""
+    failed, probes = failed_share(run), probed(run)
+    return [_card(run, variant, failed.get(variant, 0), probes.get(variant)) for variant in run.variants]
 
 
-def _probes(probed: pd.DataFrame, variant: str) -> list[tuple[str, float]]:
-    """The probes that say most about a layer, by name."""
-    if variant not in probed.index:
-        return []
-    row = probed.loc[variant]
-    return [(name, float(str(row[column]))) for column, name in PROBES.items() if pd.notna(row[column])]
+def _card(run: Run, variant: str, failed: int, probe: Probe | None) -> Card:
+    board = run.leaderboard[run.leaderboard["variant"] == variant]
+    judged = run.verdicts[run.verdicts["variant"] == variant]
+    wins = judged[judged["verdict"] == "better"].sort_values("p")["contest"].head(_MOST_WINS)
+    return Card(
+        variant,
+        run.facts.variants.get(variant, VariantFacts()),
+        {str(verdict): int(count) for verdict, count in judged["verdict"].value_counts().items()},
+        [run.contests[int(number)] for number in wins],
+        int((board["rank"] == 1).sum()),
+        len(board),
+        failed,
+        cost_ratios(run, variant),
+        probe,
+    )
 
 
-def cost_ratios(run: Run, board: pd.DataFrame, variant: str) -> list[tuple[str, float]]:
+def cost_ratios(run: Run, variant: str) -> list[tuple[str, float]]:
     """Costs relative to the baseline's in the same contest, geometric means over contests."""
+    board = run.leaderboard
     theirs = board[board["variant"] == run.baseline].set_index("contest")
-    own = board[board["variant"] == variant].set_index("contest")
-    found = []
+    ours = board[board["variant"] == variant].set_index("contest")
+    ratios = []
     for cost, name in RATIOS.items():
-        ratio = (own[cost].astype(float) / theirs[cost].astype(float)).dropna()
-        ratio = ratio[ratio > 0]
+        ratio: pd.Series[float] = (ours[cost].astype(float) / theirs[cost].astype(float)).dropna()
+        ratio = ratio[(ratio > 0) & np.isfinite(ratio)]
         if len(ratio):
-            found.append((name, float(np.exp(np.log(ratio).mean()))))
-    return found
+            ratios.append((name, float(np.exp(np.log(ratio).mean()))))
+    return ratios

@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from coordbench.harness.analysis import summarize
-from coordbench.harness.core.record import FAILED
 from coordbench.harness.store.store import Store
+from coordbench.reports.data.accounts import STATUSES
 from coordbench.reports.pages.comparison import newest_pairs, page_name
-from coordbench.reports.pages.rendering import environment
+from coordbench.reports.pages.rendering import environment, write
 
 
 def write_index(store: Store, out: Path) -> Path:
-    """Write `out/index.html`: every run, newest first, with a link to its page where that exists."""
-    listed = summarize.runs(store).iloc[::-1]
-    statuses = [status for status in ("ok", *FAILED, "skipped") if status in listed]
+    """Write `out/index.html`: every run, newest first, with a link to its page where that exists.
+
+    Pages of comparisons of which a run was deleted are removed, since nothing links to what they compare any more.
+    """
+    listed = summarize.runs(store)
+    remove_orphans(set(listed["run"].astype(str)), out)
+    statuses = [status for status in STATUSES if status in listed]
     rows = [
         {
             "run": row["run"],
@@ -26,10 +30,15 @@ def write_index(store: Store, out: Path) -> Path:
             "command": row["command"],
             "counts": {status: int(row[status]) for status in statuses if row[status] == row[status] and row[status]},
         }
-        for row in listed.to_dict("records")
+        for row in listed.iloc[::-1].to_dict("records")
     ]
-    pairs = [(a, b, page_name(a, b)) for a, b in newest_pairs(summarize.runs(store))]
+    pairs = [(a, b, page_name(a, b)) for a, b in newest_pairs(listed)]
     pairs = [pair for pair in pairs if (out / pair[2]).is_file()]
-    path = out / "index.html"
-    path.write_text(environment().get_template("index.html.j2").render(rows=rows, pairs=pairs), encoding="utf-8")
-    return path
+    return write(environment().get_template("index.html.j2").render(rows=rows, pairs=pairs), out / "index.html")
+
+
+def remove_orphans(runs: set[str], out: Path) -> None:
+    """Remove the pages of comparisons that no two of these runs could have."""
+    for page in out.glob("compare-*.html"):
+        if not any(page.name == page_name(a, b) for a in runs for b in runs if page.name.startswith(f"compare-{a}-")):
+            page.unlink(missing_ok=True)

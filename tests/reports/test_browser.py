@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
-from coordbench.reports.data import tables
+from coordbench.reports.data.choice import choose
+from coordbench.reports.data.ranking import verdicts
+from coordbench.reports.data.run import load
 from coordbench.reports.pages.comparison import write_comparison
 from coordbench.reports.pages.page import write_report
+from tests.reports.conftest import outcome
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -59,18 +65,19 @@ def _click(browser: webdriver.Chrome, selector: str) -> None:
 
 def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
     name = fill(seeds=5)
-    run = tables.load(name, store=store)
+    run = load(name, store=store)
     browser.get(write_report(store, name, tmp_path).as_uri())
     assert browser.execute_script("return document.documentElement.dataset.ready") == "yes"
     static = _cells(browser)
     assert static["0", "coordconv"] == "better"
 
+    _click(browser, "details.filters > summary")
     # another baseline gives the verdicts of the tables, and back again the page as it was written
     chosen = Select(browser.find_element(By.ID, "baseline"))
     for base in ("coordconv", "conv"):
         chosen.select_by_visible_text(base)
         shown = _cells(browser)
-        judged = tables.verdicts(run, base)
+        judged = verdicts(run, base)
         assert {(str(r.contest), r.variant): r.verdict for r in judged.itertuples()} == {
             cell: kind for cell, kind in shown.items() if kind != "baseline"
         }
@@ -81,20 +88,26 @@ def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, t
     visible = [e for e in browser.find_elements(By.CSS_SELECTOR, ".matrix tr[data-contest]") if e.is_displayed()]
     assert [row.get_attribute("data-contest") for row in visible] == ["1"]
     told = browser.find_element(By.ID, "count").text
-    assert told.startswith("25 of 55 trials")  # 5 names x 5 seeds of one task
+    assert told.startswith("25 of 55 trials, page 1 of 2")  # 5 names x 5 seeds of one task
     _click(browser, '#trial-table [data-sort="score"]')
     scores = [float(e.text) for e in browser.find_elements(By.CSS_SELECTOR, "#trial-table tbody td:nth-child(7)")]
     assert scores == sorted(scores)
     _click(browser, '[data-pick="coordconv"]')
     assert browser.find_elements(By.CSS_SELECTOR, "svg.dim .lit")
-    _click(browser, "#link")
-    link = browser.current_url
+    link = _link(browser)
     browser.get("about:blank")
     browser.get(link)
     assert Select(browser.find_element(By.ID, "suite")).first_selected_option.get_attribute("value") == "second_suite"
     assert browser.find_element(By.CSS_SELECTOR, '[data-pick="coordconv"]').get_attribute("aria-pressed") == "true"
 
     _quiet(browser)
+
+
+def _link(browser: webdriver.Chrome) -> str:
+    """The address of what is shown."""
+    _click(browser, "details.filters > summary")
+    _click(browser, "#link")
+    return browser.current_url
 
 
 def _quiet(browser: webdriver.Chrome) -> None:
@@ -114,7 +127,7 @@ def _choices(browser: webdriver.Chrome) -> list[tuple[str, str]]:
 
 def test_limits_change_what_is_chosen(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
     name = fill(seeds=6)
-    run = tables.load(name, store=store)
+    run = load(name, store=store)
     browser.get(write_report(store, name, tmp_path).as_uri())
     wanted = Select(browser.find_element(By.ID, "chosen"))
     steps = browser.find_element(By.ID, "limit-step")
@@ -123,7 +136,7 @@ def test_limits_change_what_is_chosen(browser: webdriver.Chrome, store: Store, f
         for limit, seconds in (("", None), ("6", 0.006), ("2.5", 0.0025)):
             steps.clear()
             steps.send_keys(limit or " ")
-            found = tables.choose(run, task=task, step=seconds)
+            found = choose(run, task=task, step=seconds)
             shown = _choices(browser)
             assert shown[: len(found)] == list(zip(found["variant"], found["standing"], strict=True))
             assert [standing for _, standing in shown[len(found) :]] == ["over the limit"] * (4 - len(found))
@@ -135,8 +148,7 @@ def test_limits_change_what_is_chosen(browser: webdriver.Chrome, store: Store, f
     assert said.text == "Nothing fits training step ≤ 0.100 ms."
 
     # the link holds contest and limits
-    _click(browser, "#link")
-    link = browser.current_url
+    link = _link(browser)
     browser.get("about:blank")
     browser.get(link)
     assert browser.find_element(By.ID, "limit-step").get_attribute("value") == "0.1"
@@ -147,17 +159,18 @@ def test_limits_change_what_is_chosen(browser: webdriver.Chrome, store: Store, f
 def test_few_seeds_never_give_a_verdict(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
     name = fill(seeds=4)
     browser.get(write_report(store, name, tmp_path).as_uri())
+    _click(browser, "details.filters > summary")
     chosen = Select(browser.find_element(By.ID, "baseline"))
     for base in ("coordconv", "conv"):
         chosen.select_by_visible_text(base)
         assert set(_cells(browser).values()) == {"open", "baseline"}
     cell = browser.find_element(By.CSS_SELECTOR, '.matrix tr[data-contest="0"] td[data-column="coordconv"] small')
-    assert cell.text == "△ 1 more"
+    assert cell.text == "△ open"  # no further look is planned, so none is invited
 
 
 def test_two_runs_side_by_side_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
     browser.get(write_comparison(store, fill(), fill(), tmp_path).as_uri())
-    assert "exact costs 0 changed" in browser.find_element(By.CSS_SELECTOR, ".found").text
+    assert "exact costs 0 changed" in browser.find_element(By.CSS_SELECTOR, ".sentences").text
     _quiet(browser)
 
 
@@ -168,3 +181,81 @@ def test_narrow_screens_scroll_tables_not_the_page(
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.get(write_report(store, fill(seeds=2), tmp_path).as_uri())
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_every_cell_and_trial_opens_its_drawer(
+    browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path
+) -> None:
+    """One dot per seed, the margin, what these seeds could detect, and a command; errors and curves of trials."""
+
+    def record(trial: Trial) -> Record | None:
+        failing = trial.cell.label == "geoconv" and trial.seed == 0
+        return Record("error", "it broke <b>badly</b>") if failing else outcome(trial)
+
+    browser.get(write_report(store, fill(seeds=5, record=record), tmp_path).as_uri())
+    cells = browser.find_elements(By.CSS_SELECTOR, ".matrix td[data-column]:not(.absent)")
+    assert len(cells) == 8
+    for cell in cells:
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
+        cell.click()
+        body = browser.find_element(By.ID, "drawer-body")
+        assert "coordbench run '<p>' --tasks" in body.text
+        if "baseline" not in str(cell.get_attribute("class")):
+            assert len(body.find_elements(By.CSS_SELECTOR, "svg.pairs circle:not(.mean)")) == 5
+            assert "these seeds could detect" in body.text
+        _click(browser, "#drawer-close")
+    browser.execute_script("arguments[0].value = 'broke'; arguments[0].dispatchEvent(new Event('input'))",
+                           browser.find_element(By.ID, "search"))  # fmt: skip
+    _click(browser, "#trial-table tr[data-trial]")
+    text = browser.find_element(By.ID, "drawer-body").text
+    assert "it broke <b>badly</b>" in text
+    assert "--variants geoconv --seeds 1" in text
+    _click(browser, "#drawer-close")
+    browser.execute_script("arguments[0].value = 'coordconv'; arguments[0].dispatchEvent(new Event('input'))",
+                           browser.find_element(By.ID, "search"))  # fmt: skip
+    _click(browser, "#trial-table tr[data-trial]")
+    assert browser.find_elements(By.CSS_SELECTOR, "#drawer-body svg.pairs polyline")
+    _quiet(browser)
+
+
+def test_every_table_is_copied_and_every_entry_of_the_contents_is_reached(
+    browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path
+) -> None:
+    browser.get(write_report(store, fill(seeds=5), tmp_path).as_uri())
+    browser.execute_script("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    bars = browser.find_elements(By.CSS_SELECTOR, ".copies")
+    assert len(bars) == len(browser.find_elements(By.CSS_SELECTOR, "table[data-copy]")) >= 8
+    for bar in bars:
+        for button in bar.find_elements(By.TAG_NAME, "button"):
+            form = button.text
+            browser.execute_script("arguments[0].click()", button)
+            text = str(browser.execute_script("return document.documentElement.dataset.copied"))
+            start = {"Markdown": "| ", "LaTeX": "\\begin{tabular}{l", "CSV": ""}[form]
+            assert text.startswith(start), form
+            assert len(text.splitlines()) > 2, form
+    entries = browser.find_elements(By.CSS_SELECTOR, "nav.contents a")
+    assert len(entries) >= 8
+    for entry in entries:
+        target = str(entry.get_attribute("href")).rpartition("#")[2]
+        browser.execute_script("arguments[0].click()", entry)
+        section = browser.find_element(By.ID, target)
+        top = browser.execute_script("return arguments[0].getBoundingClientRect().top", section)
+        bottom = browser.execute_script("return innerHeight + scrollY >= document.documentElement.scrollHeight - 2")
+        assert bottom or 0 <= top < 120, target
+    _quiet(browser)
+
+
+def test_curves_are_drawn_and_tell_their_values(
+    browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path
+) -> None:
+    browser.get(write_report(store, fill(seeds=5), tmp_path).as_uri())
+    plots = browser.find_elements(By.CSS_SELECTOR, "figure.plot canvas")
+    assert len(plots) == 1  # those of the first contest; the others are folded
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", plots[0])
+    ActionChains(browser).move_to_element(plots[0]).perform()
+    values = browser.find_element(By.CSS_SELECTOR, ".values").text
+    assert values.startswith("step ")
+    assert "coordconv" in values
+    _click(browser, "#contest-1 > summary")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "figure.plot canvas")) == 2
+    _quiet(browser)

@@ -21,8 +21,8 @@ from coordbench.reports.claims import claims, exact, ledger, reading
 from coordbench.reports.claims.arms import check_arms, presets_of
 from coordbench.reports.claims.claims import Side
 from coordbench.reports.claims.summary import Summary
-from coordbench.reports.data import tables
-from coordbench.reports.data.stored import COSTS, Run
+from coordbench.reports.data.run import Run, load
+from coordbench.reports.data.stored import COSTS
 from coordbench.reports.text import number
 from tests.reports.conftest import outcome
 
@@ -52,7 +52,7 @@ def about(**changes: Any) -> claims.Claim:
 
 
 def made(store: Store, fill: Any, seeds: int = 5, record: Callable[[Trial], Record | None] = outcome) -> Run:
-    return tables.load(fill(["conv", "coordconv"], seeds, ["alpha[canvas=8]"], record), store=store)
+    return load(fill(["conv", "coordconv"], seeds, ["alpha[canvas=8]"], record), store=store)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_failed_trial_is_the_worst_of_its_contest(store: Store, fill: Any) -> 
     assert primary.seeds == other.seeds == 6
     assert primary.measured == pytest.approx(0.6 * 5 / 6 - 0.3 / 6, abs=0.02)  # 0 is the floor of this contest
     assert other.measured == pytest.approx(0.6 * 5 / 6, abs=0.03)  # the worst of that metric is that of conv
-    judged = tables.verdicts(run).set_index("variant")
+    judged = run.verdicts.set_index("variant")
     assert judged.loc["coordconv", "mean"] == pytest.approx(primary.measured)
 
 

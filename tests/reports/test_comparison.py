@@ -39,7 +39,8 @@ def test_what_changed_between_two_runs(store: Store, fill: Any, tmp_path: Path) 
 def test_a_cost_that_changed_is_told_exactly(store: Store, fill: Any, tmp_path: Path) -> None:
     runs = fill(["conv", "coordconv"], 5), fill(["coordconv", "conv"], 5)  # parameters follow the order here
     text = " ".join(read(write_comparison(store, *runs, tmp_path)).text)
-    assert "No score is shown to have changed" in text
+    assert "All 4 scores are equal to the last digit." in text
+    assert "4 scores did not change at all and are not shown." in text
     assert "Of 8 exact costs 4 changed." in text
     assert re.search(r"1,000\s+2,000\s+\+1,000", text)
 
@@ -47,7 +48,7 @@ def test_a_cost_that_changed_is_told_exactly(store: Store, fill: Any, tmp_path: 
 def test_few_pairs_decide_nothing(store: Store, fill: Any, tmp_path: Path) -> None:
     runs = fill(["conv"], 3), fill(["conv"], 3, record=_lower)
     text = " ".join(read(write_comparison(store, *runs, tmp_path)).text)
-    assert "No score is shown to have changed" in text
+    assert "No change of a score is proven. The largest: conv on " in text
     assert "fewer than 5 pairs decide nothing" in text
 
 

@@ -13,17 +13,17 @@ from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
-from coordbench.reports.data import choice, tables
-from coordbench.reports.data.probes import probes
-from coordbench.reports.pages import costs_section
+from coordbench.reports.data import choice
+from coordbench.reports.data.run import load
+from coordbench.reports.pages import layers
 from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import ENVIRONMENT
 from tests.reports.test_page import read
 
 
 def test_costs_have_ratios_with_intervals_and_say_what_is_missing(store: Store, fill: Any) -> None:
-    run = tables.load(fill(), store=store)
-    costs = tables.costs(run)
+    run = load(fill(), store=store)
+    costs = run.costs
     assert len(costs) == 8
     row = costs[costs["task"] == "beta"].set_index("variant").loc["geoconv"]
     assert row[["ratio_step", "ratio_step_low", "ratio_step_high"]].tolist() == pytest.approx([3, 2.7, 3.3])
@@ -45,31 +45,33 @@ def test_costs_have_ratios_with_intervals_and_say_what_is_missing(store: Store, 
     ],
 )
 def test_choose_ranks_what_fits(store: Store, fill: Any, limits: dict[str, float], chosen: list[str]) -> None:
-    found = tables.choose(tables.load(fill(), store=store), task="alpha", **limits)
+    found = choice.choose(load(fill(), store=store), task="alpha", **limits)
     assert found["variant"].tolist() == chosen
     assert found["standing"].tolist()[:1] == ["best"] * bool(chosen)
 
 
 def test_choose_says_how_sure_it_is(store: Store, fill: Any) -> None:
-    sure, few, one = (tables.choose(fill(seeds=n), store=store, task="alpha[canvas=8]") for n in (6, 3, 1))
+    sure, few, one = (choice.choose(load(fill(seeds=n), store=store), task="alpha[canvas=8]") for n in (6, 3, 1))
     assert sure["standing"].tolist() == ["best", "behind", "behind", "behind"]
     assert few["standing"].tolist() == ["best", "not clear", "not clear", "not clear"]
     assert one["standing"].tolist() == ["best", "one seed", "one seed", "one seed"]
-    near = tables.choose(fill(["conv", "geoconv"], 6), store=store, task="beta")  # .01 apart, with a margin of .05
+    near = choice.choose(
+        load(fill(["conv", "geoconv"], 6), store=store), task="beta"
+    )  # .01 apart, with a margin of .05
     assert near["standing"].tolist() == ["best", "tied"]
 
 
 def test_the_summary_goes_by_ratios_and_not_by_times_of_different_processes(store: Store, fill: Any) -> None:
-    run = tables.load(fill(), store=store)
+    run = load(fill(), store=store)
     run.tables.costs["latency_step_seconds"] = 0.002
-    rows = choice.summary(run, tables.leaderboard(run))
-    assert [cell["best"].variant for cell in rows[0]["cells"]] == ["coordconv", "conv", "conv"]
-    bare = tables.load(fill(costs=False), store=store)
-    assert choice.summary(bare, tables.leaderboard(bare))[0]["cells"][1:] == [None, None]
+    [(_, bests), _] = choice.summary(run)
+    assert [best.variant for best in bests if best is not None] == ["coordconv", "conv", "conv"]
+    bare = load(fill(costs=False), store=store)
+    assert choice.summary(bare)[0][1][1:] == [None, None]
 
 
 def test_probes_are_one_row_per_variant(store: Store, fill: Any) -> None:
-    table = probes(tables.load(fill(), store=store)).set_index("variant")
+    table = load(fill(), store=store).probes.set_index("variant")
     assert table.loc["coordconv", ["shift_1", "shift_4"]].tolist() == pytest.approx([0.1, 0.4])
     row = table.loc["coordconv"]
     assert (row["with_borders"], row["at_shift"], row["field_within_1"]) == (0.4, 4, 0.75)
@@ -83,13 +85,13 @@ def test_the_page_shows_costs_and_probes_escaped(store: Store, fill: Any, tmp_pa
     assert "FLOPs leave out <b>" in text
     assert "knows no <float64>" in text
     assert "clear of geoconv" in text
-    assert "position R² 1" in text
+    assert "yes, exactly 0 partly 0.20 no 0" in text  # conv follows shifts inside, and knows no place
 
 
 def test_scaling_is_drawn_where_one_number_was_swept(store: Store, tmp_path: Path) -> None:
     sizes = (8, 16, 32, 64)
     run = _scaled(store, {f"copy[size={n}]": CostRecord("ok", "", 100, n * n, n**2.0, None, None) for n in sizes})
-    found = [title for _, title, _ in costs_section.scaled(tables.load(run, store=store))]
+    found = [title for _, title, _ in layers.scaled(load(run, store=store))]
     of = "against size, copy, stack"
     assert found == [f"flops {of}", f"latency_forward_seconds {of}"]  # parameters do not grow
     text = " ".join(read(write_report(store, run, tmp_path)).text)

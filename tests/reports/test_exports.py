@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from coordbench.harness.store.store import Store
-from coordbench.reports.data import tables
-from coordbench.reports.pages.exports import export_report
+from coordbench.reports.data.run import load
+from coordbench.reports.files.exports import export_report
 
 
 def test_every_table_and_figure_is_a_file(store: Store, fill: Any, tmp_path: Path) -> None:
     name = fill(["conv", "coordconv"], 5, ["alpha[canvas=8]"])
     written = {path.name: path for path in export_report(store, name, tmp_path / "files")}
-    board = tables.leaderboard(name, store=store)
+    board = load(name, store=store).leaderboard
     back = pd.read_parquet(written["leaderboard.parquet"])
     assert back["score"].tolist() == pytest.approx(board["score"].tolist())
     assert len(pd.read_csv(written["trials.csv"])) == 20

@@ -86,7 +86,7 @@ def test_one_seed_has_no_interval_and_no_verdict(store: Store, fill: Any, tmp_pa
     path = write_report(store, fill(seeds=1), tmp_path)
     text = " ".join(read(path).text)
     assert "One seed gives no interval and no verdict" in text
-    matrix = re.search(r'<table class="matrix">.*?</table>', path.read_text(), re.S)
+    matrix = re.search(r'<table class="matrix" data-copy>.*?</table>', path.read_text(), re.S)
     assert matrix is not None
     assert not re.search(r"▲|▼|\[[\d-]|open", matrix[0])
 
@@ -102,7 +102,7 @@ def test_references_alone(store: Store, fill: Any, tmp_path: Path) -> None:
 
 
 def test_reports_import_no_torch() -> None:
-    code = "import coordbench.reports.pages.page, coordbench.reports.pages.exports, sys; print('torch' in sys.modules)"
+    code = "import coordbench.reports.pages.page, coordbench.reports.files.exports, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -117,6 +117,6 @@ def test_a_gallery_keeps_four_sheets_from_first_to_last() -> None:
         ("sheet", 10), ("sheet", 40), ("sheet", 70), ("sheet", None), ("strip", None),
     ]  # fmt: skip
     (row,) = gallery.gallery({"conv": samples, "real": samples[:1]})
-    assert row["large"]
-    assert [cell["name"] for cell in row["cells"]] == ["real", "conv"]  # what comes alone first
-    assert 'width="180"' in row["cells"][0]["pictures"][0]["drawn"]
+    assert row.large
+    assert [column.name for column in row.columns] == ["real", "conv"]  # what comes alone first
+    assert 'width="180"' in row.columns[0].pictures[0].drawn

@@ -15,9 +15,9 @@ from coordbench.harness.core.scores import Fate, State
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
 from coordbench.reports.data import series, survival
-from coordbench.reports.data.stored import load
-from coordbench.reports.figures import figures
-from coordbench.reports.pages import contests
+from coordbench.reports.data.run import load
+from coordbench.reports.figures import shares
+from coordbench.reports.pages import conditions
 from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import TASKS
 
@@ -83,7 +83,7 @@ def test_the_curve_falls_at_collapses_and_ticks_at_censored_seeds(store: Store, 
     """Five at risk: 4/5 after 10, times 3/4 after 20, times 1/2 after 30; ticks at 20 and 40."""
     run = load(name, store=store)
     own = survival.lives(run)
-    figure = figures.survival(run, own[(own["variant"] == "conv") & (own["fate"] != NEVER)])
+    figure = shares.survival(run.slots, own[(own["variant"] == "conv") & (own["fate"] != NEVER)])
     (line,) = figure.axes[0].lines
     assert np.asarray(line.get_xdata()).tolist() == [0, 10, 20, 30, 40]
     assert np.asarray(line.get_ydata()).tolist() == pytest.approx([1, 0.8, 0.6, 0.3, 0.3])
@@ -92,13 +92,14 @@ def test_the_curve_falls_at_collapses_and_ticks_at_censored_seeds(store: Store, 
 
 def test_density_against_coverage_has_means_and_intervals(store: Store, name: str) -> None:
     """Seeds 0..4: density 2 +- 2.776 * 1.5811 / sqrt(5) = 2 +- 1.963; coverage .54 +- 2.776 * .05477 / sqrt(5)."""
-    values = contests.plane_values(load(name, store=store), 0, "coverage", "density").set_index("variant")
+    run = load(name, store=store)
+    values = conditions.plane_values(run, run.contests[0], "coverage", "density").set_index("variant")
     conv = values.loc["conv"].to_numpy(float)
     assert conv == pytest.approx([0.54, 0.472, 0.608, 2.0, 0.037, 3.963], abs=1e-3)
 
 
 def test_only_known_measures_are_followed(store: Store, name: str) -> None:
-    points = series.measures(store, load(name, store=store))
+    points = series.measures(load(name, store=store))
     assert list(points["metric"].unique()) == ["density", "coverage"]  # in this order, and no mmd
     assert set(zip(points["step"], points["value"], strict=True)) == {(1, 0.25), (2, 0.5)}
 

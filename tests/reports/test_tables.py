@@ -11,7 +11,8 @@ import pytest
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
-from coordbench.reports.data import tables
+from coordbench.reports.data.ranking import merit_table, verdicts
+from coordbench.reports.data.run import load
 
 
 def _failing(trial: Trial) -> Record:
@@ -23,7 +24,7 @@ def _failing(trial: Trial) -> Record:
 
 def test_leaderboard_ranks_with_intervals(store: Store, fill: Any, tmp_path: Path) -> None:
     run = fill()
-    board = tables.leaderboard(run, out=tmp_path)
+    board = load(run, out=tmp_path).leaderboard
     best = board[board["rank"] == 1].set_index("full_task")["variant"]
     assert best.to_dict() == {"alpha[canvas=8]": "coordconv", "beta": "coordconv"}
     row = board.set_index(["full_task", "variant"]).loc[("beta", "coordconv")]
@@ -33,10 +34,8 @@ def test_leaderboard_ranks_with_intervals(store: Store, fill: Any, tmp_path: Pat
 
 
 def test_verdicts_against_any_baseline(store: Store, fill: Any) -> None:
-    run = tables.load(fill(), store=store)
-    against = {
-        base: tables.verdicts(run, base).set_index(["contest", "variant"])["verdict"] for base in run.variants[:2]
-    }
+    run = load(fill(), store=store)
+    against = {base: verdicts(run, base).set_index(["contest", "variant"])["verdict"] for base in run.variants[:2]}
     assert against["conv"].loc[(0, "coordconv")] == "better"
     assert against["conv"].loc[(1, "coordconv")] == "better"  # a lower mse
     assert against["coordconv"].loc[(0, "conv")] == "worse"
@@ -44,18 +43,18 @@ def test_verdicts_against_any_baseline(store: Store, fill: Any) -> None:
 
 
 def test_a_failed_trial_counts_as_the_worst_and_is_told(store: Store, fill: Any) -> None:
-    run = tables.load(fill(["conv", "coordconv"], 3, ["alpha[canvas=8]"], _failing), store=store)
-    merits = tables.merit_table(run).droplevel("contest")
+    run = load(fill(["conv", "coordconv"], 3, ["alpha[canvas=8]"], _failing), store=store)
+    merits = merit_table(run).droplevel("contest")
     assert merits.loc["coordconv"].tolist() == pytest.approx([0.8, 0.2, 0.82])
-    board = tables.leaderboard(run).set_index("variant")
+    board = run.leaderboard.set_index("variant")
     assert board.loc["coordconv", ["seeds", "failed"]].tolist() == [2, 1]
-    failures = tables.failures(run)
+    failures = run.failures
     assert failures[["label", "error", "seeds"]].to_numpy().tolist() == [["coordconv", "killed by signal 9", "1"]]
 
 
 def test_only_contests_with_floor_and_ceiling_are_aggregated(store: Store, fill: Any) -> None:
-    run = tables.load(fill(), store=store)
-    total = tables.aggregate(run).set_index("variant")
+    run = load(fill(), store=store)
+    total = run.aggregate.set_index("variant")
     assert set(total["of"]) == {1}
     assert total.loc["coordconv", "iqm"] == pytest.approx(0.9, abs=0.01)
     assert total.loc["coordconv", "improvement"] == 1
@@ -63,7 +62,7 @@ def test_only_contests_with_floor_and_ceiling_are_aggregated(store: Store, fill:
 
 
 def test_every_planned_trial_is_covered(store: Store, fill: Any) -> None:
-    run = tables.load(fill(record=lambda trial: None, seeds=2), store=store)
-    covered = tables.coverage(run)
+    run = load(fill(record=lambda trial: None, seeds=2), store=store)
+    covered = run.coverage
     assert covered["planned"].sum() == covered["skipped"].sum() == 2 * (3 + 8)
-    assert isinstance(tables.environment(run), pd.DataFrame)
+    assert isinstance(run.environment, pd.DataFrame)

@@ -16,7 +16,7 @@ from coordbench.harness.core.record import Record
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.run.sweep import Driver
 from coordbench.harness.store.store import Store
-from coordbench.reports.data import stored, tables
+from coordbench.reports.data.run import load
 
 SWEEP: dict[str, Any] = {
     "tasks": ["toy"], "backbones": ["toy_net"], "variants": ["conv"], "steps": 5, "evaluations": 1, "costs": False,
@@ -49,12 +49,12 @@ def test_a_tuned_cell_and_the_same_at_each_of_its_rates_stay_apart(store: Store,
     rates = [0.001, 0.01]
     sweeps = [SWEEP | {"learning_rates": rates}, *(SWEEP | {"learning_rate": rate} for rate in rates)]
     for _ in range(2):  # the second run finds one record for two of its items
-        run = stored.load(swept(store, toy, *sweeps), store=store)
+        run = load(swept(store, toy, *sweeps), store=store)
         own = run.trials[run.trials["variant"].notna()]
         assert own.groupby("contest").size().tolist() == [2, 2, 2]
         assert run.contests["learning_rate"].isna().tolist() == [True, False, False]
         assert run.tables.scores.groupby(["trial", "split", "metric"]).size().max() == 1
-        assert tables.leaderboard(run)["seeds"].tolist() == [2, 2, 2]
+        assert run.leaderboard["seeds"].tolist() == [2, 2, 2]
 
 
 def test_a_cell_that_is_tuned_and_not_tuned_in_one_preset_is_told(store: Store, toy: Path) -> None:
@@ -65,9 +65,9 @@ def test_a_cell_that_is_tuned_and_not_tuned_in_one_preset_is_told(store: Store, 
 def test_matched_widths_are_a_contest_of_their_own(store: Store, toy: Path) -> None:
     both = SWEEP | {"variants": ["conv", "coordconv"]}
     names = [swept(store, toy, both, both | {"match": "parameters", "costs": True}) for _ in range(2)]
-    run = stored.load(names[1], store=store)
+    run = load(names[1], store=store)
     assert run.contests["match"].tolist() == ["", "parameters"]
-    assert tables.leaderboard(run)["seeds"].tolist() == [2, 2, 2, 2]
+    assert run.leaderboard["seeds"].tolist() == [2, 2, 2, 2]
     found = compare_runs(store, *names)
     assert found.rows.loc[found.rows["quantity"] == "score", "pairs"].tolist() == [2, 2, 2, 2]
     assert not found.unmatched

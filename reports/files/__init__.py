@@ -1,0 +1,1 @@
+"""What is written beside the pages: tables and figures as files, summaries as text."""

@@ -1,0 +1,117 @@
+"""Files beside the page: a summary in Markdown, every table as CSV, Parquet and LaTeX, every figure as PNG and SVG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.store.store import Store
+from coordbench.reports.claims import ledger
+from coordbench.reports.data import series
+from coordbench.reports.data.contest import Contest
+from coordbench.reports.data.probes import probed
+from coordbench.reports.data.run import Run, load
+from coordbench.reports.figures import curves, shares, svg, tradeoffs
+from coordbench.reports.figures import layers as layer_figures
+from coordbench.reports.files.latex import latex
+from coordbench.reports.files.markdown import markdown
+from coordbench.reports.pages import layers
+
+
+def export_report(store: Store, name: str, out: Path) -> list[Path]:
+    """Write all files of a run into `out`; return their paths. Raise UsageError where that fails."""
+    run = load(name, store=store)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        summary = out / "summary.md"
+        summary.write_text(markdown(run), encoding="utf-8")
+        written = [summary]
+        for title, frame in frames(run).items():
+            written += _write_table(frame, title, out)
+        for title, figure in drawn(run):
+            written += [svg.save(figure, out / f"{title}{suffix}") for suffix in (".png", ".svg")]
+    except OSError as error:
+        raise UsageError(f"files cannot be written to {str(out)!r}: {error.strerror or error}") from error
+    return written
+
+
+def frames(run: Run) -> dict[str, pd.DataFrame]:
+    """Every table of the page by name."""
+    return {
+        "leaderboard": run.leaderboard,
+        "references": run.references,
+        "verdicts": run.verdicts,
+        "aggregate": run.aggregate,
+        "coverage": run.coverage,
+        "failures": run.failures,
+        "environment": run.environment,
+        "probes": run.probes,
+        "costs": run.costs.drop(columns="noisy_phases"),  # a list, which not every format can hold
+        "claims": ledger.table(run),
+        "contests": _contests(run),
+        "trials": run.tables.trials,
+    }
+
+
+def drawn(run: Run) -> Iterator[tuple[str, Figure]]:
+    """Every figure of the page with the name of its file."""
+    if run.strata:
+        yield "performance-profile", shares.profiles(run.slots, run.strata)
+    yield from _drawn_of_layers(run)
+    bands, latencies = curves.bands(series.curves(run)), series.latencies(run)
+    for contest in run.contests.values():
+        title = _plain_name(f"{contest.number}-{contest.task}-{contest.backbone}")
+        band = bands[bands["contest"] == contest.number]
+        if band["step"].nunique() > 1:
+            yield f"curves-{title}", curves.curves(run.slots, contest, band)
+        board = run.leaderboard[(run.leaderboard["contest"] == contest.number) & run.leaderboard["score"].notna()]
+        if board[list(tradeoffs.COSTS)].notna().any(axis=None):
+            cells = {variant: (contest.task, contest.backbone, variant) for variant in board["variant"].astype(str)}
+            timed = {variant: latencies[cell] for variant, cell in cells.items() if cell in latencies}
+            yield f"tradeoffs-{title}", tradeoffs.tradeoffs(run.slots, contest, board, timed)
+
+
+def _contests(run: Run) -> pd.DataFrame:
+    """One row per contest."""
+    names = ["task", "backbone", "steps", "schedule", "learning_rate", "memory_format", "match", "device", "dtype"]
+    rows = [_contest_row(contest, names) for contest in run.contests.values()]
+    return pd.DataFrame(rows, columns=["contest", "suite", *names, "metric", "unit", "better", "margin", *_BOUNDS])
+
+
+_BOUNDS = ("floor", "ceiling")
+
+
+def _contest_row(contest: Contest, names: list[str]) -> tuple[object, ...]:
+    metric = contest.metric
+    shared = tuple(getattr(contest, name) for name in names)
+    rule = metric.name, metric.unit, metric.better, metric.margin
+    return (contest.number, contest.suite, *shared, *rule, contest.floor, contest.ceiling)
+
+
+def _drawn_of_layers(run: Run) -> Iterator[tuple[str, Figure]]:
+    """Ratios of time, scaling curves and errors against shift."""
+    known = run.costs.dropna(subset=["ratio_forward", "ratio_step"], how="all")
+    for (task, backbone), rows in known.groupby(["task", "backbone"], sort=False):
+        yield f"ratios-{_plain_name(f'{task}-{backbone}')}", layer_figures.ratios(run.slots, rows)
+    for i, (_, title, figure) in enumerate(layers.scaled(run)):
+        yield f"scaling-{i}-{_plain_name(title)}", figure
+    probes = {variant: probe for variant, probe in probed(run).items() if probe.inside or probe.borders}
+    if probes:
+        yield "shift-errors", layer_figures.shift_errors(run.slots, probes)
+
+
+def _plain_name(title: str) -> str:
+    return re.sub(r"[^A-Za-z0-9=.]+", "-", title).strip("-")
+
+
+def _write_table(frame: pd.DataFrame, title: str, out: Path) -> list[Path]:
+    paths = [out / f"{title}{suffix}" for suffix in (".csv", ".parquet", ".tex")]
+    frame.to_csv(paths[0], index=False)
+    frame.to_parquet(paths[1], index=False)
+    paths[2].write_text(latex(frame, title), encoding="utf-8")
+    return paths
