@@ -1,0 +1,1 @@
+"""The page of a profile: one offline file, with nothing to fetch."""
