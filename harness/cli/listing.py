@@ -11,7 +11,7 @@ from coordbench.harness.analysis import summarize
 from coordbench.harness.core import registry
 from coordbench.harness.core.entries import Entry
 from coordbench.harness.plan import planning as plan
-from coordbench.harness.run import identity
+from coordbench.harness.run import files
 from coordbench.harness.store.store import open_store
 
 Row = dict[str, Any]
@@ -52,7 +52,7 @@ def _common(entry: Entry) -> Row:
     options = [
         {"name": option.name, "default": option.default, "values": option.describe()} for option in entry.options
     ]
-    file = identity.short(Path(entry.file))
+    file = files.short(Path(entry.file))
     return {"name": entry.name, "description": entry.summary, "file": file, "options": options}
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.sources import digest_of_files
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.run import identity
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.run.sweep import variant_facts
 from coordbench.harness.store.store import Store
 

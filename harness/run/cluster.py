@@ -14,7 +14,7 @@ from typing import Any
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import Job
-from coordbench.harness.run import identity
+from coordbench.harness.run import files
 from coordbench.harness.run.worker import Limits, work
 
 
@@ -23,12 +23,12 @@ class Bundle:
     """The source of plug-ins and of what lies beside them and is imported, so that it reaches every worker."""
 
     plugins: tuple[str, ...]
-    files: tuple[tuple[str, str], ...]
+    texts: tuple[tuple[str, str], ...]
 
     def unpack(self, folder: Path) -> list[str]:
-        """Write the files below `folder`, named by their content; return the plug-ins' paths."""
-        home = folder / f"plugins-{hashlib.sha256(repr(self.files).encode()).hexdigest()[:16]}"
-        for name, text in self.files:
+        """Write the texts below `folder`, named by their content; return the plug-ins' paths."""
+        home = folder / f"plugins-{hashlib.sha256(repr(self.texts).encode()).hexdigest()[:16]}"
+        for name, text in self.texts:
             path = home / name
             if not path.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,13 +39,13 @@ class Bundle:
 def bundle(plugins: Sequence[str]) -> Bundle:
     """Pack plug-ins with their helpers; each plug-in's folder is kept apart by its place in the list."""
     names: list[str] = []
-    files: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for place, plugin in enumerate(plugins):
         path = Path(plugin).resolve()
-        beside = [file for file in identity.closure(frozenset([path])) if file.is_relative_to(path.parent)]
-        files |= {f"{place}/{file.relative_to(path.parent)}": file.read_text(encoding="utf-8") for file in beside}
+        beside = [file for file in files.closure(frozenset([path])) if file.is_relative_to(path.parent)]
+        texts |= {f"{place}/{file.relative_to(path.parent)}": file.read_text(encoding="utf-8") for file in beside}
         names.append(f"{place}/{path.name}")
-    return Bundle(tuple(names), tuple(sorted(files.items())))
+    return Bundle(tuple(names), tuple(sorted(texts.items())))
 
 
 def work_remotely(job: Job, packed: Bundle, limits: Limits) -> Record | CostRecord:

@@ -30,7 +30,8 @@ def forecast(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = F
     total = len(plan.trials) + len(plan.tuning)
     head = f"preset {plan.preset.name}: {total} trials, {len(pending)} to run; {len(plan.costs)} cost measurements"
     tuned = ["tuned trials are looked up after their learning rates are chosen"] if plan.tuning else []
-    return "\n".join([head, estimate if pending else "nothing to train", *tuned, *(lines if explain else _cells(plan))])
+    details = [*lines, *_untracked(plan)] if explain else _cells(plan)
+    return "\n".join([head, estimate if pending else "nothing to train", *tuned, *details])
 
 
 def _why(trial: Trial, store: Store, fresh: bool) -> str:
@@ -44,6 +45,12 @@ def _why(trial: Trial, store: Store, fresh: bool) -> str:
         return "run: never run before"
     changes = identified.explain(before)
     return f"run: {changes}" if changes != "nothing changed" else "run: the earlier trial failed"
+
+
+def _untracked(plan: Plan) -> list[str]:
+    """What the plug-ins of a plan do that no record's identity follows."""
+    lines = (line for trial in (*plan.tuning, *plan.trials) for line in identity.of_trial(trial).untracked)
+    return [f"not tracked, so a change in it re-runs nothing: {line}" for line in dict.fromkeys(lines)]
 
 
 def _kind(cell: Cell) -> tuple[str, str]:

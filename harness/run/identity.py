@@ -1,81 +1,56 @@
-"""What a record depends on: as named parts that explain a re-run, and as one hash that decides it.
+"""Find out what a record depends on.
 
-The source parts are syntax trees without comments and docstrings, of the files that a trial uses and of every file of
-this project, or beside the plug-in, that those import. Libraries count where such a file imports them.
+The source parts are syntax trees without comments and docstrings: of variants, tasks and plug-ins whole files, and all
+files beside them that they import; of the harness the definitions that are used (see `definitions`). Libraries count
+where such a file imports them, input files where an option names them, whether it was given or is the default.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
-import importlib.metadata
-import itertools
 import platform
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
-from coordbench.harness.core.entries import Kind
+from coordbench.harness.core.entries import Kind, Selected
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.selector import Selector
-from coordbench.harness.core.sources import digest, digest_of_files, imported_modules, syntax_tree
-from coordbench.harness.core.sources import source_digest as uncached_digest
+from coordbench.harness.core.sources import digest, digest_of_files, source_digest
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process import environment
+from coordbench.harness.process.settings import WORKER
+from coordbench.harness.run import definitions, files, packages
+from coordbench.harness.run.definitions import Use
 
-_PACKAGE = "coordbench"
-_ROOT = Path(__file__).resolve().parents[2]
-_FOLDERS = ("harness", "variants", "tasks")
-_ALWAYS = ("torch", "numpy")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """`key` names a job, whatever its sources; `parts` are the hashes of all else that its record depends on."""
-
-    key: str
-    parts: Mapping[str, str]
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """One hash over all."""
-        return digest({**self.parts, "job": self.key})
-
-    def explain(self, before: Mapping[str, str]) -> str:
-        """Say in one line how these parts differ from those of an earlier record."""
-        changed = [name for name in self.parts if name in before and before[name] != self.parts[name]]
-        added = [f"{name} (new)" for name in self.parts if name not in before]
-        gone = [f"{name} (gone)" for name in before if name not in self.parts]
-        return ", ".join(sorted(changed + added + gone)) or "nothing changed"
+_TRAIN = (files.ROOT / "harness" / "training" / "train.py", "run")
 
 
 def of_trial(trial: Trial) -> Identity:
     """The identity of a trial's scores."""
-    parts = _parts(_registered(trial.cell), _ROOT / "harness" / "training" / "train.py")
-    return Identity(digest(trial.plain), parts)
+    return _identity(digest(trial.plain), _selected(trial.cell), [_TRAIN])
 
 
 def of_cost(job: CostJob) -> Identity:
     """The identity of a cost: that of a trial, the measuring code, the plain convolution beside it, and the machine."""
-    measuring = sorted((_ROOT / "harness" / "measure").rglob("*.py"))
-    baseline = Path(registry.entry("variant", "conv").file)
-    parts = _parts(_registered(job.cell), _ROOT / "harness" / "training" / "train.py", *measuring, baseline)
-    parts["machine"] = environment.fingerprint(job.cell.device)
-    return Identity(digest(job.plain), parts)
+    measuring = [(file, None) for file in sorted((files.ROOT / "harness" / "measure").rglob("*.py"))]
+    baseline = (Path(registry.entry("variant", "conv").file), None)
+    machine = {"machine": environment.fingerprint(job.cell.device)}
+    return _identity(digest(job.plain), _selected(job.cell), [_TRAIN, *measuring, baseline], machine)
 
 
 def of_plugins(plugins: Sequence[str]) -> str:
     """A hash of plug-ins and what they import beside them, as they are on disk now; "" where they are unreadable."""
-    files = [file for file in closure(frozenset(Path(name).resolve() for name in plugins)) if not _is_ours(file)]
     try:
-        return digest(sorted(uncached_digest(file) for file in files)) if files else ""
+        beside = files.closure(frozenset(Path(name).resolve() for name in plugins))
+        foreign = [file for file in beside if not files.is_ours(file)]
+        return digest(sorted(source_digest(file) for file in foreign)) if foreign else ""
     except (OSError, SyntaxError):  # just being written
         return ""
 
 
-def _registered(cell: Cell) -> list[tuple[Kind, Selector | str]]:
+def _selected(cell: Cell) -> list[Selected]:
     """Everything of the registry that a cell names."""
     named: list[tuple[Kind, Selector | str | None]] = [
         ("task", cell.task),
@@ -83,111 +58,43 @@ def _registered(cell: Cell) -> list[tuple[Kind, Selector | str]]:
         ("variant", cell.variant),
         ("reference", cell.reference),
     ]
-    return [(kind, name) for kind, name in named if name is not None]
+    return [registry.select(kind, name) for kind, name in named if name is not None]
 
 
-def _parts(chosen: Iterable[tuple[Kind, Selector | str]], *more: Path) -> dict[str, str]:
-    parts = {"library python": ".".join(platform.python_version_tuple()[:2])}
-    roots, libraries = set(more), set(_ALWAYS)
-    for kind, name in chosen:
-        selected = registry.select(kind, name)
-        roots.add(Path(selected.entry.file))
-        for option, value in selected.options.items():
-            if isinstance(value, Path):
-                parts[f"input {option}={value}"] = digest_of_files(value)
-        if kind == "backbone" and selected.options.get("where", "all") != "all":
-            roots.add(Path(registry.entry("variant", "conv").file))  # what the rest of the backbone is built of
-    for file in closure(frozenset(roots)):
-        parts[f"source {short(file)}"] = source_digest(file)
-        libraries |= _imports(file)[1]
-    parts |= {f"library {name}": version for name in sorted(libraries) if (version := _version(name))}
-    return parts
+def _identity(
+    key: str, chosen: Iterable[Selected], roots: Iterable[Use], more: dict[str, str] | None = None
+) -> Identity:
+    parts = {"library python": ".".join(platform.python_version_tuple()[:2])} | WORKER.parts() | (more or {})
+    starts = set(roots)
+    for selected in chosen:
+        starts.add((Path(selected.entry.file), None))
+        parts |= _inputs(selected)
+        if selected.entry.kind == "backbone" and selected.options.get("where", "all") != "all":
+            # what the rest of the backbone is built of
+            starts.add((Path(registry.entry("variant", "conv").file), None))
+    sources, untracked = _sources(frozenset(starts))
+    return Identity(key, parts | sources, untracked)
 
 
-@functools.lru_cache(maxsize=4096)
-def closure(roots: frozenset[Path]) -> tuple[Path, ...]:
-    """The files that `roots` import, directly or not, out of this project or beside a plug-in; `roots` among them."""
-    found: set[Path] = set()
-    waiting = set(roots)
-    while waiting:
-        file = waiting.pop()
-        found.add(file)
-        waiting |= _imports(file)[0] - found
-    return tuple(sorted(found))
+@functools.lru_cache(maxsize=1024)
+def _sources(starts: frozenset[Use]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The parts that stand for code, of this project, of plug-ins and of libraries, and what in it is not tracked."""
+    used = definitions.uses(starts)
+    parts = {f"source {files.short(file)}": definitions.digest_of_uses(file, names) for file, names in used.items()}
+    foreign = [file for file in sorted(used) if not files.is_ours(file)]
+    untracked = tuple(line for file in foreign for line in packages.untracked(file))
+    return parts | packages.parts(sorted(used)), untracked
 
 
-source_digest = functools.lru_cache(maxsize=4096)(uncached_digest)
+def forget() -> None:
+    """Forget what was read from files, for a process in which they change."""
+    for cached in (_sources, definitions.digest_of_uses, definitions.used_by, definitions.source_of):
+        cached.cache_clear()
+    files.forget()
+    packages.forget()
 
 
-@functools.lru_cache(maxsize=4096)
-def _imports(file: Path) -> tuple[frozenset[Path], frozenset[str]]:
-    """The files of ours that a file imports, and the top-level names of all else but the standard library."""
-    files: set[Path] = set()
-    libraries: set[str] = set()
-    for module in _imported_modules(file):
-        resolved = list(_resolve(module, file))
-        files.update(resolved)
-        top = module.partition(".")[0]
-        if not resolved and top != _PACKAGE and top not in sys.stdlib_module_names:
-            libraries.add(top)
-    return frozenset(files), frozenset(libraries)
-
-
-def _imported_modules(file: Path) -> Iterator[str]:
-    package = _module_name(file).split(".")[: None if file.name == "__init__.py" else -1]
-    tree = syntax_tree(file)
-    yield from imported_modules(tree, ".".join(package))
-    nodes = list(ast.walk(tree))
-    if any(isinstance(node, ast.ImportFrom | ast.Import) and "importlib" in ast.unparse(node) for node in nodes):
-        # data that ship in a package, or a module imported by name: the package is named by a string
-        texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
-        yield from (text for text in texts if text.partition(".")[0] in _distributions())
-
-
-def _resolve(module: str, importer: Path) -> Iterator[Path]:
-    """The files that importing `module` runs: those of its packages and its own."""
-    names = module.split(".")
-    ours = names[0] == _PACKAGE
-    if _is_ours(importer) and not ours:
-        return
-    roots = {_ROOT} if ours else {_base(importer), importer.parent}
-    names = names[1:] if ours else names
-    for root, depth in itertools.product(sorted(roots), range(1, len(names) + 1)):
-        stem = root.joinpath(*names[:depth])
-        for file in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if file.is_file():
-                yield file
-
-
-def _is_ours(file: Path) -> bool:
-    return any(file.is_relative_to(_ROOT / name) for name in _FOLDERS)
-
-
-def _base(file: Path) -> Path:
-    """What a file's absolute imports start from: this project, or the folder of the plug-in that it belongs to."""
-    if _is_ours(file):
-        return _ROOT
-    around = [folder for folder in registry.plugin_folders() if file.is_relative_to(folder)]
-    return min(around, key=lambda folder: len(folder.parts), default=file.parent)
-
-
-def _module_name(file: Path) -> str:
-    relative = file.relative_to(_base(file)).with_suffix("")
-    parts = [part for part in relative.parts if part != "__init__"]
-    return ".".join([_PACKAGE, *parts] if _is_ours(file) else parts)
-
-
-def short(file: Path) -> str:
-    """The name of a source file: its path in this project, or its bare name outside."""
-    return str(file.relative_to(_ROOT)) if file.is_relative_to(_ROOT) else file.name
-
-
-@functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
-
-
-@functools.cache
-def _version(top: str) -> str | None:
-    names = _distributions().get(top)
-    return importlib.metadata.version(names[0]) if names else None
+def _inputs(selected: Selected) -> dict[str, str]:
+    """The files that options name."""
+    paths = {name: value for name, value in selected.all_options.items() if isinstance(value, Path)}
+    return {f"input {name}={value}": digest_of_files(value) for name, value in paths.items()}

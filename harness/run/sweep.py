@@ -14,6 +14,7 @@ from typing import Any
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError, describe_error
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import FAILED, CostRecord, Record
 from coordbench.harness.core.selector import Selector
@@ -21,8 +22,7 @@ from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.plan.planning import Plan, tuning_trials, with_rate
 from coordbench.harness.plan.tuning import Choice, choose, extend
 from coordbench.harness.process import environment, isolate
-from coordbench.harness.run import identity
-from coordbench.harness.run.identity import Identity
+from coordbench.harness.run import files, identity
 from coordbench.harness.run.progress import Listener
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.store import Store, StoreError
@@ -268,5 +268,5 @@ def variant_facts(variants: Iterable[str]) -> dict[str, Any]:
     for variant in variants:
         entry = registry.select("variant", variant).entry
         own = {name: entry.facts[name] for name in ("source", "dims", "fixed_size", "formula")}
-        facts[variant] = own | {"summary": entry.summary, "file": identity.short(Path(entry.file))}
+        facts[variant] = own | {"summary": entry.summary, "file": files.short(Path(entry.file))}
     return facts

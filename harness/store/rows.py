@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sql
 
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.scores import At
 from coordbench.harness.core.sources import digest
 from coordbench.harness.core.trial import Job, Trial
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.schema import samples, scores, series
 
 Answer = tuple[int, Identity, Record | CostRecord]

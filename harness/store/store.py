@@ -17,9 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import Job
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.store import rows
 from coordbench.harness.store.database import Database, execute_all, insert_all
 from coordbench.harness.store.database import StoreError as StoreError

@@ -32,13 +32,13 @@ import numpy as np
 from coordbench.harness.analysis import summarize
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.process import environment
 from coordbench.harness.run.cluster import connect
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.run.sweep import Driver
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.store import Store, open_store

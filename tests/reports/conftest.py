@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.scores import At
 from coordbench.harness.core.trial import CostJob, Trial
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store, open_store
 
 ENVIRONMENT = {"processor": "a & <b>", "versions": {"torch": "2.13.0"}, "settings": {"OMP_NUM_THREADS": "1"}}

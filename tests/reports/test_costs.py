@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from coordbench.harness.core.cell import Cell
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.trial import CostJob
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
 from coordbench.reports.data import choice
 from coordbench.reports.data.run import load

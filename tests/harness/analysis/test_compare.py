@@ -12,10 +12,10 @@ import pytest
 from coordbench.harness.analysis.compare import _with_failed, compare_runs
 from coordbench.harness.cli.main import run
 from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process.environment import describe
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
 
 

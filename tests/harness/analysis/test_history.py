@@ -11,10 +11,10 @@ from coordbench.harness.cli import main as cli
 from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import CostJob, Trial
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
 from coordbench.reports.pages.history import write_history
 

@@ -12,6 +12,7 @@ import pytest
 
 from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
@@ -21,7 +22,6 @@ from coordbench.harness.gate.pairs import Measured, Pair
 from coordbench.harness.gate.rows import GateRow, Outcome, Report
 from coordbench.harness.gate.settings import Settings, parse_settings
 from coordbench.harness.gate.side.messages import Facts, PlannedTrial
-from coordbench.harness.run.identity import Identity
 from coordbench.harness.store.store import Store
 
 FACTS = Facts(
