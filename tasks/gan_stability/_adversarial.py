@@ -2,7 +2,7 @@
 
     latents U(-1, 1) -> generator -> images in -1..1 -> discriminator -> logit of "real"
 
-Non-saturating binary cross entropy, latents as in both DCGAN and the CoordConv paper. `narrow_from` is a control of the
+Latents are as in both DCGAN and the CoordConv paper. `narrow_from` is a control of the
 measures: from that step on all real images are the same one, which makes any GAN that learns collapse.
 """
 
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
@@ -27,6 +26,7 @@ from coordbench.tasks._predict import predict
 from coordbench.tasks.gan_stability._collapse import fate
 from coordbench.tasks.gan_stability._features import Features, projection
 from coordbench.tasks.gan_stability._fidelity import coverage, fidelity, near, nearest
+from coordbench.tasks.gan_stability._losses import Rules
 from coordbench.tasks.gan_stability._sheets import path, sheet
 
 METRICS = (
@@ -56,6 +56,7 @@ class Game:
     latent: int
     batch: int
     narrow_from: int | None = None
+    rules: Rules = field(default_factory=Rules)
     generator_rate: float = 2e-4
     discriminator_rate: float = 2e-4
     generator_steps: int = 1
@@ -63,13 +64,13 @@ class Game:
 
     def phases(self) -> tuple[Phase, ...]:
         """The discriminator moves first."""
+        judging, fooling = (
+            Optimizer("Adam", rate, self.adam) for rate in (self.discriminator_rate, self.generator_rate)
+        )
         return (
-            Phase(("discriminator",), judge, Optimizer("Adam", self.discriminator_rate, self.adam), 1, "discriminator"),
-            Phase(
-                ("generator",), fool, Optimizer("Adam", self.generator_rate, self.adam), self.generator_steps,
-                "generator",
-            ),
-        )  # fmt: skip
+            Phase(("discriminator",), self.rules.judge, judging, 1, "discriminator"),
+            Phase(("generator",), self.rules.fool, fooling, self.generator_steps, "generator"),
+        )
 
 
 def gan_about(what: str, options: Mapping[str, object]) -> About:
@@ -139,18 +140,6 @@ def adversarial(
 def latents(count: int, dims: int, *key: object) -> Tensor:
     """Draw latents U(-1, 1) by their key alone: (count, dims)."""
     return 2 * torch.rand(count, dims, generator=generator(*key, "latents")) - 1
-
-
-def judge(models: Models, batch: Mapping[str, Tensor]) -> Tensor:
-    """The discriminator's loss: real images to be told from generated ones, a batch each."""
-    real, fake = batch["real"], models["generator"](batch["latents"])
-    play = models["discriminator"]
-    return functional.softplus(-play(real)).mean() + functional.softplus(play(fake)).mean()
-
-
-def fool(models: Models, batch: Mapping[str, Tensor]) -> Tensor:
-    """The generator's loss: generated images to be taken for real."""
-    return functional.softplus(-models["discriminator"](models["generator"](batch["latents"]))).mean()
 
 
 def memorized(pictures: Pictures, count: int) -> Callable[[Tensor], Tensor]:

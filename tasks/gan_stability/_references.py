@@ -6,7 +6,7 @@ from coordbench.harness.core.problem import Models, Problem
 from coordbench.harness.core.registry import reference
 from coordbench.tasks.gan_stability._adversarial import memorized
 
-GANS = ("object_gan", "hand_gan", "digit_gan", "face_gan")
+GANS = ("object_gan", "hand_gan", "digit_gan", "face_gan", "stacked_digits")
 
 
 @reference(task=GANS, kind="floor")

@@ -19,7 +19,7 @@ from coordbench.tasks._data.objects import objects, paint
 from coordbench.tasks._data.pictures import Pictures, dealt
 
 Source = Literal["objects", "hands", "digits", "faces"]
-DRAWN, HELD_OUT = 50_000, 1000
+DRAWN, HELD_OUT, LEAST = 50_000, 1000, 16
 """Drawn images to train on, and those of each held-out split."""
 _CANVASES = (8, 16, 32, 64, 128)
 _HELD_OUT = ("validation", "test")
@@ -35,18 +35,22 @@ F = TypeVar("F", bound=Factors)
 
 
 @functools.lru_cache(maxsize=2)
-def pictures(source: Source, canvas: int, folder: Path | None = None, color: bool = False) -> Pictures:
-    """The images of a source, the same for all seeds; `folder` and `color` concern faces alone.
+def pictures(
+    source: Source, canvas: int, folder: Path | None = None, *, color: bool = False, images: int | None = None
+) -> Pictures:
+    """The images of a source, the same for all seeds; `folder` and `color` concern faces alone, `images` drawn ones.
 
-    Raises UsageError for a canvas that the backbones cannot grow.
+    Raises UsageError for a canvas that the backbones cannot grow, and for fewer images than can be told apart.
     """
+    if images is not None and not LEAST <= images <= DRAWN:
+        raise UsageError(f"images={images} is not valid; expected none, or {LEAST} to {DRAWN} of them to train on")
     if canvas not in _CANVASES:
         raise UsageError(f"canvas={canvas} is not valid; expected one of {', '.join(map(str, _CANVASES))} [px]")
     match source:
         case "objects":
-            return _drawn(source, objects, functools.partial(paint, canvas=canvas))
+            return _drawn(source, objects, functools.partial(paint, canvas=canvas), images)
         case "hands":
-            return _drawn(source, hands, functools.partial(draw, canvas=canvas))
+            return _drawn(source, hands, functools.partial(draw, canvas=canvas), images)
         case "digits":
             return Pictures.of({split: digits_of(split, canvas)[0] for split in ("train", *_HELD_OUT)})
         case _:
@@ -63,8 +67,11 @@ def digits_of(split: str, canvas: int) -> tuple[Tensor, Tensor]:
     return functional.interpolate(images[chosen, None], (canvas, canvas), mode="bilinear") * 2 - 1, labels[chosen]
 
 
-def _drawn(source: Source, sample: Callable[[int, torch.Generator], F], show: Callable[[F], Tensor]) -> Pictures:
-    """Images of known factors, drawn when they are asked for."""
-    known = sample(DRAWN, generator(source, "train"))
+def _drawn(
+    source: Source, sample: Callable[[int, torch.Generator], F], show: Callable[[F], Tensor], images: int | None
+) -> Pictures:
+    """Images of known factors, drawn when they are asked for: the first so many of those there are."""
+    count = images or DRAWN
+    known = sample(DRAWN, generator(source, "train"))[torch.arange(count)]
     held_out = {split: show(sample(HELD_OUT, generator(source, split))) for split in _HELD_OUT}
-    return Pictures(DRAWN, lambda chosen: show(known[chosen]), held_out)
+    return Pictures(count, lambda chosen: show(known[chosen]), held_out)

@@ -16,6 +16,7 @@ from coordbench.harness.core.problem import Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
 from coordbench.tasks.gan_stability._features import Features
+from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
 from coordbench.tasks.gan_stability._sources import pictures
 
 NAME = "face_gan"
@@ -37,8 +38,9 @@ def about(options: Mapping[str, object]) -> About:
 )
 def face_gan(
     network: Network, seed: int, *, canvas: int = 32, latent: int = 100, batch: int = 64, features: Features = "pca",
-    folder: Path | None = None, color: bool = False, narrow_from: int | None = None,
+    folder: Path | None = None, color: bool = False, loss: Loss = "non_saturating", penalty: Penalty = "none",
+    gamma: float = 1.0, narrow_from: int | None = None,
 ) -> Problem:  # fmt: skip
     """Play a GAN over faces, mirrored ones included."""
-    game = Game(latent, batch, narrow_from)
-    return adversarial(network, seed, NAME, pictures("faces", canvas, folder, color), game, features=features)
+    game = Game(latent, batch, narrow_from, Rules(loss, penalty, gamma))
+    return adversarial(network, seed, NAME, pictures("faces", canvas, folder, color=color), game, features=features)

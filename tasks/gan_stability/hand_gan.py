@@ -20,6 +20,7 @@ from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adv
 from coordbench.tasks.gan_stability._factors import entropy
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._hand_reader import hand_reader
+from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
 from coordbench.tasks.gan_stability._sources import pictures
 
 NAME = "hand_gan"
@@ -41,16 +42,22 @@ def about(options: Mapping[str, object]) -> About:
     axes=AXES,
 )
 def hand_gan(
-    network: Network, seed: int, *, canvas: int = 64, latent: int = 100, batch: int = 64, features: Features = "pca",
+    network: Network, seed: int, *, images: int | None = None, canvas: int = 64, latent: int = 100, batch: int = 64,
+    features: Features = "pca", loss: Loss = "non_saturating", penalty: Penalty = "none", gamma: float = 1.0,
     narrow_from: int | None = None,
 ) -> Problem:  # fmt: skip
-    """Play a GAN over drawn hands of zero to five fingers."""
+    """Play a GAN over drawn hands of zero to five fingers.
+
+    With `images` there are so many of them, seen again every epoch; else 50,000, which short trainings never finish.
+    """
 
     def look(images: Tensor, split: str) -> dict[str, float]:
         return count_fingers(images) if split == "test" else {}  # the reader is trained once, for the end
 
-    game = Game(latent, batch, narrow_from)
-    return adversarial(network, seed, NAME, pictures("hands", canvas), game, features=features, look=look)
+    game = Game(latent, batch, narrow_from, Rules(loss, penalty, gamma))
+    return adversarial(
+        network, seed, NAME, pictures("hands", canvas, images=images), game, features=features, look=look
+    )
 
 
 def count_fingers(images: Tensor) -> dict[str, float]:

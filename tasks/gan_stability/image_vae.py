@@ -58,7 +58,7 @@ def image_vae(
     """Train an autoencoder whose decoder adds Gaussian noise of spread `noise` to pixels in -1..1."""
     if noise <= 0 or latent < 1:
         raise UsageError(f"image_vae: noise={noise:g}, latent={latent}; expected more than 0 and at least 1")
-    source = pictures(data, canvas, folder, color)
+    source = pictures(data, canvas, folder, color=color)
     order = epochs(source.count, batch, NAME, seed, "order")
 
     def batches(step: int) -> dict[str, Tensor]:

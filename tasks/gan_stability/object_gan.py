@@ -19,6 +19,7 @@ from coordbench.tasks._data.objects import HIGH, LOW, locate
 from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
 from coordbench.tasks.gan_stability._factors import BINS, cells, entropy, occupied
 from coordbench.tasks.gan_stability._features import Features
+from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
 from coordbench.tasks.gan_stability._sources import pictures
 
 NAME = "object_gan"
@@ -47,12 +48,14 @@ def about(options: Mapping[str, object]) -> About:
 )
 def object_gan(
     network: Network, seed: int, *, canvas: int = 64, latent: int = 256, batch: int = 64, features: Features = "pca",
-    recipe: Literal["dcgan", "coordconv"] = "dcgan", narrow_from: int | None = None,
+    recipe: Literal["dcgan", "coordconv"] = "dcgan", loss: Loss = "non_saturating", penalty: Penalty = "none",
+    gamma: float = 1.0, narrow_from: int | None = None,
 ) -> Problem:  # fmt: skip
     """Play a GAN over scenes of one red and one blue object."""
-    game = Game(latent, batch, narrow_from)
+    rules = Rules(loss, penalty, gamma)
+    game = Game(latent, batch, narrow_from, rules)
     if recipe == "coordconv":  # one step of the discriminator to two of the generator, at the paper's rates
-        game = Game(latent, batch, narrow_from, 5e-4, 1e-4, 2, {"betas": (0.9, 0.99)})
+        game = Game(latent, batch, narrow_from, rules, 5e-4, 1e-4, 2, {"betas": (0.9, 0.99)})
     return adversarial(network, seed, NAME, pictures("objects", canvas), game, features=features, look=count_places)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from coordbench.tasks._data.draws import generator
 from coordbench.tasks._data.faces import faces
 from coordbench.tasks._data.hands import Hands, draw, hands
 from coordbench.tasks._data.objects import HIGH, LOW, locate, objects, paint
+from coordbench.tasks.gan_stability import stacked_digits
+from coordbench.tasks.gan_stability._digit_reader import accuracy
 from coordbench.tasks.gan_stability._factors import cells, entropy
 from coordbench.tasks.gan_stability._hand_reader import hand_reader
 from coordbench.tasks.gan_stability._sources import pictures
-from coordbench.tasks.gan_stability.digit_gan import classify, count_modes
+from coordbench.tasks.gan_stability.digit_gan import count_modes
 from coordbench.tasks.gan_stability.hand_gan import grade
 from coordbench.tasks.gan_stability.object_gan import count_places
+from coordbench.tasks.gan_stability.stacked_digits import stacks
 
 
 def test_objects_stay_apart_and_spread_as_the_paper_says() -> None:
@@ -98,7 +102,7 @@ def test_the_hand_reader_counts_and_abstains() -> None:
 
 def test_the_digit_classifier_counts_modes() -> None:
     held = pictures("digits", 16).held_out["validation"]
-    assert classify()[1] > 0.97
+    assert accuracy() > 0.97
     scores = count_modes(held)
     assert scores["modes"] == 10
     assert scores["label_entropy"] == pytest.approx(np.log(10), abs=0.03)
@@ -130,3 +134,28 @@ def test_faces_of_a_folder(tmp_path: Path) -> None:
 def test_a_canvas_that_no_backbone_grows_is_named() -> None:
     with pytest.raises(UsageError, match="canvas=20 is not valid; expected one of 8, 16"):
         pictures("objects", 20)
+
+
+def test_a_finite_set_of_hands_is_seen_again_every_epoch() -> None:
+    few, endless = (pictures("hands", 16, images=images) for images in (64, None))
+    assert (few.count, endless.count) == (64, 50_000)
+    assert torch.equal(few.first(64), endless.first(64))
+    assert all(torch.equal(few.held_out[split], endless.held_out[split]) for split in ("validation", "test"))
+    seen = {image.numpy().tobytes() for image in few.take(torch.arange(64))}
+    assert not seen & {image.numpy().tobytes() for image in few.held_out["test"]}
+    with pytest.raises(UsageError, match=r"images=3 is not valid; expected none, or 16 to 50000"):
+        pictures("hands", 16, images=3)
+
+
+def test_stacked_digits_have_a_thousand_modes_that_are_read_right() -> None:
+    """Of 5,000 draws out of 1,000 alike a share (1 - .001)^5000 of modes is missing: 6.7 of them."""
+    source = stacks(16)
+    images = source.take(torch.arange(5000))
+    assert images.shape == (5000, 3, 16, 16)
+    scores = stacked_digits.count_modes(images)
+    assert scores["modes"] == pytest.approx(993, abs=8)
+    assert scores["reverse_kl"] < 0.15  # of as many draws 0.1 of it is chance
+    assert 0.9 < scores["reader_accuracy"] < 1
+    collapsed = stacked_digits.count_modes(images[torch.arange(1000) % 5])
+    assert collapsed["modes"] == 5
+    assert collapsed["reverse_kl"] == pytest.approx(math.log(1000 / 5))

@@ -19,7 +19,7 @@ from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks.gan_stability._sheets import path, sheet
 
-TASKS = ["object_gan[canvas=8]", "hand_gan[canvas=16]", "digit_gan", "face_gan[canvas=16]"]
+TASKS = ["object_gan[canvas=8]", "hand_gan[canvas=16]", "digit_gan", "face_gan[canvas=16]", "stacked_digits"]
 SMALL = "hand_gan[batch=32, canvas=16, latent=16{}]"
 SEEDS = (0, 1, 2)
 
@@ -132,6 +132,15 @@ def end_step(record: Record) -> float:
     assert record.fate is not None
     assert record.epoch_steps == 50_000 // 32
     return ((record.fate.start or 0) + (record.fate.time or 0)) * record.epoch_steps
+
+
+def test_epochs_of_a_finite_set_are_counted() -> None:
+    """512 images in batches of 32 are 16 steps to the epoch, each of which sees every image once."""
+    problem = make(SMALL.format(", images=512"))
+    assert problem.epoch_steps == 16
+    seen = {image.numpy().tobytes() for step in range(16) for image in problem.batches(step)["real"]}
+    assert len(seen) == 512
+    assert seen == {image.numpy().tobytes() for step in range(16, 32) for image in problem.batches(step)["real"]}
 
 
 def score(problem: Problem, models: Models) -> dict[str, float]:
