@@ -11,11 +11,45 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from coordbench.harness.core.errors import UsageError
 
 Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that an option may have, written into its annotation: `Annotated[int, Range(1)]`.
+
+    From `least` to `most`, both included; `above` is a bound that is not.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+    above: float = -math.inf
+
+    def __contains__(self, value: object) -> bool:
+        """Whether a value lies within the range."""
+        return isinstance(value, int | float) and self.least <= value <= self.most and value > self.above
+
+    def __str__(self) -> str:
+        """The range in words, as they follow the name of a type."""
+        if math.isfinite(self.above):
+            return f"above {self.above:g}" + (f", at most {self.most:g}" if math.isfinite(self.most) else "")
+        if math.isfinite(self.least) and math.isfinite(self.most):
+            return f"from {self.least:g} to {self.most:g}"
+        return f"of at least {self.least:g}" if math.isfinite(self.least) else f"of at most {self.most:g}"
+
+
+Count = Annotated[int, Range(1)]
+"""How many of something: at least one."""
+Share = Annotated[float, Range(0, 1)]
+"""A part of a whole, or a probability."""
+Positive = Annotated[float, Range(above=0)]
+"""A width, a weight or a rate."""
+NotNegative = Annotated[float, Range(0)]
+"""A strength or a length, which may be 0."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +112,12 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 
 def _convert(text: str, kind: Any) -> Value | Path | None:
+    if typing.get_origin(kind) is Annotated:
+        plain, *notes = typing.get_args(kind)
+        converted = _convert(text, plain)
+        if any(isinstance(note, Range) and converted not in note for note in notes):
+            raise ValueError(text)
+        return converted
     if kind is bool:
         if text.lower() not in ("true", "false"):
             raise ValueError(text)
@@ -98,6 +138,9 @@ def _convert(text: str, kind: Any) -> Value | Path | None:
 
 
 def _describe(kind: Any) -> str:
+    if typing.get_origin(kind) is Annotated:
+        plain, *notes = typing.get_args(kind)
+        return " ".join([_describe(plain), *(str(note) for note in notes if isinstance(note, Range))])
     if typing.get_origin(kind) is Literal:
         return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
     names = {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path that exists"}

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Range
 from coordbench.tasks._data.draws import permutation
 
 HALF = 4
 """Pixels of the square on each side of its center."""
 
 Split = Literal["uniform", "quadrant"]
+Canvas = Annotated[int, Range(16, 512)]
+"""Sides that leave a place for squares in each quadrant [px]."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,7 @@ class NotSoClevr:
 
 
 def not_so_clevr(canvas: int, split: Split, *key: object) -> NotSoClevr:
-    """Enumerate all squares and split them 80 to 20 at random, or by the lower right quadrant.
-
-    Raises UsageError for a canvas that leaves no place for a quadrant.
-    """
-    if canvas < 16:
-        raise UsageError(f"canvas={canvas} is too small for squares of {2 * HALF + 1} px; it must be at least 16")
+    """Enumerate all squares and split them 80 to 20 at random, or by the lower right quadrant."""
     axis = torch.arange(HALF, canvas - HALF)
     centers = torch.cartesian_prod(axis, axis)
     order = permutation(len(centers), *key, "split")

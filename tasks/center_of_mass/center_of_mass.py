@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Count, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
@@ -83,8 +84,8 @@ def about(options: Mapping[str, object]) -> About:
     },
 )
 def center_of_mass(
-    network: Network, seed: int, *, canvas: int = 64, dims: Literal[1, 2, 3] = 2,
-    split: Split = "uniform", label: Literal["absolute", "relative"] = "absolute", batch: int = 32,
+    network: Network, seed: int, *, canvas: Annotated[int, Range(8, 512)] = 64, dims: Literal[1, 2, 3] = 2,
+    split: Split = "uniform", label: Literal["absolute", "relative"] = "absolute", batch: Count = 32,
 ) -> Problem:  # fmt: skip
     """Regress the mean place of points, or its offset from a marked pixel (`label=relative`), at many densities.
 

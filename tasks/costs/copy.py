@@ -6,12 +6,14 @@ Any layer can learn it, so its scores tell little; its costs are those of a laye
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from coordbench.harness.core.description import About
+from coordbench.harness.core.options import Count
 from coordbench.harness.core.problem import Metric, Models, Network, Phase, Problem
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.draws import generator
@@ -31,7 +33,10 @@ def about(options: Mapping[str, object]) -> About:
 
 
 @task(NAME, suite="costs", metrics=(Metric("mse", "", "lower"),), backbones=("stack",), about=about)
-def copy(network: Network, seed: int, *, size: int = 32, channels: int = 32, batch: int = 16, dims: int = 2) -> Problem:
+def copy(
+    network: Network, seed: int, *, size: Count = 32, channels: Count = 32, batch: Count = 16,
+    dims: Literal[1, 2, 3] = 2,
+) -> Problem:  # fmt: skip
     """Return the input (N, channels, *size) by mean squared error; `size` [px] is that of each of `dims` axes."""
     shape = (channels, *(size for _ in range(dims)))
 

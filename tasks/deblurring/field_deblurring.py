@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Count, NotNegative, Positive, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.blur import Blur
@@ -58,15 +59,13 @@ def about(options: Mapping[str, object]) -> About:
     },
 )
 def field_deblurring(
-    network: Network, seed: int, *, canvas: int = 32, psf: Family = "radial", strength: float = 1.0, radius: int = 5,
-    noise: float = 0.01, batch: int = 16,
+    network: Network, seed: int, *, canvas: Annotated[int, Range(8, 64)] = 32, psf: Family = "radial",
+    strength: NotNegative = 1.0, radius: Count = 5, noise: Positive = 0.01, batch: Count = 16,
 ) -> Problem:  # fmt: skip
-    """Deblur Gaussian random fields of brightness 0.5 +- 0.15 under additive noise of standard deviation `noise`."""
-    if not 8 <= canvas <= 64 or radius < 1 or noise <= 0:
-        raise UsageError(
-            f"{NAME}: canvas={canvas}, radius={radius}, noise={noise}; expected a canvas of 8 to 64 (the estimator "
-            "holds a matrix of its fourth power), a radius of at least 1 and noise above 0"
-        )
+    """Deblur Gaussian random fields of brightness 0.5 +- 0.15 under additive noise of standard deviation `noise`.
+
+    A canvas has at most 64 pixels, since the estimator holds a matrix of its fourth power.
+    """
     optic = Optic(psf, canvas, radius, strength)
     law = Law(Fields(optic.side), noise)
     camera = Camera(Blur(optic), lambda image, generator: image + noise * torch.randn(image.shape, generator=generator))

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Count, NotNegative, Range
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks._data.blur import Blur, LowRankBlur
@@ -55,15 +56,14 @@ def about(options: Mapping[str, object]) -> About:
     },
 )
 def photo_deblurring(
-    network: Network, seed: int, *, canvas: int = 64, psf: Family = "radial", strength: float = 1.0, radius: int = 7,
-    rank: int = 0, batch: int = 8, color: bool = False, scenes: int = 8, folder: Path | None = None,
+    network: Network, seed: int, *, canvas: Annotated[int, Range(16, 1024)] = 64, psf: Family = "radial",
+    strength: NotNegative = 1.0, radius: Count = 7, rank: Annotated[int, Range(0)] = 0, batch: Count = 8,
+    color: bool = False, scenes: Count = 8, folder: Path | None = None,
 ) -> Problem:  # fmt: skip
     """Deblur photographs under a blur that varies over the field, split by photograph.
 
     The blur is exact where `rank` is 0, else a sum of so many convolutions; `scenes` are cut of each held-out image.
     """
-    if canvas < 16 or radius < 1 or scenes < 1:
-        raise UsageError(f"{NAME}: canvas={canvas}, radius={radius}, scenes={scenes}; expected at least 16, 1 and 1")
     optic = Optic(psf, canvas, radius, strength)
     camera = Camera(LowRankBlur(optic, rank) if rank else Blur(optic), poisson_gaussian)
     images = photographs(folder, side=_SIDES * canvas, crop=optic.side, color=color)

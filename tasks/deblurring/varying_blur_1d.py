@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Count, NotNegative, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
 from coordbench.harness.core.scores import At
@@ -69,19 +70,17 @@ def about(options: Mapping[str, object]) -> About:
     },
 )
 def varying_blur_1d(
-    network: Network, seed: int, *, direction: Literal["forward", "inverse"] = "forward", correlation: float = 0.0,
-    length: int = 256, taps: int = 31, noise: float = 0.05, rank: int = 4, batch: int = 32,
+    network: Network, seed: int, *, direction: Literal["forward", "inverse"] = "forward",
+    correlation: NotNegative = 0.0, length: Annotated[int, Range(8)] = 256, taps: Annotated[int, Range(3)] = 31,
+    noise: NotNegative = 0.05, rank: Count = 4, batch: Count = 32,
 ) -> Problem:  # fmt: skip
     """Learn a convolution whose kernel varies along a signal, or its inverse; the score is MSE over signal variance.
 
     `correlation` [px] is that of the signals; `noise` is added to the blurred signal of the inverse task; `rank` is
     that of the reference `rank_floor`.
     """
-    if taps % 2 == 0 or not 3 <= taps < length / 2 or correlation < 0 or rank < 1:
-        raise UsageError(
-            f"varying_blur_1d: taps={taps}, length={length}, correlation={correlation}, rank={rank}; expected odd taps "
-            "below half of the length, a correlation of at least 0 and a rank of at least 1"
-        )
+    if taps % 2 == 0 or taps >= length / 2:
+        raise UsageError(f"{NAME}: taps={taps}, length={length}; expected odd taps below half of the length")
     signals = Signals(length, correlation)
     kernels = drifting_gaussians(length, taps, (0.5, 4.0), drift=3.0)
     inside = slice(taps // 2, length - taps // 2)

@@ -12,11 +12,13 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes
+from coordbench.harness.core.options import Range
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.scores import Fate
@@ -38,6 +40,9 @@ METRICS = (
     Metric("vendi", margin=1.0),
     Metric("nearest_training", margin=0.05),
 )
+Batch = Annotated[int, Range(2)]
+"""Images of a batch: batch normalization needs two."""
+Step = Annotated[int, Range(0)]
 _MEASURED = {"validation": 500, "test": 1000}
 _KNOWN = 1000
 """Training images that a generated one is compared with, to see whether it is a copy."""

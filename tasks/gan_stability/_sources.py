@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from coordbench.harness.core.errors import UsageError
 from coordbench.tasks._data.draws import generator
 from coordbench.tasks._data.faces import faces
 from coordbench.tasks._data.hands import draw, hands
@@ -19,9 +18,10 @@ from coordbench.tasks._data.objects import objects, paint
 from coordbench.tasks._data.pictures import Pictures, dealt
 
 Source = Literal["objects", "hands", "digits", "faces"]
-DRAWN, HELD_OUT, LEAST = 50_000, 1000, 16
+DRAWN, HELD_OUT = 50_000, 1000
 """Drawn images to train on, and those of each held-out split."""
-_CANVASES = (8, 16, 32, 64, 128)
+Canvas = Literal[8, 16, 32, 64, 128]
+"""Sides of images that backbones can grow out of 4 x 4 pixels."""
 _HELD_OUT = ("validation", "test")
 
 
@@ -36,16 +36,9 @@ F = TypeVar("F", bound=Factors)
 
 @functools.lru_cache(maxsize=2)
 def pictures(
-    source: Source, canvas: int, folder: Path | None = None, *, color: bool = False, images: int | None = None
+    source: Source, canvas: Canvas, folder: Path | None = None, *, color: bool = False, images: int | None = None
 ) -> Pictures:
-    """The images of a source, the same for all seeds; `folder` and `color` concern faces alone, `images` drawn ones.
-
-    Raises UsageError for a canvas that the backbones cannot grow, and for fewer images than can be told apart.
-    """
-    if images is not None and not LEAST <= images <= DRAWN:
-        raise UsageError(f"images={images} is not valid; expected none, or {LEAST} to {DRAWN} of them to train on")
-    if canvas not in _CANVASES:
-        raise UsageError(f"canvas={canvas} is not valid; expected one of {', '.join(map(str, _CANVASES))} [px]")
+    """The images of a source, the same for all seeds; `folder` and `color` concern faces alone, `images` drawn ones."""
     match source:
         case "objects":
             return _drawn(source, objects, functools.partial(paint, canvas=canvas), images)

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About
+from coordbench.harness.core.options import Count, NotNegative
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
-from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
+from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Batch, Game, Step, adversarial, gan_about
 from coordbench.tasks.gan_stability._digit_reader import CLASSES, accuracy, read
 from coordbench.tasks.gan_stability._factors import entropy
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
-from coordbench.tasks.gan_stability._sources import pictures
+from coordbench.tasks.gan_stability._sources import Canvas, pictures
 
 NAME = "digit_gan"
 _PRESENT = 0.01
@@ -36,8 +37,9 @@ def about(options: Mapping[str, object]) -> About:
     axes=AXES,
 )
 def digit_gan(
-    network: Network, seed: int, *, canvas: int = 16, latent: int = 64, batch: int = 64, features: Features = "pca",
-    loss: Loss = "non_saturating", penalty: Penalty = "none", gamma: float = 1.0, narrow_from: int | None = None,
+    network: Network, seed: int, *, canvas: Canvas = 16, latent: Count = 64, batch: Batch = 64,
+    features: Features = "pca", loss: Loss = "non_saturating", penalty: Penalty = "none", gamma: NotNegative = 1.0,
+    narrow_from: Step | None = None,
 ) -> Problem:  # fmt: skip
     """Play a GAN over the handwritten digits of scikit-learn."""
     game = Game(latent, batch, narrow_from, Rules(loss, penalty, gamma))

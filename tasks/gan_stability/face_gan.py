@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from coordbench.harness.core.description import About
+from coordbench.harness.core.options import Count, NotNegative
 from coordbench.harness.core.problem import Network, Problem
 from coordbench.harness.core.registry import task
-from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
+from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Batch, Game, Step, adversarial, gan_about
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
-from coordbench.tasks.gan_stability._sources import pictures
+from coordbench.tasks.gan_stability._sources import Canvas, pictures
 
 NAME = "face_gan"
 
@@ -37,9 +38,9 @@ def about(options: Mapping[str, object]) -> About:
     axes=AXES,
 )
 def face_gan(
-    network: Network, seed: int, *, canvas: int = 32, latent: int = 100, batch: int = 64, features: Features = "pca",
-    folder: Path | None = None, color: bool = False, loss: Loss = "non_saturating", penalty: Penalty = "none",
-    gamma: float = 1.0, narrow_from: int | None = None,
+    network: Network, seed: int, *, canvas: Canvas = 32, latent: Count = 100, batch: Batch = 64,
+    features: Features = "pca", folder: Path | None = None, color: bool = False, loss: Loss = "non_saturating",
+    penalty: Penalty = "none", gamma: NotNegative = 1.0, narrow_from: Step | None = None,
 ) -> Problem:  # fmt: skip
     """Play a GAN over faces, mirrored ones included."""
     game = Game(latent, batch, narrow_from, Rules(loss, penalty, gamma))

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Annotated
 
 from torch import Tensor
 
 from coordbench.harness.core.description import About
+from coordbench.harness.core.options import Count, NotNegative, Range
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks._data.draws import generator
 from coordbench.tasks._data.hands import FINGERS, draw, hands
-from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
+from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Batch, Game, Step, adversarial, gan_about
 from coordbench.tasks.gan_stability._factors import entropy
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._hand_reader import hand_reader
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
-from coordbench.tasks.gan_stability._sources import pictures
+from coordbench.tasks.gan_stability._sources import Canvas, pictures
 
 NAME = "hand_gan"
 _GRADED = 1000
@@ -42,9 +44,9 @@ def about(options: Mapping[str, object]) -> About:
     axes=AXES,
 )
 def hand_gan(
-    network: Network, seed: int, *, images: int | None = None, canvas: int = 64, latent: int = 100, batch: int = 64,
-    features: Features = "pca", loss: Loss = "non_saturating", penalty: Penalty = "none", gamma: float = 1.0,
-    narrow_from: int | None = None,
+    network: Network, seed: int, *, images: Annotated[int, Range(16, 50000)] | None = None, canvas: Canvas = 64,
+    latent: Count = 100, batch: Batch = 64, features: Features = "pca", loss: Loss = "non_saturating",
+    penalty: Penalty = "none", gamma: NotNegative = 1.0, narrow_from: Step | None = None,
 ) -> Problem:  # fmt: skip
     """Play a GAN over drawn hands of zero to five fingers.
 

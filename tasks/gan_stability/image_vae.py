@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Count, Positive
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.draws import epoch_length, epochs, generator
 from coordbench.tasks._predict import predict
 from coordbench.tasks.gan_stability._components import principal
 from coordbench.tasks.gan_stability._sheets import sheet
-from coordbench.tasks.gan_stability._sources import Source, pictures
+from coordbench.tasks.gan_stability._sources import Canvas, Source, pictures
 
 NAME = "image_vae"
 _FITTED, _SHOWN = 2000, 16
@@ -52,12 +52,10 @@ def about(options: Mapping[str, object]) -> About:
     about=about,
 )  # fmt: skip
 def image_vae(
-    network: Network, seed: int, *, data: Source = "digits", canvas: int = 16, latent: int = 16, batch: int = 64,
-    noise: float = 0.25, folder: Path | None = None, color: bool = False,
+    network: Network, seed: int, *, data: Source = "digits", canvas: Canvas = 16, latent: Count = 16, batch: Count = 64,
+    noise: Positive = 0.25, folder: Path | None = None, color: bool = False,
 ) -> Problem:  # fmt: skip
     """Train an autoencoder whose decoder adds Gaussian noise of spread `noise` to pixels in -1..1."""
-    if noise <= 0 or latent < 1:
-        raise UsageError(f"image_vae: noise={noise:g}, latent={latent}; expected more than 0 and at least 1")
     source = pictures(data, canvas, folder, color=color)
     order = epochs(source.count, batch, NAME, seed, "order")
 

@@ -13,14 +13,15 @@ from typing import Literal
 from torch import Tensor
 
 from coordbench.harness.core.description import About
+from coordbench.harness.core.options import Count, NotNegative
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks._data.objects import HIGH, LOW, locate
-from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about
+from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Batch, Game, Step, adversarial, gan_about
 from coordbench.tasks.gan_stability._factors import BINS, cells, entropy, occupied
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
-from coordbench.tasks.gan_stability._sources import pictures
+from coordbench.tasks.gan_stability._sources import Canvas, pictures
 
 NAME = "object_gan"
 _AREA = (150, 600)
@@ -47,9 +48,9 @@ def about(options: Mapping[str, object]) -> About:
     axes=AXES,
 )
 def object_gan(
-    network: Network, seed: int, *, canvas: int = 64, latent: int = 256, batch: int = 64, features: Features = "pca",
-    recipe: Literal["dcgan", "coordconv"] = "dcgan", loss: Loss = "non_saturating", penalty: Penalty = "none",
-    gamma: float = 1.0, narrow_from: int | None = None,
+    network: Network, seed: int, *, canvas: Canvas = 64, latent: Count = 256, batch: Batch = 64,
+    features: Features = "pca", recipe: Literal["dcgan", "coordconv"] = "dcgan", loss: Loss = "non_saturating",
+    penalty: Penalty = "none", gamma: NotNegative = 1.0, narrow_from: Step | None = None,
 ) -> Problem:  # fmt: skip
     """Play a GAN over scenes of one red and one blue object."""
     rules = Rules(loss, penalty, gamma)

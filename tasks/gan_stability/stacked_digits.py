@@ -1,11 +1,11 @@
 """Generate three digits at once, one in each color channel: a thousand known modes out of real images.
 
-    red 7, green 0, blue 4  ->  the mode 704 of 1,000; every image is read by a machine that was trained on real digits
+    red 7, green 0, blue 4  ->  the mode 704 of 1,000, read by a machine that was trained on real digits
 
 The little sister of Stacked MNIST (Metz et al., "Unrolled generative adversarial networks", 2016, arXiv 1611.02163),
-out of the digits of 8 x 8 pixels that ship with scikit-learn. A network that paints only some combinations has collapsed,
-however well it paints them: `modes` counts those that occur among 5,000 images, of which even images drawn at random
-from the training set miss a few.
+out of the digits of 8 x 8 pixels that ship with scikit-learn. A network that paints only some combinations has
+collapsed, however well it paints them: `modes` counts those that occur among 5,000 images, of which even images drawn
+at random from the training set miss a few.
 """
 
 from __future__ import annotations
@@ -17,17 +17,27 @@ import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About
+from coordbench.harness.core.options import Count, NotNegative
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks._data.draws import generator
 from coordbench.tasks._data.pictures import Pictures
 from coordbench.tasks._predict import predict
-from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Game, adversarial, gan_about, latents
+from coordbench.tasks.gan_stability._adversarial import (
+    AXES,
+    METRICS,
+    Batch,
+    Game,
+    Step,
+    adversarial,
+    gan_about,
+    latents,
+)
 from coordbench.tasks.gan_stability._digit_reader import CLASSES, accuracy, read
 from coordbench.tasks.gan_stability._factors import entropy
 from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
-from coordbench.tasks.gan_stability._sources import DRAWN, HELD_OUT, digits_of
+from coordbench.tasks.gan_stability._sources import DRAWN, HELD_OUT, Canvas, digits_of
 
 NAME = "stacked_digits"
 MODES = CLASSES**3
@@ -50,8 +60,9 @@ def about(options: Mapping[str, object]) -> About:
     axes=AXES,
 )
 def stacked_digits(
-    network: Network, seed: int, *, canvas: int = 16, latent: int = 64, batch: int = 64, features: Features = "pca",
-    loss: Loss = "non_saturating", penalty: Penalty = "none", gamma: float = 1.0, narrow_from: int | None = None,
+    network: Network, seed: int, *, canvas: Canvas = 16, latent: Count = 64, batch: Batch = 64,
+    features: Features = "pca", loss: Loss = "non_saturating", penalty: Penalty = "none", gamma: NotNegative = 1.0,
+    narrow_from: Step | None = None,
 ) -> Problem:  # fmt: skip
     """Play a GAN over triples of handwritten digits, and count which of the 1,000 combinations it paints."""
     game = Game(latent, batch, narrow_from, Rules(loss, penalty, gamma))

@@ -78,12 +78,6 @@ def classification(pictures: Pictures, network: Network, seed: int, batch: int) 
     )
 
 
-def check_canvas(canvas: int, least: int) -> None:
-    """Raise UsageError for a canvas on which letters are too small to be read."""
-    if canvas < least:
-        raise UsageError(f"canvas={canvas} is too small for letters that can be read; it must be at least {least}")
-
-
 def place(random: np.random.Generator, extent: tuple[int, int], canvas: int, quadrant: int | None) -> tuple[int, int]:
     """Draw the upper left corner (x, y) of what is (h, w) large, in one of four quadrants or anywhere.
 

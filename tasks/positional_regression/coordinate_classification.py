@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from coordbench.harness.core.description import About, Axes
+from coordbench.harness.core.options import Count
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.draws import epoch_length, epochs
-from coordbench.tasks._data.not_so_clevr import NotSoClevr, Split, kept_for_test, not_so_clevr, one_hot, scale
+from coordbench.tasks._data.not_so_clevr import Canvas, NotSoClevr, Split, kept_for_test, not_so_clevr, one_hot, scale
 from coordbench.tasks._predict import predict
 from coordbench.tasks.positional_regression._closed_form import Painter
 from coordbench.tasks.positional_regression._gallery import pairs
@@ -46,7 +47,7 @@ def about(options: Mapping[str, object]) -> About:
     axes={"prediction": Axes("x [px]", "y [px]", "probability")},
 )
 def coordinate_classification(
-    network: Network, seed: int, *, canvas: int = 64, split: Split = "uniform", batch: int = 16
+    network: Network, seed: int, *, canvas: Canvas = 64, split: Split = "uniform", batch: Count = 16
 ) -> Problem:
     """Classify (x, y) as one of all pixels of the canvas, by softmax cross entropy."""
     data = not_so_clevr(canvas, split, NAME, seed)

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from coordbench.harness.core.description import About, Axes
+from coordbench.harness.core.options import Count
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.draws import epoch_length, epochs
-from coordbench.tasks._data.not_so_clevr import NotSoClevr, Split, kept_for_test, not_so_clevr, one_hot
+from coordbench.tasks._data.not_so_clevr import Canvas, NotSoClevr, Split, kept_for_test, not_so_clevr, one_hot
 from coordbench.tasks._predict import predict
 
 NAME = "coordinate_regression"
@@ -44,7 +45,7 @@ def about(options: Mapping[str, object]) -> About:
     axes={"prediction": Axes("x [px]", "y [px]")},
 )
 def coordinate_regression(
-    network: Network, seed: int, *, canvas: int = 64, split: Split = "uniform", batch: int = 16
+    network: Network, seed: int, *, canvas: Canvas = 64, split: Split = "uniform", batch: Count = 16
 ) -> Problem:
     """Regress the place of a pixel, as a share of the canvas, by the squared error."""
     data = not_so_clevr(canvas, split, NAME, seed)

@@ -12,6 +12,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch.nn import functional
 
 from coordbench.harness.core.description import About
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Count, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data import boxes
@@ -64,7 +66,9 @@ def about(options: Mapping[str, object]) -> About:
     source="Liu et al. 2018, arXiv 1807.03247",
     about=about,
 )
-def digit_detection(network: Network, seed: int, *, canvas: int = 64, digits: int = 5, batch: int = 16) -> Problem:
+def digit_detection(
+    network: Network, seed: int, *, canvas: Annotated[int, Range(50, 512)] = 64, digits: Count = 5, batch: Count = 16
+) -> Problem:
     """Propose boxes at anchors, by smooth L1 of the boxes and cross entropy of digit against nothing.
 
     Scores: the mean IoU of each digit with the best of as many boxes as there are digits, the highest scored that do

@@ -8,19 +8,20 @@ position; letters, sizes, regions and scores here are ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Count, Range, Share
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
 from coordbench.harness.core.scores import At
 from coordbench.tasks._data.glyphs import FACES, LETTERS, glyph, paint
 from coordbench.tasks.positional_regression import _letters
-from coordbench.tasks.positional_regression._letters import Pictures, check_canvas, classification, place
+from coordbench.tasks.positional_regression._letters import Pictures, classification, place
 
 NAME = "positional_bias"
 SAME, SWAPPED = (At("accuracy", "quadrant", which) for which in ("same", "swapped"))
@@ -50,17 +51,15 @@ def about(options: Mapping[str, object]) -> About:
     about=about,
 )
 def positional_bias(
-    network: Network, seed: int, *, canvas: int = 64, strength: float = 1.0, batch: int = 48
-) -> Problem:
+    network: Network, seed: int, *, canvas: Annotated[int, Range(32, 512)] = 64, strength: Share = 1.0,
+    batch: Count = 48,
+) -> Problem:  # fmt: skip
     """Classify one of 24 Greek letters; in training each letter stands in a quadrant of its own.
 
     `strength` is the share of training letters that are so tied; the others stand anywhere, so 0 is the arm without
     the tie. Validation is as training. Test has letters anywhere (`accuracy`), in their own quadrant
     (`accuracy@same`) and in the opposite one (`accuracy@swapped`); `bias` is the difference of the last two.
     """
-    if not 0 <= strength <= 1:
-        raise UsageError(f"strength={strength} is the share of letters that are tied; it must be from 0 to 1")
-    check_canvas(canvas, 32)
     heights = tuple(range(canvas // 4, canvas * 5 // 16 + 1))
 
     def draw(random: np.random.Generator, number: int, condition: str) -> Tensor:

@@ -10,19 +10,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About
+from coordbench.harness.core.options import Count, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
 from coordbench.harness.core.scores import At
 from coordbench.tasks._data.glyphs import FACES, LETTERS, glyph, paint
 from coordbench.tasks.positional_regression import _letters
-from coordbench.tasks.positional_regression._letters import Pictures, check_canvas, classification, place
+from coordbench.tasks.positional_regression._letters import Pictures, classification, place
 
 NAME = "relative_position"
 SAME = At("accuracy", "quadrant", "same")
@@ -49,15 +50,15 @@ def about(options: Mapping[str, object]) -> About:
     about=about,
 )
 def relative_position(
-    network: Network, seed: int, *, canvas: int = 64, label: Literal["order", "offset"] = "order",
-    letters: Literal[2, 3] = 2, trained: Literal["quadrant", "anywhere"] = "quadrant", batch: int = 48,
+    network: Network, seed: int, *, canvas: Annotated[int, Range(48, 512)] = 64,
+    label: Literal["order", "offset"] = "order", letters: Literal[2, 3] = 2,
+    trained: Literal["quadrant", "anywhere"] = "quadrant", batch: Count = 48,
 ) -> Problem:  # fmt: skip
     """Classify the order of two or three letters in a row, or the direction from one letter to another.
 
     In training they stand in the upper left quadrant (or, as a control, anywhere); validation is as training. Test
     has them in the other quadrants (`accuracy`) and in that of training (`accuracy@same`).
     """
-    check_canvas(canvas, 48)
     heights = tuple(range(canvas // 8, canvas // 8 + 2))
     orders = list(itertools.permutations(range(letters)))
 

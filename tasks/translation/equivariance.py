@@ -11,12 +11,13 @@ border tells about place is exact in the interior, one that knows its coordinate
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes, Column, Part, Sentence, Where
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Range
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
@@ -102,15 +103,14 @@ SENTENCES = (
     sentences=SENTENCES,
 )
 def equivariance(
-    network: Network, seed: int, *, canvas: int = 32, trained: bool = False, output: Output = "map"
-) -> Problem:
+    network: Network, seed: int, *, canvas: Annotated[int, Range(16, 512)] = 32, trained: bool = False,
+    output: Output = "map",
+) -> Problem:  # fmt: skip
     """Measure the relative error of f(shift x) against shift f(x); its mean over whole circular shifts is the score.
 
     With `trained` the network first learns to tell digits at every place; else its steps change nothing. With
     `output=vector` the classes of the whole picture are asked for, which should not move at all.
     """
-    if canvas < 16:
-        raise UsageError(f"{NAME}: canvas={canvas} is too small for shifts of {SHIFTS[-1]} px; it must be at least 16")
 
     def fields(split: str) -> Tensor:
         """Scenes wide enough for a window that moves by half the canvas."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated
 
 from coordbench.harness.core.description import About, Column, Part, Sentence, Where
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Range
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem
 from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
@@ -65,14 +66,15 @@ SENTENCES = (
     about=about,
     sentences=SENTENCES,
 )
-def forgetting(network: Network, seed: int, *, canvas: int = 24, pretrain: int = 800) -> Problem:
+def forgetting(
+    network: Network, seed: int, *, canvas: Annotated[int, Range(9, 512)] = 24,
+    pretrain: Annotated[int, Range(0)] = 800,
+) -> Problem:  # fmt: skip
     """Classify digits at every place for `pretrain` steps, in the middle alone after that; asked for everywhere.
 
     `accuracy@seen` is that in the middle and `accuracy_lost` how much lower it is everywhere. Give a trial more than
-    `pretrain` steps. Raises UsageError for a negative `pretrain`.
+    `pretrain` steps.
     """
-    if pretrain < 0:
-        raise UsageError(f"{NAME}: pretrain={pretrain} must be at least 0")
     wide = everywhere(canvas, "train", NAME, seed)
     narrow = dataclasses.replace(wide, places=trained_places("one", canvas, SIDE))
 

@@ -10,11 +10,13 @@ found that zero padding gives place away. Nothing but the border or the layer it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
 
 from coordbench.harness.core.description import About, Axes, Column, Part, Sentence, Where
+from coordbench.harness.core.options import Range
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import reference, task
 from coordbench.harness.core.scores import At
@@ -65,8 +67,9 @@ SENTENCES = (
     sentences=SENTENCES,
 )
 def position_readout(
-    network: Network, seed: int, *, canvas: int = 32, trained: bool = False, output: Output = "map"
-) -> Problem:
+    network: Network, seed: int, *, canvas: Annotated[int, Range(8, 512)] = 32, trained: bool = False,
+    output: Output = "map",
+) -> Problem:  # fmt: skip
     """Read absolute position off the features of a frozen network; the layer that gives most away is the score.
 
     With `trained` the network first learns to tell digits at every place; else its steps change nothing.

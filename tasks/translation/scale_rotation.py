@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes, Column, Part, Sentence, Where
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.options import Range
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
@@ -103,16 +103,14 @@ SENTENCES = (
     sentences=SENTENCES,
 )
 def scale_rotation(
-    network: Network, seed: int, *, canvas: int = 32, trained: bool = False, augment: Augment = "none",
-    output: Output = "map",
+    network: Network, seed: int, *, canvas: Annotated[int, Range(32, 512)] = 32, trained: bool = False,
+    augment: Augment = "none", output: Output = "map",
 ) -> Problem:  # fmt: skip
     """Measure the relative error of f(T x) against T f(x), for turns and zooms T; its mean over both is the score.
 
     With `trained` the network first learns to tell digits, upright or as `augment` changes them, and is then asked for
     turned and zoomed ones. With `output=vector` the classes of the whole picture are asked for, and should not change.
     """
-    if canvas < 2 * _LARGEST * SIDE:
-        raise UsageError(f"{NAME}: canvas={canvas} is too small; it must be at least {2 * _LARGEST * SIDE:g}")
 
     def digits(split: str) -> Digits:
         return dataclasses.replace(everywhere(canvas, split, NAME, seed), places=trained_places("one", canvas, SIDE))

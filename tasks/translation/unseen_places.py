@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes, Column, Part, Pick, Sentence, Where
+from coordbench.harness.core.options import Count, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
@@ -82,7 +84,10 @@ SENTENCES = (
     },
     sentences=SENTENCES,
 )
-def unseen_places(network: Network, seed: int, *, canvas: int = 32, places: Places = "one", batch: int = 32) -> Problem:
+def unseen_places(
+    network: Network, seed: int, *, canvas: Annotated[int, Range(9, 512)] = 32, places: Places = "one",
+    batch: Count = 32,
+) -> Problem:  # fmt: skip
     """Classify digits painted at trained places, by softmax cross entropy; accuracy is a mean over all places."""
     data = Digits(*split_digits("train", NAME, seed), trained_places(places, canvas, SIDE), canvas)
     everywhere = every_place(canvas, SIDE)

@@ -11,10 +11,12 @@ loses nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 
 from coordbench.harness.core.description import About, Axes, Column, Part, Sentence, Where
+from coordbench.harness.core.options import Range
 from coordbench.harness.core.problem import Metric, Models, Network, Problem, Sample
 from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
@@ -65,7 +67,7 @@ SENTENCES = (
     axes={"size": Axes("size of the canvas, in those of training", "accuracy")},
     sentences=SENTENCES,
 )
-def unseen_size(network: Network, seed: int, *, canvas: int = 24) -> Problem:
+def unseen_size(network: Network, seed: int, *, canvas: Annotated[int, Range(16, 512)] = 24) -> Problem:
     """Classify digits at every place of a canvas; accuracy is a mean over canvases of half to twice the size.
 
     A network that refuses a size recognizes nothing there, and `refused` tells of how many sizes that holds.

@@ -70,7 +70,7 @@ def test_the_gallery_shows_center_and_corner_of_two_photographs(problem):
     np.testing.assert_allclose(by_role["output"], by_role["input"])
 
 
-@pytest.mark.parametrize(("options", "named"), [("canvas=8", "canvas=8"), ("folder=/nowhere", "/nowhere")])
+@pytest.mark.parametrize(("options", "named"), [("canvas=8", "canvas='8'"), ("folder=/nowhere", "/nowhere")])
 def test_wrong_options_are_named(options, named):
     with pytest.raises(UsageError, match=named):
         build(f"photo_deblurring[{options}]")

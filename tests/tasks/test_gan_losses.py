@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coordbench.harness.core.trial import Budget, Trial
+from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules, steepness
 
@@ -77,5 +78,6 @@ def test_steepness_is_that_of_each_image_alone() -> None:
 @pytest.mark.parametrize("task", ["hand_gan", "digit_gan", "face_gan", "object_gan", "stacked_digits"])
 def test_every_gan_trains_by_every_loss(task: str, loss: str) -> None:
     selector = f"{task}[batch=16, canvas=16, latent=8, loss={loss}, penalty=r1_r2]"
-    record = train.run(Trial(selector, 0, "dcgan[width=4]", "coordconv", budget=Budget(3), purpose="tune"))
+    cell = Cell.of(selector, "dcgan[width=4]", "coordconv", budget=Budget(3))
+    record = train.run(Trial(cell, 0, "tune"))
     assert record.status == "ok", record.error

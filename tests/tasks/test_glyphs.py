@@ -86,9 +86,9 @@ def test_letters_in_order_stand_above_left_in_training_and_elsewhere_in_test() -
 
 
 def test_what_cannot_be_read_or_placed_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"canvas=16 .* at least 32"):
+    with pytest.raises(UsageError, match=r"canvas='16' .* from 32 to 512"):
         problem_of("positional_bias[canvas=16]")
-    with pytest.raises(UsageError, match=r"strength=2.0 .* from 0 to 1"):
+    with pytest.raises(UsageError, match=r"strength='2' .* from 0 to 1"):
         problem_of("positional_bias[strength=2]")
     with pytest.raises(UsageError, match=r"letters of 9 x 25 px do not fit 24 px"):
         place(np.random.default_rng(0), (25, 9), 48, 0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.tasks._data.draws import epochs
 from coordbench.tasks._data.not_so_clevr import not_so_clevr, one_hot, scale, squares
@@ -56,5 +57,5 @@ def test_an_epoch_holds_each_example_once_and_the_next_one_in_another_order() ->
 
 
 def test_a_canvas_without_a_quadrant_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"canvas=12 .* at least 16"):
-        not_so_clevr(12, "quadrant", 0)
+    with pytest.raises(UsageError, match=r"canvas='12' .* from 16 to 512"):
+        registry.select("task", "coordinate_regression[canvas=12]")

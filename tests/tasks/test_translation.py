@@ -218,10 +218,10 @@ def _trained_numbers(network: nn.Module) -> int:
 
 def test_wrong_sizes_are_named() -> None:
     for task, named in (
-        ("unseen_places[canvas=8]", "canvas=8"),
-        ("equivariance[canvas=8]", "canvas=8"),
-        ("scale_rotation[canvas=16]", "canvas=16"),
-        ("forgetting[pretrain=-1]", "pretrain=-1"),
+        ("unseen_places[canvas=8]", "canvas='8'"),
+        ("equivariance[canvas=8]", "canvas='8'"),
+        ("scale_rotation[canvas=16]", "canvas='16'"),
+        ("forgetting[pretrain=-1]", "pretrain='-1'"),
     ):
         with pytest.raises(UsageError, match=named):
             problem(task)

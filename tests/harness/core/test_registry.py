@@ -39,6 +39,31 @@ def test_a_wrong_selector_is_told_in_one_line(selector: str, told: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ("coordinate_regression[canvas=-5]", r"option canvas='-5' is not valid; expected an integer from 16 to 512"),
+        ("coordinate_regression[batch=0]", r"option batch='0' is not valid; expected an integer of at least 1"),
+        ("positional_bias[strength=1.5]", r"option strength='1.5' is not valid; expected a number from 0 to 1"),
+        ("field_deblurring[noise=0]", r"option noise='0' is not valid; expected a number above 0"),
+        ("hand_gan[images=3]", r"option images='3' is not valid; expected an integer from 16 to 50000 or none"),
+        ("hand_gan[canvas=12]", r"option canvas='12' is not valid; expected one of 8, 16, 32, 64, 128"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_before_anything_runs(selector: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        registry.select("task", selector)
+
+
+@pytest.mark.parametrize("task", [entry.name for entry in registry.entries("task")])
+def test_every_number_of_a_task_has_a_range_that_holds_its_default(task: str) -> None:
+    for option in registry.entry("task", task).options:
+        if isinstance(option.default, int | float) and not isinstance(option.default, bool):
+            assert option.convert(str(option.default), task) == option.default
+            with pytest.raises(UsageError, match=f"option {option.name}='-1' is not valid"):
+                option.convert("-1", task)
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_layer_or_a_usage_error(text: str) -> None:
     with contextlib.suppress(UsageError):
