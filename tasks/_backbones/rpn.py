@@ -1,7 +1,8 @@
 """A region proposal network: for each anchor of each cell, four box deltas and two scores.
 
 Ren et al., 2015, arXiv 1506.01497, in the size that Liu et al., 2018, arXiv 1807.03247 give for digits. They put
-coordinates in three places, the first layer and both layers of the box head: `where=paper`.
+coordinates in three places, the first layer and both layers of the box head, and so does the default: 83,838 parameters
+against 81,590. `where=all`, the score layer included, is an arm of ours.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PLACES = {"all": range(6), "paper": (0, 3, 4), "first": (0,), "last": (5,), "non
 @backbone("rpn", source="Liu et al. 2018, arXiv 1807.03247")
 def rpn(
     layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *,
-    where: Literal["all", "paper", "first", "last", "none"] = "all", width: float = 1.0,
+    where: Literal["all", "paper", "first", "last", "none"] = "paper", width: float = 1.0,
 ) -> nn.Module:  # fmt: skip
     """Build a detector of stride 4: (N, C, H, W) -> (N, 6 * anchors, H / 4, W / 4), boxes before scores."""
     plain = registry.layer("conv")

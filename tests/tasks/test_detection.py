@@ -75,9 +75,12 @@ def test_digits_fill_their_boxes_hardly_touch_and_are_not_shared() -> None:
     assert [len(crops(part)) for part in ("train", "validation", "test")] == [1258, 180, 359]
 
 
-@pytest.mark.parametrize(("where", "variant", "count"), [("all", "conv", 81_590), ("paper", "coordconv", 83_838)])
+@pytest.mark.parametrize(
+    ("where", "variant", "count"),
+    [("", "conv", 81_590), ("", "coordconv", 83_838), ("[where=all]", "coordconv", 91_316)],
+)
 def test_the_detector_has_the_published_number_of_parameters(where: str, variant: str, count: int) -> None:
-    model = registry.network(f"rpn[where={where}]", registry.layer(variant))((1, 64, 64), (54, 16, 16))
+    model = registry.network(f"rpn{where}", registry.layer(variant))((1, 64, 64), (54, 16, 16))
     assert sum(p.numel() for p in model.parameters()) == count
 
 

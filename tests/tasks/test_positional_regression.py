@@ -34,9 +34,9 @@ def trained(task: str, backbone: str, variant: str, steps: int, rate: float) -> 
     [
         ("deconv[kernel=2]", "conv", 46_465),
         ("deconv[kernel=4, width=3]", "conv", 1_632_001),
-        ("pixelwise[where=first]", "coordconv", 7_553),
-        ("pixelwise[tail=1, where=first]", "coordconv", 8_074),
-        ("pixelwise[tail=2, where=first]", "coordconv", 9_490),
+        ("pixelwise", "coordconv", 7_553),
+        ("pixelwise[tail=1]", "coordconv", 8_074),
+        ("pixelwise[tail=2]", "coordconv", 9_490),
     ],
 )
 def test_painters_have_the_published_numbers_of_parameters(backbone: str, variant: str, count: int) -> None:
@@ -45,7 +45,7 @@ def test_painters_have_the_published_numbers_of_parameters(backbone: str, varian
 
 @pytest.mark.parametrize(
     ("backbone", "variant", "count"),
-    [("pixelwise[where=first]", "coordconv", 906), ("pooled", "conv", 72_850), ("fully_conv", "conv", 12_914)],
+    [("pixelwise", "coordconv", 906), ("pooled", "conv", 72_850), ("fully_conv", "conv", 12_914)],
 )
 def test_localizers_have_the_published_numbers_of_parameters(backbone: str, variant: str, count: int) -> None:
     assert parameters(backbone, variant, (1, 64, 64), (2,)) == count
