@@ -1,7 +1,7 @@
 """Arms of a comparison are equal but for the thing asked, in every contest of every preset.
 
-All arms of a contest are built, the weights of the plain convolution are copied into each of them, and what a layer adds
-to a convolution is set to its identity (weights of coordinates zero, gates one): then all arms must give the same
+All arms of a contest are built, the weights of the plain convolution are copied into each of them, and what a layer
+adds to a convolution is set to its identity (weights of coordinates zero, gates one): then all arms must give the same
 output. Arms draw different numbers from one seed, so of their starts the laws are compared, over 50 seeds. Networks are
 shrunk, which changes no wiring.
 """
@@ -30,7 +30,7 @@ SEEDS = 50
 NO_IDENTITY = {"involution", "pixel_adaptive", "relative_attention"}
 """Layers that say why they can never be a plain convolution, so that outputs cannot be compared."""
 OTHER_START = {"low_rank_locally_connected": "starts by He's law, as its authors' code does"}
-SMALLER = {"canvas=256": "canvas=32", "width=64": "width=8"}
+SMALLER = {"canvas=256": "canvas=32", "width=64": "width=8", "width=2]": "width=0.5]"}
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 
 
@@ -153,8 +153,8 @@ def starts(network: nn.Module, inputs: dict[str, int]) -> dict[str, Tensor]:
         convolution = getattr(layer, "conv", layer)
         weight, bias = convolution.weight.detach(), convolution.bias
         fan_in = weight.shape[1] if weight.dim() == 3 and layer is convolution else weight[0].numel()
-        own = weight if layer is convolution else weight[:, : inputs.get(name, weight.shape[1])]
-        drawn[f"{name}.weight"] = own.flatten() * math.sqrt(fan_in)
+        meeting = weight if layer is convolution else weight[:, : inputs.get(name, weight.shape[1])]
+        drawn[f"{name}.weight"] = meeting.flatten() * math.sqrt(fan_in)
         if bias is not None:
             drawn[f"{name}.bias"] = bias.detach().flatten() * math.sqrt(fan_in)
     inside = tuple(f"{name}." for name in places)
