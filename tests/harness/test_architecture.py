@@ -17,6 +17,15 @@ def test_every_room_imports_those_above_it_alone() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_tests_mirror_the_rooms() -> None:
+    """Each folder of tests has the name of the room that it tests, and each room of the harness has one."""
+    for package in ("harness", "reports", "tasks", "variants"):
+        rooms = {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").is_file()}
+        folders = {path.name for path in (ROOT / "tests" / package).iterdir() if any(path.glob("test_*.py"))}
+        assert folders <= rooms
+        assert package != "harness" or folders == rooms
+
+
 def test_the_command_line_imports_reports_only_when_a_command_needs_them() -> None:
     code = "import sys, coordbench.harness.cli.main, coordbench.harness.cli.commands; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from coordbench.reports.data.run import load
 from coordbench.reports.pages import layers
 from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import ENVIRONMENT
-from tests.reports.test_page import read
+from tests.reports.pages.test_page import read
 
 
 def test_costs_have_ratios_with_intervals_and_say_what_is_missing(store: Store, fill: Any) -> None:

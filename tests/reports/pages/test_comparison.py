@@ -13,7 +13,7 @@ from coordbench.harness.store.store import Store
 from coordbench.reports.pages.comparison import write_comparison
 from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import outcome
-from tests.reports.test_page import read
+from tests.reports.pages.test_page import read
 
 
 def _lower(trial: Trial) -> Record:
