@@ -37,7 +37,7 @@ def history(store: Store, metric: str, *, tasks: Sequence[str] = (), last: int =
     """
     runs = summarize.runs(store).tail(last)
     if runs.empty:
-        raise UsageError(f"the store {store.url} holds no run yet; start one by `coordbench run`")
+        raise UsageError(f"the store {store.name} holds no run yet; start one by `coordbench run`")
     known = set(COSTS)
     frames = [pd.DataFrame(columns=COLUMNS)]
     for run, started, commit in runs[["run", "started", "commit"]].astype(str).to_numpy().tolist():

@@ -61,7 +61,7 @@ def samples(store: Store, records: Iterable[int]) -> dict[int, list[Sample]]:
 
 def _array(row: Row[Any]) -> NDArray[Any] | None:
     try:
-        return np.asarray(unpack_sample(row))
+        return np.asarray(unpack_sample(row.data, row.dtype, row.shape))
     except (TypeError, ValueError):
         return None
 

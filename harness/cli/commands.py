@@ -210,7 +210,7 @@ def report(
     """Write the page of a run and print its path."""
     from coordbench.harness.store.store import open_store
 
-    with open_store(store, out) as opened:
+    with open_store(store, out, existing=True) as opened:
         name = opened.resolve_run(run)
         print(_report(opened, name, out))
         if files:
@@ -228,7 +228,7 @@ def export(run: Run = None, *, format: Format = "parquet", out: Out = OUT, store
     from coordbench.harness.cli.export import export as write
     from coordbench.harness.store.store import FILE, open_store
 
-    with open_store(store, out if (out / FILE).is_file() else OUT) as opened:
+    with open_store(store, out if (out / FILE).is_file() else OUT, existing=True) as opened:
         tables = summarize.tables(opened, opened.resolve_run(run))
         for path in write(tables.named(), format, out):
             print(path)
@@ -266,11 +266,11 @@ def runs(
     from coordbench.harness.store.store import open_store
     from coordbench.reports.pages.index import write_index
 
-    with open_store(store, out) as opened:
-        if action == "delete" and not names:
-            raise UsageError("runs delete needs the names of runs; `coordbench list runs` shows them")
-        if action == "prune" and (names or keep < 0):
-            raise UsageError(f"runs prune takes no names and keep >= 0, got {names} and keep={keep}")
+    if action == "delete" and not names:
+        raise UsageError("runs delete needs the names of runs; `coordbench list runs` shows them")
+    if action == "prune" and (names or keep < 0):
+        raise UsageError(f"runs prune takes no names and keep >= 0, got {names} and keep={keep}")
+    with open_store(store, out, existing=True) as opened:
         listed = summarize.runs(opened)
         old = [name for _, group in listed.groupby("preset") for name in group["run"].iloc[: max(0, len(group) - keep)]]
         chosen = [opened.resolve_run(name) for name in names] if action == "delete" else old
@@ -296,7 +296,7 @@ def compare(
     from coordbench.harness.store.store import open_store
     from coordbench.reports.pages.comparison import save
 
-    with open_store(store, out) as opened:
+    with open_store(store, out, existing=True) as opened:
         found = compare_runs(opened, opened.resolve_run(run_a), opened.resolve_run(run_b))
         if json:
             print_json(found.plain())
@@ -395,7 +395,7 @@ def history(
     from coordbench.harness.store.store import open_store
     from coordbench.reports.pages.history import write_history
 
-    with open_store(store, out) as opened:
+    with open_store(store, out, existing=True) as opened:
         found = trend.history(opened, metric, tasks=tasks, last=last)
     if found.empty:
         print(f"coordbench: no run of this choice holds {metric!r}", file=sys.stderr)

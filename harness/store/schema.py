@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sql
+from sqlalchemy.schema import SchemaItem
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = sql.MetaData()
 
 
-def _table(name: str, *columns: sql.Column[Any]) -> sql.Table:
+def _table(name: str, *columns: SchemaItem) -> sql.Table:
     return sql.Table(name, metadata, *columns)
 
 
-def _record_key(name: str) -> sql.Column[Any]:
+def _record_key(name: str) -> sql.Column[int]:
     return sql.Column(name, sql.Integer, index=True, nullable=False)
 
 
@@ -73,6 +72,7 @@ records = _table(
     sql.Column("latency_step_seconds", sql.Float),
     sql.Column("facts", sql.JSON),
     sql.Column("environment", sql.String),
+    sql.Column("checksum", sql.String),  # over the columns that `checksum` names, and the scores
 )
 scores = _table(
     "scores",
@@ -92,6 +92,7 @@ series = _table(  # curves and latencies: one row each, as arrays, since a row p
     sql.Column("steps", sql.LargeBinary),
     sql.Column("seconds", sql.LargeBinary),
     sql.Column("values", sql.LargeBinary),
+    sql.Column("checksum", sql.String),
 )
 samples = _table(
     "samples",
@@ -103,4 +104,5 @@ samples = _table(
     sql.Column("shape", sql.JSON),
     sql.Column("dtype", sql.String),
     sql.Column("data", sql.LargeBinary),
+    sql.Column("checksum", sql.String),
 )

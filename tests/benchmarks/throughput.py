@@ -212,7 +212,10 @@ def _record(seed: int, pixels: int = 0, points: int = 10) -> Record:
     curve = [CurvePoint(step, step / 10, "validation/mse", 1 / step) for step in range(1, points + 1)]
     shown = [Sample("a", "output", "line", np.full(pixels, seed, np.float32))] if pixels else []
     scores = {"test": {"mse": float(seed)}}
-    return Record("ok", "", scores, curve, shown, True, 1.0, 300, environment=environment.machine())
+    return Record(
+        "ok", scores=scores, curves=curve, samples=shown, converged=True, seconds=1.0, steps=300,
+        environment=environment.machine(),
+    )  # fmt: skip
 
 
 def _answer(number: int, points: int) -> tuple[Trial, Identity, Record]:

@@ -43,7 +43,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["run", "--devise", "cpu"], "--devise"),
         (["list", "variant"], "variant"),
         (["report"], "holds no run yet"),
-        (["report", "2019"], "no run named '2019'; newest runs: none"),
+        (["report", "2019"], "there is no store"),
         (["export", "--format", "xlsx"], "xlsx"),
         (["runs", "delete"], "needs the names of runs"),
         (["runs", "prune", "--keep", "-1"], "keep=-1"),

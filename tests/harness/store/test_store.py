@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,80 +17,21 @@ import sqlalchemy as sql
 
 from coordbench.harness.analysis import summarize
 from coordbench.harness.cli import main as cli
-from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
-from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Sample
-from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.scores import At, Fate, State
-from coordbench.harness.core.trial import CostJob, Trial
+from coordbench.harness.core.trial import CostJob
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, StoreError, open_store
-
-POSTGRES = os.environ.get("COORDBENCH_TEST_POSTGRES")
-FACTS = {
-    "preset": {"name": "p"},
-    "tasks": {
-        "toy": {
-            "suite": "toys",
-            "metrics": [{"name": "mse", "unit": "", "better": "lower"}],
-            "references": {"mean": "floor", "exact": "ceiling"},
-        }
-    },
-    "variants": {},
-}
-
-
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="COORDBENCH_TEST_POSTGRES names no server")
-        ),
-    ]
-)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'results.sqlite'}"
-        return
-    assert POSTGRES
-    engine = sql.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
-    name = f"test_{os.getpid()}_{time.monotonic_ns()}"
-    with engine.connect() as connection:
-        connection.execute(sql.text(f"CREATE DATABASE {name}"))
-    yield str(engine.url.set(database=name).render_as_string(hide_password=False))
-    with engine.connect() as connection:
-        connection.execute(sql.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
-
-
-def _trial(seed: int, label: str | None = "conv", reference: str | None = None) -> Trial:
-    return Trial(Cell.of("toy", "net" if label else None, label, reference=reference, budget=Budget(3)), seed)
-
-
-def _identity(job: object, source: str = "1") -> Identity:
-    return Identity(repr(job), {"source x.py": source})
-
-
-def _record(score: float, **changes: object) -> Record:
-    curves = [CurvePoint(step, step / 10, "train/loss", 1 / step) for step in (1, 2, 3)]
-    samples = [Sample("a", "output", "image", np.arange(6, dtype=np.float32).reshape(2, 3))]
-    fields = {"scores": {"test": {"mse": score}}, "curves": curves, "samples": samples, "seconds": 1.5, "steps": 3}
-    return Record(**({"status": "ok", "environment": {"python": "3"}} | fields | changes))  # type: ignore[arg-type]
-
-
-def _fill(store: Store, jobs: list[tuple[Trial, Record]]) -> str:
-    run = store.start_run("p", "coordbench run", {"python": "3"}, FACTS)
-    positions = store.add_items(run, [(job, _identity(job), {}) for job, _ in jobs])
-    for position, (job, record) in zip(positions, jobs, strict=True):
-        store.add(run, position, _identity(job), record)
-    return run
+from tests.harness.store.filling import FACTS, fill, identity, record, trial
 
 
 def test_what_is_stored_is_read_back_exactly(url: str) -> None:
     with Store(url) as store:
-        run = _fill(store, [(_trial(0), _record(0.1 + 0.2))])
+        run = fill(store, [(trial(0), record(0.1 + 0.2))])
         tables = summarize.tables(store, run)
     assert tables.trials["score"].tolist() == [0.1 + 0.2]
     assert tables.curves["value"].tolist() == [1, 1 / 2, 1 / 3]
@@ -107,9 +46,9 @@ def test_conditions_steps_and_fates_are_columns_not_parts_of_names(url: str) -> 
     named = {"mse": 1.0, At("mse", "m", 8): 2.0, At("mse", "image", "camera"): 3.0, "odd@m=9": 4.0}
     shown = [Sample("a", "sheet", "line", np.zeros(2), step) for step in (300, None)]
     fate = Fate(State.COLLAPSED, 1.5, 30.0)
-    record = _record(0.0, scores={"test": named}, samples=shown, fate=fate, epoch_steps=16.0)
+    conditional = record(0.0, scores={"test": named}, samples=shown, fate=fate, epoch_steps=16.0)
     with Store(url) as store:
-        tables = summarize.tables(store, _fill(store, [(_trial(0), pickle.loads(pickle.dumps(record)))]))
+        tables = summarize.tables(store, fill(store, [(trial(0), pickle.loads(pickle.dumps(conditional)))]))
     scores = tables.scores.set_index("metric").astype(object)
     columns = scores[["of", "axis", "level", "part"]]
     rows = columns.where(columns.notna(), None).to_dict("split")
@@ -120,29 +59,29 @@ def test_conditions_steps_and_fates_are_columns_not_parts_of_names(url: str) -> 
         "odd@m=9": ["odd@m=9", None, None, None],
     }
     assert tables.samples["step"].fillna(-1).tolist() == [300, -1]
-    trial = tables.trials.iloc[0]
-    assert (trial["fate"], trial["fate_start"], trial["fate_time"]) == ("collapsed", 1.5, 30.0)
-    assert trial["epoch_steps"] == 16
-    assert trial["score"] == 1  # the metric itself, whatever holds under conditions
+    row = tables.trials.iloc[0]
+    assert (row["fate"], row["fate_start"], row["fate_time"]) == ("collapsed", 1.5, 30.0)
+    assert row["epoch_steps"] == 16
+    assert row["score"] == 1  # the metric itself, whatever holds under conditions
 
 
 def test_normalized_is_zero_at_the_floor_and_one_at_the_ceiling_of_the_same_seed(url: str) -> None:
     jobs = [
-        (_trial(0, None, "mean"), _record(4.0)),
-        (_trial(0, None, "exact"), _record(0.0)),
-        (_trial(0), _record(1.0)),
-        (_trial(1), _record(1.0)),
+        (trial(0, None, "mean"), record(4.0)),
+        (trial(0, None, "exact"), record(0.0)),
+        (trial(0), record(1.0)),
+        (trial(1), record(1.0)),
     ]
     with Store(url) as store:
-        trials = summarize.tables(store, _fill(store, jobs)).trials
+        trials = summarize.tables(store, fill(store, jobs)).trials
     assert trials["normalized"].tolist()[:3] == [0.0, 1.0, 0.75]
     assert pd.isna(trials["normalized"][3])  # that seed has no bounds
 
 
 def test_an_item_without_a_record_is_a_skipped_row(url: str) -> None:
     with Store(url) as store:
-        run = _fill(store, [(_trial(0), _record(1.0))])
-        store.add_items(run, [(_trial(1), _identity(_trial(1)), {})])
+        run = fill(store, [(trial(0), record(1.0))])
+        store.add_items(run, [(trial(1), identity(trial(1)), {})])
         trials = summarize.tables(store, run).trials
     assert trials["status"].tolist() == ["ok", "skipped"]
 
@@ -151,23 +90,23 @@ def test_an_item_without_a_record_is_a_skipped_row(url: str) -> None:
     ("status", "found"), [("ok", True), ("diverged", True), ("timeout", False), ("crashed", False)]
 )
 def test_only_records_that_would_come_out_the_same_are_used_again(url: str, status: str, found: bool) -> None:
-    job = _trial(0)
+    job = trial(0)
     with Store(url) as store:
-        _fill(store, [(job, _record(1.0, status=status))])
-        assert (store.find(_identity(job)) is not None) == found
-        assert store.find(_identity(job, source="2")) is None
-        before = store.earlier_parts(_identity(job, source="2"))
+        fill(store, [(job, record(1.0, status=status))])
+        assert (store.find(identity(job)) is not None) == found
+        assert store.find(identity(job, source="2")) is None
+        before = store.earlier_parts(identity(job, source="2"))
         assert before is not None
-        assert _identity(job, source="2").explain(before) == "source x.py"
+        assert identity(job, source="2").explain(before) == "source x.py"
 
 
 def test_costs_stand_beside_every_seed_and_raw_latencies_are_kept(url: str) -> None:
     job = CostJob(Cell.of("toy", "net", "conv"))
     cost = CostRecord("ok", parameters=7, flops=2**40, latencies={"forward": [0.1, 0.3]}, environment={"python": "3"})
     with Store(url) as store:
-        run = _fill(store, [(_trial(seed), _record(1.0)) for seed in (0, 1)])
-        [position] = store.add_items(run, [(job, _identity(job), {})])
-        store.add(run, position, _identity(job), cost)
+        run = fill(store, [(trial(seed), record(1.0)) for seed in (0, 1)])
+        [position] = store.add_items(run, [(job, identity(job), {})])
+        store.add(run, position, identity(job), cost)
         tables = summarize.tables(store, run)
     assert tables.trials["flops"].tolist() == [2**40, 2**40]
     assert tables.latencies[["variant", "phase", "turn", "seconds"]].to_numpy().tolist() == [
@@ -178,10 +117,10 @@ def test_costs_stand_beside_every_seed_and_raw_latencies_are_kept(url: str) -> N
 
 def test_deleting_a_run_keeps_what_another_run_uses(url: str) -> None:
     with Store(url) as store:
-        first = _fill(store, [(_trial(0), _record(1.0)), (_trial(1), _record(2.0))])
+        first = fill(store, [(trial(0), record(1.0)), (trial(1), record(2.0))])
         second = store.start_run("p", "", {}, FACTS)
-        [position] = store.add_items(second, [(_trial(0), _identity(_trial(0)), {})])
-        answered = store.reuse(second, [(position, _identity(_trial(0))), (position, _identity(_trial(9)))])
+        [position] = store.add_items(second, [(trial(0), identity(trial(0)), {})])
+        answered = store.reuse(second, [(position, identity(trial(0))), (position, identity(trial(9)))])
         assert [status for _, status in answered.values()] == ["ok"]
         assert store.delete_run(first) == 1
         assert summarize.tables(store, second).trials["score"].tolist() == [1.0]
@@ -194,9 +133,9 @@ def test_the_latest_run_is_the_last_one_started_also_when_the_clock_goes_backwar
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Store(url) as store:
-        monkeypatch.setattr("coordbench.harness.store.rows.now", lambda: "2030-01-01T00:00:00.000+00:00")
+        monkeypatch.setattr("coordbench.harness.store.encoding.now", lambda: "2030-01-01T00:00:00.000+00:00")
         store.start_run("p", "", {}, FACTS)
-        monkeypatch.setattr("coordbench.harness.store.rows.now", lambda: "2020-01-01T00:00:00.000+00:00")
+        monkeypatch.setattr("coordbench.harness.store.encoding.now", lambda: "2020-01-01T00:00:00.000+00:00")
         last = store.start_run("p", "", {}, FACTS)
         assert store.latest_run() == last
         assert summarize.runs(store)["run"].iloc[-1] == last
@@ -205,7 +144,7 @@ def test_the_latest_run_is_the_last_one_started_also_when_the_clock_goes_backwar
 def test_a_store_that_may_only_be_read_says_so(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     with Store(f"sqlite:///{path}") as store:
-        run = _fill(store, [(_trial(0), _record(1.0))])
+        run = fill(store, [(trial(0), record(1.0))])
     with Store(f"sqlite:///file:{path}?mode=ro&uri=true") as store:
         assert summarize.tables(store, run).trials["score"].tolist() == [1.0]
         with pytest.raises(StoreError, match="readonly database"):
@@ -214,9 +153,9 @@ def test_a_store_that_may_only_be_read_says_so(tmp_path: Path) -> None:
 
 def test_text_of_any_kind_survives(url: str) -> None:
     nasty = "'; DROP TABLE records; -- \u2603 <script>\n\x01"
-    failed = _record(1.0, status="error", error=nasty + "\0", notes={"log": nasty + "\0\ud800"})
+    failed = record(1.0, status="error", error=nasty + "\0", notes={"log": nasty + "\0\ud800"})
     with Store(url) as store:
-        trials = summarize.tables(store, _fill(store, [(_trial(0, label=f"conv[text={nasty}]"), failed)])).trials
+        trials = summarize.tables(store, fill(store, [(trial(0, label=f"conv[text={nasty}]"), failed)])).trials
     assert trials["label"].tolist() == [f"conv[text={nasty}]"]
     assert trials["variant_options"].tolist() == [f"text={nasty}"]
     assert trials["error"].tolist() == [nasty]
@@ -227,9 +166,9 @@ def test_what_a_database_cannot_hold_is_replaced(url: str) -> None:
     details = {"ratio": float("nan"), "list": [float("inf"), 1.0], "path": Path("a")}
     job = CostJob(Cell.of("toy", "net", "conv"))
     with Store(url) as store:
-        run = _fill(store, [(_trial(0), _record(1.0, scores=scores, error="half \ud800"))])
-        [position] = store.add_items(run, [(job, _identity(job), {})])
-        store.add(run, position, _identity(job), CostRecord("ok", details=details, environment={"python": "3"}))
+        run = fill(store, [(trial(0), record(1.0, scores=scores, error="half \ud800"))])
+        [position] = store.add_items(run, [(job, identity(job), {})])
+        store.add(run, position, identity(job), CostRecord("ok", details=details, environment={"python": "3"}))
         tables = summarize.tables(store, run)
     assert tables.trials["error"].tolist() == ["half ?"]
     assert set(tables.scores["metric"]) == {"mse", "mx"}
@@ -237,14 +176,14 @@ def test_what_a_database_cannot_hold_is_replaced(url: str) -> None:
 
 
 def test_many_records_are_committed_together_or_not_at_all(url: str) -> None:
-    jobs = [_trial(seed) for seed in range(5)]
+    jobs = [trial(seed) for seed in range(5)]
     with Store(url) as store:
         run = store.start_run("p", "coordbench run", {"python": "3"}, FACTS)
-        places = store.add_items(run, [(job, _identity(job), {}) for job in jobs])
-        answers = [(place, _identity(job), _record(float(job.seed))) for place, job in zip(places, jobs, strict=True)]
-        broken = _record(9.0, steps=object())
+        places = store.add_items(run, [(job, identity(job), {}) for job in jobs])
+        answers = [(place, identity(job), record(float(job.seed))) for place, job in zip(places, jobs, strict=True)]
+        broken = record(9.0, steps=object())
         with pytest.raises(StoreError):
-            store.add_many(run, [*answers[:3], (places[3], _identity(jobs[3]), broken)])
+            store.add_many(run, [*answers[:3], (places[3], identity(jobs[3]), broken)])
         assert summarize.tables(store, run).trials["status"].eq("skipped").all()
         numbers = store.add_many(run, answers[::-1])
         tables = summarize.tables(store, run)
@@ -256,7 +195,7 @@ def test_many_records_are_committed_together_or_not_at_all(url: str) -> None:
 
 def _append(url: str, count: int) -> None:
     with Store(url) as store:
-        _fill(store, [(_trial(seed), _record(float(seed))) for seed in range(count)])
+        fill(store, [(trial(seed), record(float(seed))) for seed in range(count)])
 
 
 def test_two_runs_write_into_one_store_at_once(url: str) -> None:
@@ -307,8 +246,8 @@ def test_a_broken_or_foreign_file_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_loses_nothing_committed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'results.sqlite'}"
     with Store(url) as store:
-        run = _fill(store, [(_trial(0), _record(1.0))])
-        [position] = store.add_items(run, [(_trial(1), _identity(_trial(1)), {})])
+        run = fill(store, [(trial(0), record(1.0))])
+        [position] = store.add_items(run, [(trial(1), identity(trial(1)), {})])
         with store.engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
 
@@ -318,21 +257,21 @@ def test_a_full_disk_is_told_and_loses_nothing_committed(tmp_path: Path) -> None
 
         big = [Sample("a", "output", "image", np.zeros((1000, 1000), np.float32))]
         with pytest.raises(StoreError, match="full"):
-            store.add(run, position, _identity(_trial(1)), _record(2.0, samples=big))
+            store.add(run, position, identity(trial(1)), record(2.0, samples=big))
     with Store(url) as store:
         assert summarize.tables(store, run).trials["status"].tolist() == ["ok", "skipped"]
 
 
 def test_a_store_that_another_run_holds_for_long_is_waited_for(url: str) -> None:
     with Store(url) as store, Store(url) as other:
-        run = _fill(store, [(_trial(0), _record(1.0))])
+        run = fill(store, [(trial(0), record(1.0))])
         with other.writer.connect() as holder:
             transaction = holder.begin()
             holder.execute(schema.items.update().values(reused=False))
             with ThreadPoolExecutor(1) as thread:
-                job = (_trial(1), _identity(_trial(1)), {})
+                job = (trial(1), identity(trial(1)), {})
                 waiting = thread.submit(store.add_items, run, [job])
-                waiting2 = thread.submit(store.add, run, 0, _identity(_trial(0)), _record(2.0))
+                waiting2 = thread.submit(store.add, run, 0, identity(trial(0)), record(2.0))
                 time.sleep(1)
                 assert not waiting2.done()
                 transaction.commit()
@@ -342,23 +281,23 @@ def test_a_store_that_another_run_holds_for_long_is_waited_for(url: str) -> None
 
 
 def test_a_store_that_stays_locked_is_told_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coordbench.harness.store.database._WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("coordbench.harness.store.engine.WAIT_SECONDS", 0.2)
     url = f"sqlite:///{tmp_path / 'results.sqlite'}"
     with Store(url) as store:
-        run = _fill(store, [(_trial(0), _record(1.0))])
+        run = fill(store, [(trial(0), record(1.0))])
         with sqlite3.connect(tmp_path / "results.sqlite", isolation_level=None) as holder:
             holder.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match="database is locked"):
-                store.add(run, 0, _identity(_trial(0)), _record(2.0))
+                store.add(run, 0, identity(trial(0)), record(2.0))
             assert summarize.tables(store, run).trials["score"].tolist() == [1.0]  # readers are not in the way
             holder.execute("ROLLBACK")
-        assert store.add(run, 0, _identity(_trial(0)), _record(2.0)) == 2
+        assert store.add(run, 0, identity(trial(0)), record(2.0)) == 2
 
 
 def test_a_damaged_store_is_told_with_what_can_still_be_read(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     with Store(f"sqlite:///{path}") as store:
-        run = _fill(store, [(_trial(seed), _record(1.0)) for seed in range(60)])
+        run = fill(store, [(trial(seed), record(1.0)) for seed in range(60)])
         [page] = store.read(sql.text("SELECT rootpage FROM sqlite_master WHERE name = 'scores'"))
     with path.open("r+b") as file:  # its write-ahead log went when the last connection closed
         file.seek(4096 * (page.rootpage - 1))
@@ -372,7 +311,7 @@ def test_a_damaged_store_is_told_with_what_can_still_be_read(tmp_path: Path) -> 
 
 def test_runs_are_deleted_by_name_and_pruned_by_age(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Store(url) as store:
-        names = [_fill(store, [(_trial(seed), _record(1.0))]) for seed in range(3)]
+        names = [fill(store, [(trial(seed), record(1.0))]) for seed in range(3)]
     assert cli.run(["runs", "delete", names[1], "--store", url]) == ExitCode.OK
     assert capsys.readouterr().out == f"deleted {names[1]} and 1 records\n"
     assert cli.run(["runs", "prune", "--keep", "1", "--store", url]) == ExitCode.OK
