@@ -15,7 +15,6 @@ from tyro.extras import SubcommandApp
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
-from coordbench.harness.core.record import FAILED
 
 app = SubcommandApp()
 Plugins = Annotated[list[Path], arg(help="Python files that register variants or tasks of your own")]
@@ -143,26 +142,29 @@ def check(
 def costs(
     variants: Annotated[Positional[list[str]], arg(help="the layers to measure; all by default")] = [],  # noqa: B006
     *,
-    task: Annotated[str, arg(help="where they stand; a task that copies its input")] = "copy",
+    shape: Annotated[list[Literal["small", "large", "wide"]], arg(help="shapes of one layer; --task otherwise")] = [],  # noqa: B006
+    layout: Annotated[list[Literal["contiguous", "channels_last"]], arg(help="of memory")] = ["contiguous"],  # noqa: B006
+    task: Annotated[str, arg(help="where they stand")] = "copy",
     backbone: Annotated[str, arg(help="a network of that task")] = "stack",
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    seconds: Annotated[float | None, arg(help="how long each phase is timed [s]; energy needs 5")] = None,
     plugin: Plugins = [],  # noqa: B006
+    store: Annotated[bool, arg(help="keep the costs as a run of --out, for reports and exports")] = False,
+    json: Annotated[bool, arg(help="print an array of objects")] = False,
+    out: Out = OUT,
 ) -> int:
     """Measure what layers cost, each beside the plain convolution, and print the table."""
+    from coordbench.harness.cli.costs import Request, measure_costs
     from coordbench.harness.core import registry
-    from coordbench.harness.measure import table
     from coordbench.harness.process import environment
-    from coordbench.harness.run.worker import Limits, measure
 
     for file in plugin:
         registry.load_plugin(file)
     sources = tuple(str(file.resolve()) for file in plugin)
-    found = table.measure_table(
-        lambda job: measure(job, sources, Limits()), variants, task=task, backbone=backbone,
-        device=environment.device(device),
-    )  # fmt: skip
-    print(table.readable(found).to_string(index=False))
-    return ExitCode.TRIALS_FAILED if found["status"].isin(FAILED).any() else ExitCode.OK
+    request = Request(variants, shape, layout, task, backbone, environment.device(device), seconds, sources)
+    text, code = measure_costs(request, out if store else None, as_json=json)
+    print(text)
+    return code
 
 
 @command("profile")
@@ -232,23 +234,6 @@ def export(run: Run = None, *, format: Format = "parquet", out: Out = OUT, store
         tables = summarize.tables(opened, opened.resolve_run(run))
         for path in write(tables.named(), format, out):
             print(path)
-    return ExitCode.OK
-
-
-@command("import")
-def import_layers(
-    file: Annotated[Positional[Path], arg(help="the JSON that `nox -s layers` wrote")],
-    *,
-    store: StoreURL = None,
-    out: Out = OUT,
-) -> int:
-    """Read the table of layers into the store as a run of its own, and write its report."""
-    from coordbench.harness.cli.recorded import read_layers
-    from coordbench.harness.store.store import open_store
-
-    with open_store(store, out) as opened:
-        run = read_layers(opened, file)
-        print(f"run {run}\nreport: {_report(opened, run, out)}")
     return ExitCode.OK
 
 

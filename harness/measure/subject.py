@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,12 +11,16 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from coordbench.harness.core.cell import Budget, Cell
-from coordbench.harness.core.problem import Problem
+from coordbench.harness.core.problem import Models, Problem
 from coordbench.harness.measure.timing.clock import Step
+from coordbench.harness.measure.workload import upstream
 from coordbench.harness.training import train
 
 PHASES = ("forward", "forward_backward", "optimizer", "step")
 """What is timed: a forward pass without gradients, loss and gradients, the optimizer alone, a step as training does."""
+
+LAYER_TASK = "copy"
+"""The task that is there for its costs: in the backbone `stack` they are those of one layer of its shape."""
 
 Inputs = tuple[Any, ...]
 """The arguments of one call of a model."""
@@ -93,6 +97,8 @@ def build_subject(cell: Cell) -> Subject:
         torch.cuda.set_device(cell.device)
     problem = train.build(cell)
     batch = train.to_device(problem.batches(0), cell)
+    if cell.task.name == LAYER_TASK:
+        problem = _without_loss(problem, batch)
     given = train.to_device(dict(problem.inputs()), cell) if problem.inputs else _first(batch, problem)
     missing = sorted(set(problem.models) - set(given))
     if missing:
@@ -100,6 +106,24 @@ def build_subject(cell: Cell) -> Subject:
     subject = Subject(cell, problem, {name: tuple(given[name]) for name in problem.models}, batch)
     subject.start()
     return subject
+
+
+def _without_loss(problem: Problem, batch: tuple[Tensor, Tensor]) -> Problem:
+    """A layer's own workload (see `workload`): what arrives behind it in training is a gradient, what it passes on too.
+
+    The input's gradient is made anew each time, as those of the parameters are.
+    """
+    ((name, model),), (x, _) = problem.models.items(), batch
+    with torch.no_grad():
+        y = model(x)
+    gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).to(y)
+    x.requires_grad_()
+
+    def loss(models: Models, batch: tuple[Tensor, Tensor]) -> Tensor:
+        batch[0].grad = None
+        return upstream(models[name](batch[0]), gradient)
+
+    return replace(problem, phases=tuple(replace(phase, loss=loss) for phase in problem.phases))
 
 
 def _first(batch: Any, problem: Problem) -> dict[str, Inputs]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,22 +19,21 @@ FIELDS = (
     *("peak_memory_bytes", "details"),
 )
 _PHASES = ("forward", "forward_backward", "optimizer", "step")
-_SHAPE = "copy[batch=32, channels=32, size=64]"
+SHAPES = {
+    "small": "copy[batch=32, channels=16]",
+    "large": "copy[batch=32, channels=32, size=64]",
+    "wide": "copy[batch=8, channels=64, size=128]",
+}
+"""Name -> the task whose costs are those of one 3x3 layer of that shape."""
 
 
-def measure_table(
-    measure: Callable[[CostJob], CostRecord], variants: Sequence[str] = (), *, task: str = _SHAPE,
-    backbone: str = "stack", device: str = "cpu",
-) -> pd.DataFrame:  # fmt: skip
-    """Measure variants (all registered ones by default) in one shape and return their flat table, cheapest step first.
-
-    `measure` does one job and returns its record, such as one that gives each quantity a process of its own.
-    """
+def cost_jobs(variants: Sequence[str], tasks: Sequence[str], backbone: str, **conditions: Any) -> list[CostJob]:
+    """What to measure for variants (all registered ones where none is given) in several tasks."""
     wanted = variants or [entry.name for entry in registry.entries("variant")]
-    place = Cell(registry.select("task", task).selector, registry.select("backbone", backbone).selector, device=device)
-    jobs = [CostJob(replace(place, variant=registry.select("variant", variant).selector)) for variant in wanted]
-    table = flatten(frame((job, measure(job)) for job in jobs))
-    return table.sort_values("ratio_step", ignore_index=True)
+    layers = [registry.select("variant", variant).selector for variant in wanted]
+    network = registry.select("backbone", backbone).selector
+    places = [Cell(registry.select("task", task).selector, network, **conditions) for task in tasks]
+    return [CostJob(replace(place, variant=layer)) for place in places for layer in layers]
 
 
 def frame(measured: Iterable[tuple[CostJob, CostRecord]]) -> pd.DataFrame:
@@ -51,23 +51,34 @@ def flatten(costs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([costs.drop(columns="details"), added], axis=1)
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns to print, in units to read: [M FLOPs], [ms], [MiB]; a ratio with its interval as text."""
-    noisy = ["noisy: " + ", ".join(phases) if phases else "" for phases in table["noisy"]]
-    return pd.DataFrame(
-        {
-            "variant": table["variant"],
-            "parameters": table["parameters"],
-            "MFLOPs": table["flops"].astype(float).div(1e6).round(1),
-            "forward [ms]": table["latency_forward_seconds"].astype(float).mul(1e3).round(2),
-            "x conv": table.apply(_interval, axis=1, phase="forward"),
-            "step [ms]": table["latency_step_seconds"].astype(float).mul(1e3).round(2),
-            "x conv ": table.apply(_interval, axis=1, phase="step"),
-            "peak [MiB]": table["peak_memory_bytes"].astype(float).div(2**20).round(1),
-            "kept for backward [MiB]": table["activation_bytes"].astype(float).div(2**20).round(1),
-            "notes": [" | ".join(filter(None, pair)) for pair in zip(table["reasons"], noisy, strict=True)],
-        }
-    )
+WIDTH = 80
+_LINE = "{:<26}{:>19}{:>19}{:>8}{:>8}"
+
+
+def readable(table: pd.DataFrame) -> str:
+    """One block of at most 80 columns per task and layout: ratios to the plain convolution with 95 % intervals."""
+    blocks = table.groupby(["task", "backbone", "memory_format"], sort=False)
+    return "\n\n".join(_block(", ".join(map(str, names)), rows) for names, rows in blocks)
+
+
+def _block(title: str, rows: pd.DataFrame) -> str:
+    head = _LINE.format("x conv's time", "fwd + bwd", "forward", "ms", "MiB")
+    return "\n".join([title, head, *(line for _, row in rows.iterrows() for line in _lines(row))])
+
+
+def _lines(row: pd.Series[Any]) -> list[str]:
+    """A layer with its ratios, the time of its forward and backward pass [ms], its peak memory [MiB], and notes."""
+    seconds, peak = row["latency_forward_backward_seconds"], row["peak_memory_bytes"]
+    cells = [
+        *(_interval(row, phase) for phase in ("forward_backward", "forward")),
+        "" if pd.isna(seconds) else f"{1e3 * seconds:.2f}",
+        "" if pd.isna(peak) else f"{peak / 2**20:.1f}",
+    ]
+    name = str(row["variant"])
+    lines = [_LINE.format(name, *cells)] if len(name) < 26 else [name, _LINE.format("", *cells)]
+    noisy = "noisy: " + ", ".join(row["noisy"]) if row["noisy"] else ""
+    notes = filter(None, (row["reasons"], noisy))
+    return lines + [line for note in notes for line in textwrap.wrap(note, WIDTH - 2, initial_indent="  ")]
 
 
 def _row(details: dict[str, Any]) -> dict[str, Any]:
@@ -77,6 +88,8 @@ def _row(details: dict[str, Any]) -> dict[str, Any]:
     for phase in _PHASES:
         ratio = latency.get("ratios", {}).get(phase, {})
         row |= {f"ratio_{phase}{suffix}": ratio.get(key) for suffix, key in _RATIO.items()}
+    per_second = latency.get("samples_per_second", {}).get("forward_backward")
+    row["latency_forward_backward_seconds"] = latency["batch_size"] / per_second if per_second else None
     row["samples_per_second"] = latency.get("samples_per_second", {}).get("step")
     row["flops_forward_backward"] = parts["flops"].get("forward_backward")
     row["activation_bytes"], row["allocated_bytes"] = (parts["memory"].get(k) for k in ("activations", "allocated"))

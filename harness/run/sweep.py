@@ -76,7 +76,7 @@ class Driver:
         sources = identity.of_plugins(self.plugins)
         limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds, sources)
         facts = {"preset": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
-        device = plan.trials[0].cell.device if plan.trials else "cpu"
+        device = next((cell.device for cell in _cells(plan)), "cpu")
         run = self.store.start_run(plan.preset.name, self.command, environment.describe(device), facts)
         result = Result(run)
         executor = self.executor or ThreadPoolExecutor(self.workers, thread_name_prefix="worker")
@@ -258,8 +258,12 @@ def _task_facts(plan: Plan) -> dict[str, Any]:
     return facts
 
 
+def _cells(plan: Plan) -> list[Cell]:
+    return [trial.cell for trial in plan.trials] + [job.cell for job in plan.costs]
+
+
 def _facts_of_variants(plan: Plan) -> dict[str, Any]:
-    return variant_facts({str(trial.cell.variant) for trial in plan.trials if trial.cell.variant})
+    return variant_facts({str(cell.variant) for cell in _cells(plan) if cell.variant})
 
 
 def variant_facts(variants: Iterable[str]) -> dict[str, Any]:
