@@ -19,15 +19,13 @@ from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, equivalence_t, paired_t
 from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.claims.claims import Claim, Finding, Measure
-from coordbench.reports.claims.sides import contests, of_task
+from coordbench.reports.claims.sides import contests
+from coordbench.reports.claims.speed import PHASES, sped_up, timed
 from coordbench.reports.data import survival
-from coordbench.reports.data.costs import costs
 from coordbench.reports.data.stored import COSTS, Stored
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
-PHASES = {"latency_forward_seconds": "forward", "latency_step_seconds": "step"}
-"""Times, of which each layer's multiple of the plain convolution's was measured in turns, with an interval."""
 Floats = NDArray[np.float64]
 
 FALLING = 0.2
@@ -38,7 +36,7 @@ seem to, by chance."""
 def measure(run: Stored, claim: Claim) -> Finding:
     """Draft a finding: measured and tested, not yet adjusted nor decided; open with a reason, or not run."""
     if claim.metric in PHASES and claim.measure == "ratio":
-        return _timed(run, claim)
+        return timed(run, claim)
     pair = next(contests(run, claim), None)
     if pair is None:
         return Finding(claim, "not run", reason="no contest of this run is about it")
@@ -49,6 +47,8 @@ def measure(run: Stored, claim: Claim) -> Finding:
         return _cost(claim, left, right, here)
     if claim.measure == "survival":
         return _survival(run, claim, left, right, here)
+    if claim.measure == "speedup" and right is not None:
+        return sped_up(run, claim, left, right, here)
     values = [_values(run, claim, side) for side in pair if side is not None]
     paired = pd.concat(values, axis=1, join="inner").dropna()
     draft = Finding(claim, "open", seeds=len(paired), here=here)
@@ -137,23 +137,6 @@ def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: st
     return Finding(claim, "open", measured=float(_samples(claim.measure, *values)[0]), here=here, reason=reason)
 
 
-def _timed(run: Stored, claim: Claim) -> Finding:
-    """The ratio of two layers' times by their multiples of the plain convolution's; both intervals widen it."""
-    draft = Finding(claim, "open", here=f"{claim.task}, one layer", reason="a time of one machine, without seeds")
-    ratio = f"ratio_{PHASES[claim.metric]}"
-    timed = costs(run).dropna(subset=ratio)
-    timed = timed[of_task(timed["task"], claim)]
-    sides = [timed[timed["variant"] == side.variant] for side in claim.sides]
-    places = [set(zip(rows["task"], rows["backbone"], strict=True)) for rows in sides]
-    common = sorted(set.intersection(*places))
-    if not common:
-        return replace(draft, verdict="not run", reason=f"{claim.metric} was not measured")
-    left, right = (rows[(rows["task"] == common[0][0]) & (rows["backbone"] == common[0][1])].iloc[0] for rows in sides)
-    low, high = left[f"{ratio}_low"] / right[f"{ratio}_high"], left[f"{ratio}_high"] / right[f"{ratio}_low"]
-    measured = float(left[ratio] / right[ratio])
-    return replace(draft, measured=measured, low=float(low), high=float(high), here=", ".join(common[0]))
-
-
 def _values(run: Stored, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:
     """Seed -> the score that a claim is about; a failed trial has the worst that its contest saw."""
     metrics = {m.name: m for m in run.facts.tasks[side.iloc[0]["full_task"]].metrics}
@@ -164,15 +147,15 @@ def _values(run: Stored, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:
         return side.set_index("seed")["merit"].astype(float) * sign
     contest = run.trials[run.trials["contest"] == side["contest"].iloc[0]]
     worst = (_metric(run, contest, name) * sign).min() * sign
-    own = _metric(run, side, name).reindex(side["seed"])
-    return own.mask(side.set_index("seed")["failed"].astype(bool), worst)
+    scored = _metric(run, side, name).reindex(side["seed"])
+    return scored.mask(side.set_index("seed")["failed"].astype(bool), worst)
 
 
 def _metric(run: Stored, side: pd.DataFrame, metric: str) -> pd.Series[float]:
     """Seed -> a test metric."""
     scores = run.tables.scores
-    own = scores[(scores["metric"] == metric) & (scores["split"] == "test") & scores["trial"].isin(side.index)]
-    return pd.Series(own["value"].to_numpy(float), index=side.loc[own["trial"], "seed"].to_numpy())
+    scored = scores[(scores["metric"] == metric) & (scores["split"] == "test") & scores["trial"].isin(side.index)]
+    return pd.Series(scored["value"].to_numpy(float), index=side.loc[scored["trial"], "seed"].to_numpy())
 
 
 def _margin(run: Stored, claim: Claim, side: pd.DataFrame) -> float:

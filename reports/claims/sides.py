@@ -35,7 +35,7 @@ def _side(run: Stored, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
     if side.backbone:
         wanted = Selector.parse(side.backbone)
         rows = rows[(rows["backbone"] == wanted.name) & _holds(rows["backbone_options"], dict(wanted.options))]
-    return {float(str(contest)): own for contest, own in rows.groupby("contest", sort=True)}
+    return {float(str(contest)): trials for contest, trials in rows.groupby("contest", sort=True)}
 
 
 def _holds(texts: pd.Series[str], wanted: Mapping[str, str]) -> pd.Series[bool]:

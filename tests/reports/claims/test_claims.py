@@ -12,7 +12,7 @@ import pytest
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.record import Record
+from coordbench.harness.core.record import CurvePoint, Record
 from coordbench.harness.core.scores import Fate, State
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.statistics.paired import LEVEL, smallest_detectable_effect
@@ -51,7 +51,7 @@ def about(**changes: Any) -> claims.Claim:
     return replace(claim, **changes)
 
 
-def made(store: Store, fill: Any, seeds: int = 5, record: Callable[[Trial], Record | None] = outcome) -> Run:
+def filled(store: Store, fill: Any, seeds: int = 5, record: Callable[[Trial], Record | None] = outcome) -> Run:
     return load(fill(["conv", "coordconv"], seeds, ["alpha[canvas=8]"], record), store=store)
 
 
@@ -59,9 +59,9 @@ def made(store: Store, fill: Any, seeds: int = 5, record: Callable[[Trial], Reco
     ("relation", "value", "verdict"), [(">", 0.5, "holds"), ("<", 0.5, "fails"), (">", 0.6, "open")]
 )
 def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, value: float, verdict: str) -> None:
-    found = ledger.ledger(made(store, fill, 6), [about(relation=relation, value=value), about(task="gamma")])
-    assert found[0].measured == pytest.approx(0.6, abs=0.02)
-    assert [f.verdict for f in found] == [verdict, "not run"]
+    findings = ledger.ledger(filled(store, fill, 6), [about(relation=relation, value=value), about(task="gamma")])
+    assert findings[0].measured == pytest.approx(0.6, abs=0.02)
+    assert [f.verdict for f in findings] == [verdict, "not run"]
 
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.001, "fails"), (0.06, "open")])
@@ -70,28 +70,28 @@ def test_a_lead_within_the_margin_is_no_lead(store: Store, fill: Any, apart: flo
         base = 0.5 + 0.01 * trial.seed + apart * (trial.cell.label == "coordconv") * (1 - 0.5 * trial.seed)
         return replace(outcome(trial), scores={"test": {"accuracy": base}})
 
-    found = ledger.ledger(made(store, fill, 6, record), [about(value=0), about(value=0, relation="<")])
-    assert [f.verdict for f in found] == [verdict] * 2
-    assert all(f.reason.startswith("tied: within a margin of 0.02") == (verdict == "fails") for f in found)
-    assert "tied" not in ledger.ledger(made(store, fill, 6, record), [about(value=0.1)])[0].reason
+    findings = ledger.ledger(filled(store, fill, 6, record), [about(value=0), about(value=0, relation="<")])
+    assert [f.verdict for f in findings] == [verdict] * 2
+    assert all(f.reason.startswith("tied: within a margin of 0.02") == (verdict == "fails") for f in findings)
+    assert "tied" not in ledger.ledger(filled(store, fill, 6, record), [about(value=0.1)])[0].reason
 
 
 def test_a_sure_lead_within_the_margin_holds_by_little(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.01 * (trial.cell.label == "coordconv")}})
 
-    run = made(store, fill, 12, record)
-    found = ledger.ledger(run, [about(value=0), about(value=0, relation="<")])
-    assert [f.verdict for f in found] == ["holds", "fails"]
-    assert {f.reason for f in found} == {"by little: within a margin of 0.02"}
+    run = filled(store, fill, 12, record)
+    findings = ledger.ledger(run, [about(value=0), about(value=0, relation="<")])
+    assert [f.verdict for f in findings] == ["holds", "fails"]
+    assert {f.reason for f in findings} == {"by little: within a margin of 0.02"}
 
 
 def test_a_small_lead_that_is_not_sure_stays_open_and_the_contrary_fails(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.002 * (trial.cell.label == "coordconv")}})
 
-    found = ledger.ledger(made(store, fill, 12, record), [about(value=0), about(value=0, relation="<")])
-    assert [(f.verdict, f.reason) for f in found] == [
+    findings = ledger.ledger(filled(store, fill, 12, record), [about(value=0), about(value=0, relation="<")])
+    assert [(f.verdict, f.reason) for f in findings] == [
         ("open", "leads by little: within a margin of 0.02"),
         ("fails", "tied: within a margin of 0.02"),
     ]
@@ -104,14 +104,14 @@ def test_an_open_claim_tells_what_its_seeds_could_detect(store: Store, fill: Any
         lead = (trial.cell.label == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + lead}})
 
-    [few] = ledger.ledger(made(store, fill, 6, record), [about(value=0)])
+    [few] = ledger.ledger(filled(store, fill, 6, record), [about(value=0)])
     detectable = smallest_detectable_effect(0.1 * np.sqrt(6 / 5), 6, LEVEL)  # differences of .2 and 0 in turns
     assert few.measured < detectable
     assert (few.verdict, few.reason) == (
         "open",
         f"these seeds could only detect a change of {number(detectable)} or more",
     )
-    [enough] = ledger.ledger(made(store, fill, 8, record), [about(value=0)])
+    [enough] = ledger.ledger(filled(store, fill, 8, record), [about(value=0)])
     assert enough.verdict == "holds"
 
 
@@ -121,25 +121,39 @@ def test_survival_is_decided_by_collapses_alone(store: Store, fill: Any, collaps
         state = State.COLLAPSED if trial.cell.label == collapsed else State.CENSORED
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5}}, fate=Fate(state, 1.0, 10.0 + trial.seed))
 
-    [found] = ledger.ledger(made(store, fill, 12, record), [about(measure="survival", value=0)])
-    assert (found.verdict, found.reason) == (verdict, "" if collapsed else "no trial collapsed")
+    [finding] = ledger.ledger(filled(store, fill, 12, record), [about(measure="survival", value=0)])
+    assert (finding.verdict, finding.reason) == (verdict, "" if collapsed else "no trial collapsed")
 
 
 def test_fewer_than_five_pairs_decide_nothing_but_parameters(store: Store, fill: Any) -> None:
     exact = about(measure="ratio", metric="parameters", value=1.5)
     slow = about(measure="ratio", metric="latency_step_seconds", value=1.5)
-    found = ledger.ledger(made(store, fill, 4), [about(), exact, slow])
-    assert [f.verdict for f in found] == ["open", "holds", "open"]
-    assert found[0].reason == "4 paired seeds; 5 are needed"
-    assert found[1].measured == 2
-    assert "one machine" in found[2].reason
+    findings = ledger.ledger(filled(store, fill, 4), [about(), exact, slow])
+    assert [f.verdict for f in findings] == ["open", "holds", "open"]
+    assert findings[0].reason == "4 paired seeds; 5 are needed"
+    assert findings[1].measured == 2
+    assert "one machine" in findings[2].reason
 
 
 def test_times_are_shown_with_the_intervals_of_both_sides(store: Store, fill: Any) -> None:
     quick = about(kind="figure", measure="ratio", metric="latency_step_seconds", value=1.0)
-    [finding] = ledger.ledger(made(store, fill, 5), [quick])
+    [finding] = ledger.ledger(filled(store, fill, 5), [quick])
     assert (finding.verdict, finding.measured) == ("measured", 2)
     assert (finding.low, finding.high) == (pytest.approx(1.8 / 1.1), pytest.approx(2.2 / 0.9))
+
+
+@pytest.mark.parametrize(
+    ("late", "measured", "reason"), [(4, 4, ""), (9, 5, "at least: most of the other side never reached 0.5")]
+)
+def test_steps_until_a_score_is_reached(store: Store, fill: Any, late: int, measured: float, reason: str) -> None:
+    def record(trial: Trial) -> Record | None:
+        reached = 1 if trial.cell.label == "coordconv" else late
+        curves = [CurvePoint(step, 0.1, "validation/accuracy", float(step >= reached)) for step in range(1, 6)]
+        return replace(outcome(trial), curves=curves)
+
+    faster = about(kind="figure", measure="speedup", metric="accuracy", threshold=0.5, value=150.0)
+    [finding] = ledger.ledger(filled(store, fill, 5, record), [faster])
+    assert (finding.verdict, finding.measured, finding.reason) == ("measured", measured, reason)
 
 
 def test_a_failed_trial_is_the_worst_of_its_contest(store: Store, fill: Any) -> None:
@@ -147,7 +161,7 @@ def test_a_failed_trial_is_the_worst_of_its_contest(store: Store, fill: Any) -> 
         dead = trial.cell.label == "coordconv" and trial.seed == 0
         return Record("crashed", "killed") if dead else outcome(trial)
 
-    run = made(store, fill, 6, record)
+    run = filled(store, fill, 6, record)
     primary, other = ledger.ledger(run, [about(value=0), about(value=0, metric="accuracy@m=1")])
     assert primary.seeds == other.seeds == 6
     assert primary.measured == pytest.approx(0.6 * 5 / 6 - 0.3 / 6, abs=0.02)  # 0 is the floor of this contest
@@ -160,20 +174,20 @@ def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None
     def record(trial: Trial) -> Record | None:
         return replace(outcome(trial), converged=trial.seed > 1 or trial.cell.label == "conv")
 
-    found = ledger.ledger(made(store, fill, 6, record), [about()])[0]
-    assert (found.verdict, found.reason) == ("open", "2 of 6 trials of coordconv had not converged")
+    finding = ledger.ledger(filled(store, fill, 6, record), [about()])[0]
+    assert (finding.verdict, finding.reason) == ("open", "2 of 6 trials of coordconv had not converged")
 
 
 def test_one_trial_in_six_that_seems_to_fall_voids_nothing(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         return replace(outcome(trial), converged=trial.seed != 0)
 
-    assert ledger.ledger(made(store, fill, 6, record), [about()])[0].verdict == "holds"
+    assert ledger.ledger(filled(store, fill, 6, record), [about()])[0].verdict == "holds"
 
 
 def test_a_figure_is_shown_beside_the_published_one_and_never_fails(store: Store, fill: Any) -> None:
     figures = [about(kind="figure", value=value, relation=relation) for value in (0.1, 5.0) for relation in "<>"]
-    findings = ledger.ledger(made(store, fill, 6), figures)
+    findings = ledger.ledger(filled(store, fill, 6), figures)
     assert {finding.verdict for finding in findings} == {"measured"}
     assert findings[0].measured == pytest.approx(0.6, abs=0.02)
     assert findings[0].low < findings[0].measured < findings[0].high
@@ -181,13 +195,13 @@ def test_a_figure_is_shown_beside_the_published_one_and_never_fails(store: Store
 
 def test_figures_and_controls_are_in_no_count(store: Store, fill: Any) -> None:
     written = [about(), about(kind="figure"), about(kind="control"), about(relation="<"), about(task="gamma")]
-    summary = Summary(ledger.ledger(made(store, fill, 6), written))
+    summary = Summary(ledger.ledger(filled(store, fill, 6), written))
     assert (len(summary.directions), summary.holds, summary.fails, len(summary.untested)) == (3, 1, 1, 1)
 
 
 def test_a_secondary_claim_waits_for_its_primary_one(store: Store, fill: Any) -> None:
     second = about(id="second", rank="secondary", after="first")
-    run = made(store, fill, 6)
+    run = filled(store, fill, 6)
     assert [f.verdict for f in ledger.ledger(run, [about(id="first"), second])] == ["holds", "holds"]
     undecided = ledger.ledger(run, [about(id="first", value=0.6), second])
     assert [f.verdict for f in undecided] == ["open", "open"]
@@ -200,7 +214,7 @@ def test_families_are_adjusted_apart(store: Store, fill: Any) -> None:
         lead = (trial.cell.label == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + lead}})
 
-    run = made(store, fill, 8, record)
+    run = filled(store, fill, 8, record)
     alone = about(value=0)
     assert ledger.ledger(run, [alone])[0].verdict == "holds"
     assert ledger.ledger(run, [alone] * 20)[0].verdict == "open"
@@ -216,6 +230,7 @@ def test_families_are_adjusted_apart(store: Store, fill: Any) -> None:
         ("value = 0", 'value = "0"', "is not a number"),
         ("value = 0", "value = 0\nmeasure = 3", "measure = 3 is not valid"),
         ("value = 0", "value = 0\ncolor = 3", "unknown: color"),
+        ("value = 0", 'value = 0\nmeasure = "speedup"', "needs a threshold above 0"),
         ("value = 0", 'value = 0\nkind = "trivial"', "valid: exact, direction, figure, control"),
         ("value = 0", 'value = 0\npublished = "100 %"', "no provenance; valid: seed, paper, blog, code"),
         ("value = 0", 'value = 0\npublished = "100 %"\nprovenance = "hearsay"', "provenance = 'hearsay'"),
