@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from coordbench.harness.profiling.operations import Operation, TensorLayout
+from coordbench.harness.profiling.operations import Operation
 
 
 def flops(operations: Sequence[Operation]) -> list[int]:
@@ -57,15 +57,16 @@ def _convolution_backward(operation: Operation) -> int:
 
 
 def _matrix_product(operation: Operation) -> int:
-    return 2 * math.prod(operation.outputs[0].shape) * _inner(operation.inputs[-2])
+    return 2 * math.prod(operation.outputs[0].shape) * operation.inputs[0].shape[-1]  # an `out=` comes last
 
 
-def _inner(left: TensorLayout) -> int:
-    return left.shape[-1] if left.shape else 1
+def _added_matrix_product(operation: Operation) -> int:
+    return 2 * math.prod(operation.outputs[0].shape) * operation.inputs[1].shape[-1]
 
 
 _PRODUCTS: dict[str, Callable[[Operation], int]] = {
     "convolution": _convolution,
     "convolution_backward": _convolution_backward,
-    **dict.fromkeys(("mm", "bmm", "addmm", "baddbmm", "mv", "dot"), _matrix_product),
+    **dict.fromkeys(("mm", "bmm", "mv", "dot"), _matrix_product),
+    **dict.fromkeys(("addmm", "addmm_", "baddbmm", "baddbmm_", "addmv"), _added_matrix_product),
 }
