@@ -77,14 +77,14 @@ def test_the_rows_add_up_to_the_step_and_nearly_all_of_it_is_placed() -> None:
     assert sum(row.calls for row in more if row.operator == "aten::conv2d") == 1  # the one of the coordinate channels
 
 
-@pytest.mark.parametrize("name", ["conv", "coordconv", "locally_connected", "pixel_adaptive"])
+@pytest.mark.parametrize("name", ["conv", "coordconv", "locally_connected", "low_rank_locally_connected"])
 def test_counted_flops_are_those_of_the_formula(name: str) -> None:
     workload = layer_workload(name, LayerShape((2, 4, 8, 8), phase="forward"))
     workload.run()
     operations = record_operations(workload)
     total = sum(counts.flops(operations)[i] for i in outermost(operations))
     assert workload.flops is not None
-    assert 0.9 * workload.flops <= total <= 1.01 * workload.flops  # the formula counts what is no product, too
+    assert 0.9 * workload.flops <= total <= workload.flops  # the formula counts what is no product, too
 
 
 def test_a_backward_pass_costs_two_products_of_the_forward_pass() -> None:
