@@ -28,6 +28,11 @@ def finite(value: object) -> float | None:
     return None if number is None or math.isinf(number) else number
 
 
+def words(value: object) -> str:
+    """A text that may be missing."""
+    return "" if str(value) in ("nan", "<NA>", "None") else str(value)
+
+
 def breakable(name: object) -> Markup:
     """Let a long selector break where its parts meet, and nowhere else."""
     return Markup(re.sub(r"([\[=_]|, )", r"\1<wbr>", str(escape(name))))

@@ -26,6 +26,7 @@ _COSTS = ("parameters", "flops", "latency_forward_seconds", "latency_step_second
 _MEASURED = ["metric", "of", "axis", "level", "part"]
 """The name of a score, and apart: its metric, and its condition, axis = level or axis = part, null where none."""
 _WHOLE = ("steps", "parameters", "flops", "peak_memory_bytes")
+_SECONDS = ("seconds", "latency_forward_seconds", "latency_step_seconds")
 _CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match", "width"]
 _OF_TRIALS = [
     *("seed", "reference", "budget", "purpose", "notes"),
@@ -187,7 +188,15 @@ def _items(store: Store, run: str, kind: str, columns: list[str]) -> pd.DataFram
     missing = frame["record"].isna()
     frame.loc[missing, "status"] = "skipped"
     frame.loc[missing, "error"] = "not run: the run ended before it"
-    return frame.astype(dict.fromkeys((name for name in _WHOLE if name in columns), "Int64"))
+    numbers = [name for name in (*_WHOLE, *_SECONDS) if name in columns]
+    frame[numbers] = frame[numbers].apply(_finite)
+    whole = [name for name in _WHOLE if name in columns]
+    return frame.assign(**{name: frame[name].round().astype("Int64") for name in whole})
+
+
+def _finite(column: pd.Series[Any]) -> pd.Series[float]:
+    """The numbers of a column; null where a record holds none, or one that is not finite."""
+    return pd.to_numeric(column, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
 
 
 def _decode(texts: Iterable[Any]) -> list[Any]:

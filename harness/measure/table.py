@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -47,7 +48,7 @@ def flatten(costs: pd.DataFrame) -> pd.DataFrame:
     Adds `ratio_PHASE`, `ratio_PHASE_low` and `ratio_PHASE_high` against the plain convolution, samples per second,
     FLOPs of forward + backward, activation and allocated bytes, joules per sample, `noisy`, `uncounted`, `options`.
     """
-    added = pd.DataFrame([_row(details or {}) for details in costs["details"]], index=costs.index)
+    added = pd.DataFrame([_row(details) for details in costs["details"]], index=costs.index)
     return pd.concat([costs.drop(columns="details"), added], axis=1)
 
 
@@ -81,23 +82,37 @@ def _lines(row: pd.Series[Any]) -> list[str]:
     return lines + [line for note in notes for line in textwrap.wrap(note, WIDTH - 2, initial_indent="  ")]
 
 
-def _row(details: dict[str, Any]) -> dict[str, Any]:
-    parts = {name: details.get(name, {}) for name in ("parameters", "memory", "latency", "energy", "flops")}
-    latency, models = parts["latency"], parts["flops"].get("models", {})
-    row: dict[str, Any] = {"options": parts["parameters"].get("options")}
+def _row(details: object) -> dict[str, object]:
+    parts = {name: _inside(details, name) for name in ("parameters", "memory", "latency", "energy", "flops")}
+    latency, models = parts["latency"], _inside(parts["flops"], "models")
+    row: dict[str, object] = {"options": _inside(parts["parameters"], "options") or None}
     for phase in _PHASES:
-        ratio = latency.get("ratios", {}).get(phase, {})
-        row |= {f"ratio_{phase}{suffix}": ratio.get(key) for suffix, key in _RATIO.items()}
-    per_second = latency.get("samples_per_second", {}).get("forward_backward")
-    row["latency_forward_backward_seconds"] = latency["batch_size"] / per_second if per_second else None
-    row["samples_per_second"] = latency.get("samples_per_second", {}).get("step")
-    row["flops_forward_backward"] = parts["flops"].get("forward_backward")
-    row["activation_bytes"], row["allocated_bytes"] = (parts["memory"].get(k) for k in ("activations", "allocated"))
-    row["joules_per_sample"] = parts["energy"].get("joules_per_sample_step")
-    row["noisy"] = latency.get("noisy", {})
-    row["uncounted"] = ", ".join(sorted({name for model in models.values() for name in model["uncounted"]}))
+        ratio = _inside(_inside(latency, "ratios"), phase)
+        row |= {f"ratio_{phase}{suffix}": _number(ratio.get(key)) for suffix, key in _RATIO.items()}
+    per_second = _number(_inside(latency, "samples_per_second").get("forward_backward"))
+    batch = _number(latency.get("batch_size"))
+    row["latency_forward_backward_seconds"] = batch / per_second if batch and per_second else None
+    row["samples_per_second"] = _number(_inside(latency, "samples_per_second").get("step"))
+    row["flops_forward_backward"] = _number(parts["flops"].get("forward_backward"))
+    row["activation_bytes"], row["allocated_bytes"] = (
+        _number(parts["memory"].get(name)) for name in ("activations", "allocated")
+    )
+    row["joules_per_sample"] = _number(parts["energy"].get("joules_per_sample_step"))
+    row["noisy"] = {phase: why for phase, why in _inside(latency, "noisy").items() if isinstance(why, list)}
+    row["uncounted"] = ", ".join(sorted({name for model in models for name in _inside(models[model], "uncounted")}))
     row["reasons"] = "; ".join(f"{name}: {part['reason']}" for name, part in parts.items() if _failed(name, part))
     return row
+
+
+def _inside(whole: object, name: str) -> dict[str, Any]:
+    """A part of stored details by its name; empty where a measurement left none."""
+    part = whole.get(name) if isinstance(whole, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or None: a layer that gives NaN leaves none."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 _RATIO = {"": "ratio", "_low": "low", "_high": "high"}

@@ -67,5 +67,6 @@ def step_ratios(run: Stored) -> dict[tuple[int, str], float]:
 
 
 def _no_joules(run: Stored) -> list[str]:
-    parts = [(detail or {}).get("energy") or {} for detail in run.tables.costs["details"]]
-    return [str(part.get("reason", "")) if part.get("joules_per_sample_step") is None else "" for part in parts]
+    parts = [detail.get("energy") if isinstance(detail, dict) else None for detail in run.tables.costs["details"]]
+    known = [part if isinstance(part, dict) else {} for part in parts]
+    return [str(part.get("reason") or "") if part.get("joules_per_sample_step") is None else "" for part in known]

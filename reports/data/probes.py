@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -55,9 +55,10 @@ def probed(run: Stored) -> dict[str, Probe]:
     """Variant -> its probes; nothing for variants of old records."""
     known: dict[str, Probe] = {}
     for variant, details in zip(run.tables.costs["variant"], run.tables.costs["details"], strict=True):
-        stored = (details or {}).get("probes")
+        stored = details.get("probes") if isinstance(details, dict) else None
         name = str(variant)
-        if stored and (name not in known or known[name].reason):  # one is enough: it depends on the variant alone
+        unknown = name not in known or bool(known[name].reason)  # one is enough: it depends on the variant alone
+        if isinstance(stored, dict) and stored and unknown:
             known[name] = _read(name, stored)
     place = {variant: i for i, variant in enumerate(run.variants)}
     return dict(sorted(known.items(), key=lambda item: place.get(item[0], len(place))))
@@ -108,5 +109,6 @@ def _read(variant: str, stored: Mapping[str, object]) -> Probe:
 
 def _points(stored: object) -> Points:
     """The pairs of which both are numbers: a layer that gives NaN leaves nulls."""
-    pairs = [tuple(map(finite, pair)) for pair in stored] if isinstance(stored, Iterable) else []
+    listed = [pair for pair in stored if isinstance(pair, list)] if isinstance(stored, list) else []
+    pairs = [tuple(map(finite, pair)) for pair in listed]
     return tuple((pair[0], pair[1]) for pair in pairs if len(pair) == 2 and pair[0] is not None and pair[1] is not None)
