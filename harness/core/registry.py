@@ -18,10 +18,11 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from coordbench.harness.core.contest import Contest, Refuse, accepts
 from coordbench.harness.core.description import About, Axes, Description, Sentence
 from coordbench.harness.core.entries import Entry, Kind, Layer, Selected
 from coordbench.harness.core.errors import UsageError, describe_error
@@ -82,19 +83,20 @@ def task(
     about: Callable[[Mapping[str, Any]], About] | None = None,
     axes: Mapping[str, Axes] | None = None,
     sentences: tuple[Sentence, ...] = (),
+    refuse: Refuse = accepts,
 ) -> Callable[[F], F]:
     """Register a task: a function (network, seed, **options) -> Problem. The first metric is the primary one.
 
     `network` is a `problem.Network`; `seed` makes the data; `backbones` are the base names of the networks that fit.
     `about(options)` opens the task's contests on a page, `axes` says what conditions and pictures mean, and
-    `sentences` are filled in with the scores of a run.
+    `sentences` are filled in with the scores of a run. `refuse(contest)` says why a contest could tell nothing.
     """
     if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
         raise UsageError(f"task {name!r}: metrics={metrics!r} is not valid; write a tuple of Metric, the primary first")
     if not isinstance(backbones, tuple) or not all(isinstance(backbone, str) for backbone in backbones):
         raise UsageError(f"task {name!r}: backbones={backbones!r} is not valid; write a tuple of names")
     facts: dict[str, object] = {"suite": suite, "metrics": metrics, "backbones": backbones, "splits": splits}
-    facts |= {"source": source, "about": about, "axes": axes or {}, "sentences": sentences}
+    facts |= {"source": source, "about": about, "axes": axes or {}, "sentences": sentences, "refuse": refuse}
     return _register("task", name, facts)
 
 
@@ -105,9 +107,18 @@ def described(selected: Selected) -> Description:
     return Description(about, facts["axes"], facts["sentences"])
 
 
-def backbone(name: str, *, source: str = "") -> Callable[[F], F]:
-    """Register a network: a function (layer, input_shape, output_shape, **options) -> nn.Module."""
-    return _register("backbone", name, {"source": source})
+def backbone(name: str, *, source: str = "", refuse: Refuse = accepts) -> Callable[[F], F]:
+    """Register a network: a function (layer, input_shape, output_shape, **options) -> nn.Module.
+
+    `refuse(contest)` says why a contest in this network could tell nothing.
+    """
+    return _register("backbone", name, {"source": source, "refuse": refuse})
+
+
+def refusal(task: Selected, network: Selected, variants: Sequence[Selector]) -> str:
+    """Why the task or the backbone refuses to compare these variants; "" where neither does."""
+    contest = Contest(task.all_options, network.entry.name, network.all_options, tuple(variants))
+    return next(filter(None, (chosen.entry.facts["refuse"](contest) for chosen in (task, network))), "")
 
 
 def reference(

@@ -135,7 +135,7 @@ def make_plan(preset: Preset, device: str = "cpu") -> Plan:
     for sweep in preset.sweeps:
         seeds = seeds_of(preset.seeds if sweep.seeds is None else sweep.seeds)
         for names in itertools.product(sweep.tasks, sweep.backbones):
-            task, backbone = _fit(*names)
+            task, backbone = _fit(*names, sweep.variants)
             trials += _reference_trials(task, seeds)
             for variant in sweep.variants:
                 cell = _cell(sweep, task, backbone, variant, device)
@@ -189,12 +189,15 @@ def _reference_trials(task: Selector, seeds: Sequence[int]) -> list[Trial]:
     return [Trial(Cell(task, reference=entry.name), seed) for entry in registry.references(task) for seed in seeds]
 
 
-def _fit(task: str, backbone: str) -> tuple[Selector, Selector]:
-    """Canonical selectors of a task and a backbone that it takes."""
+def _fit(task: str, backbone: str, variants: Sequence[str]) -> tuple[Selector, Selector]:
+    """Canonical selectors of a task and a backbone that it takes, and in which variants can be told apart."""
     chosen, network = registry.select("task", task), registry.select("backbone", backbone)
     allowed = chosen.entry.facts["backbones"]
     if network.entry.name not in allowed:
         raise UsageError(f"task {task!r} takes no backbone {backbone!r}; valid: {', '.join(allowed)}")
+    arms = [registry.select("variant", variant).selector for variant in variants]
+    if reason := registry.refusal(chosen, network, arms):
+        raise UsageError(f"{network.label} on {chosen.label} could tell nothing: {reason}")
     return chosen.selector, network.selector
 
 

@@ -9,6 +9,7 @@ import math
 
 from torch import nn
 
+from coordbench.harness.core.contest import Contest, one_pixel
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
 from coordbench.tasks._backbones.placement import Placed, Where
@@ -30,7 +31,12 @@ LAYERS = (
 """Kernel and stride of each layer, and what follows it, in this order."""
 
 
-@backbone("fully_conv", source="Liu et al. 2018, arXiv 1807.03247")
+def refuse(contest: Contest) -> str:
+    """Refuse a global mean over one pixel, which knows every place."""
+    return one_pixel(contest, tuple(stride for _, stride, _ in LAYERS))
+
+
+@backbone("fully_conv", source="Liu et al. 2018, arXiv 1807.03247", refuse=refuse)
 def fully_conv(
     layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, where: Where = "all",
     width: float = 1.0,

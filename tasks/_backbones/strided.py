@@ -10,6 +10,7 @@ from typing import Literal
 
 from torch import nn
 
+from coordbench.harness.core.contest import Contest, one_pixel
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
 from coordbench.tasks._backbones.placement import Placed, Where
@@ -19,7 +20,14 @@ from coordbench.tasks._backbones.width import scaled
 CHANNELS = (32, 64, 64, 128)
 
 
-@backbone("strided")
+def refuse(contest: Contest) -> str:
+    """Refuse a global mean over one pixel, which knows every place."""
+    stride = contest.network["stride"]
+    strides = (stride,) * len(CHANNELS) if isinstance(stride, int) else ()
+    return one_pixel(contest, strides) if contest.network["head"] == "global_mean" else ""
+
+
+@backbone("strided", refuse=refuse)
 def strided(
     layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, where: Where = "all",
     width: float = 1.0, stride: int = 2, head: Literal["global_mean", "flatten"] = "global_mean",

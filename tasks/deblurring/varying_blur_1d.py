@@ -5,8 +5,9 @@
     forward       x  ->  y(p) = sum_d k_p(d) x(p + d)
     inverse       y + noise  ->  x
 
-Loss and scores count the positions whose kernel lies inside the signal: there a linear layer of rank R has a floor that
-is known (the singular values beyond R), whatever the padding does outside. The task is our reconstruction.
+Loss and scores count every position, to the very edge, where padding tells. With `scored=inside` they count those whose
+kernel lies inside the signal: there a linear layer of rank R has a floor that is known (the singular values beyond R),
+whatever the padding does outside. The task is our reconstruction.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.contest import Contest
 from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.options import Count, NotNegative, Range
@@ -56,6 +58,13 @@ def about(options: Mapping[str, object]) -> About:
     )
 
 
+def refuse(contest: Contest) -> str:
+    """Refuse to compare paddings where the positions that they reach are not scored."""
+    if contest.task["scored"] == "all" or not contest.differ_by("padding"):
+        return ""
+    return "its arms differ in padding, and the positions that padding reaches are not scored; leave out scored=inside"
+
+
 @task(
     NAME,
     suite="deblurring",
@@ -68,22 +77,24 @@ def about(options: Mapping[str, object]) -> About:
         "error": Axes("position [px]", "root mean squared error"),
         "output": Axes("position [px]", "signal"),
     },
+    refuse=refuse,
 )
 def varying_blur_1d(
     network: Network, seed: int, *, direction: Literal["forward", "inverse"] = "forward",
-    correlation: NotNegative = 0.0, length: Annotated[int, Range(8)] = 256, taps: Annotated[int, Range(3)] = 31,
-    noise: NotNegative = 0.05, rank: Count = 4, batch: Count = 32,
+    scored: Literal["all", "inside"] = "all", correlation: NotNegative = 0.0, length: Annotated[int, Range(8)] = 256,
+    taps: Annotated[int, Range(3)] = 31, noise: NotNegative = 0.05, rank: Count = 4, batch: Count = 32,
 ) -> Problem:  # fmt: skip
     """Learn a convolution whose kernel varies along a signal, or its inverse; the score is MSE over signal variance.
 
     `correlation` [px] is that of the signals; `noise` is added to the blurred signal of the inverse task; `rank` is
-    that of the reference `rank_floor`.
+    that of the reference `rank_floor`, which is known where only positions inside are scored.
     """
     if taps % 2 == 0 or taps >= length / 2:
         raise UsageError(f"{NAME}: taps={taps}, length={length}; expected odd taps below half of the length")
     signals = Signals(length, correlation)
     kernels = drifting_gaussians(length, taps, (0.5, 4.0), drift=3.0)
-    inside = slice(taps // 2, length - taps // 2)
+    edge = taps // 2 if scored == "inside" else 0
+    inside = slice(edge, length - edge)
 
     def draw(count: int, *key: object) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed_of(NAME, *key))
@@ -130,7 +141,9 @@ def exact_kernels(problem: Problem) -> Models:
     return {"restorer": _linear(problem.data.kernels)}
 
 
-@reference(task=NAME, kind="anchor", when=lambda options: options["direction"] == "forward")
+@reference(
+    task=NAME, kind="anchor", when=lambda options: options["direction"] == "forward" and options["scored"] == "inside"
+)
 def rank_floor(problem: Problem) -> Models:
     """Apply the best kernels of the task's rank: the bound for any gated layer with so many gates."""
     line: Line = problem.data

@@ -142,3 +142,22 @@ KEYS = st.sampled_from(["tasks", "backbones", "variants", "steps", "seeds", "lea
 def test_any_content_is_a_plan_or_a_usage_error(sweep: dict[str, Any], run: dict[str, Any], loaded: None) -> None:
     with contextlib.suppress(UsageError):
         assert plan.make_plan(plan.parse_preset({"run": run, "sweep": [SWEEP | sweep]}, "fuzzed")).trials
+
+
+@pytest.mark.parametrize(
+    ("task", "backbone", "reason"),
+    [
+        ("coordinate_regression[canvas=24]", "fully_conv", "makes 24 x 24 pixels a last map of 1 x 1"),
+        ("coordinate_regression[canvas=48]", "fully_conv", ""),
+        ("center_of_mass[canvas=16, label=relative]", "strided", "makes 16 x 16 pixels a last map of 1 x 1"),
+        ("center_of_mass[canvas=16, label=relative]", "strided[head=flatten]", ""),
+        ("center_of_mass[canvas=24, label=relative]", "strided", ""),
+        ("varying_blur_1d[scored=inside]", "cnn", "the positions that padding reaches are not scored"),
+        ("varying_blur_1d", "cnn", ""),
+    ],
+)
+def test_a_contest_that_could_tell_nothing_is_refused_with_its_reason(task: str, backbone: str, reason: str) -> None:
+    sweep = SWEEP | {"tasks": [task], "backbones": [backbone], "variants": ["conv", "conv[padding=circular]"]}
+    expected = pytest.raises(UsageError, match=reason) if reason else contextlib.nullcontext()
+    with expected:
+        assert plan.make_plan(_preset(sweep)).trials

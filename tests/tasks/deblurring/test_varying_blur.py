@@ -93,7 +93,7 @@ def test_coordgate_with_four_free_gates_reaches_the_floor_of_rank_four():
 
 
 def test_references_of_the_forward_task_are_ordered_and_measured_where_the_loss_is():
-    white, correlated = scores("varying_blur_1d"), scores("varying_blur_1d[correlation=3]")
+    white, correlated = (scores(f"varying_blur_1d[correlation={c}, scored=inside]") for c in (0, 3))
     assert list(white) == ["zero", "exact_kernels", "rank_floor"]
     assert white["exact_kernels"] < 1e-12
     assert white["zero"] == correlated["zero"] == 1
@@ -119,12 +119,27 @@ def test_no_wiener_like_filter_beats_the_linear_estimator_of_the_inverse_task(co
 
 
 def test_the_gallery_has_a_signal_and_the_error_against_position():
-    problem = build("varying_blur_1d")
+    problem = build("varying_blur_1d[scored=inside]")
     samples = {(s.group, s.role): s.array for s in problem.samples(registry.solve("zero", problem))}
     assert samples["a signal", "input"].shape == (256,)
     position, error = samples["error against position", "error"]
     assert (position[0], position[-1]) == (15, 240)
     assert error[0] > error[-1] > 0  # what is blurred more has less power
+
+
+def test_padding_is_scored_to_the_edge_and_compared_nowhere_else():
+    """A wrong answer at the first position alone is seen; where it is not, arms that differ in padding are refused."""
+    exact = registry.solve("exact_kernels", build("varying_blur_1d"))["restorer"]
+
+    def wrong_at_the_edge(given):
+        answer = exact(given).clone()
+        answer[..., 0] += 1
+        return answer
+
+    for task, seen in (("varying_blur_1d", True), ("varying_blur_1d[scored=inside]", False)):
+        score = build(task).evaluate({"restorer": wrong_at_the_edge}, "test")["nmse"]
+        assert (score > 1e-3) == seen
+    assert list(scores("varying_blur_1d")) == ["zero", "exact_kernels"]  # the floor of a rank is not known at the edge
 
 
 def test_a_batch_is_a_function_of_seed_and_step():
