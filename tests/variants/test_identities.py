@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
+from coordbench.tasks._backbones.start import he_start
 from coordbench.variants.geoconv import expanded, merged
 
 N = 32
@@ -294,6 +295,26 @@ def test_a_shift_leaves_this_share_of_position(reach: float, share: float) -> No
     assert 1 - variance_left.item() == pytest.approx(share, abs=4e-3)
 
 
+@pytest.mark.parametrize(("reach", "share"), [(0, 1), (0.25, 0.941), (0.5, 0.8), (1, 0.5), (2, 0.2)])
+def test_a_window_tells_1_over_1_plus_s_squared_of_position_and_the_means_of_the_channel_tell_the_rest(
+    reach: float, share: float
+) -> None:
+    """A linear readout of x from 3x3 windows of the shifted product; then with the mean of its slopes beside them."""
+    shift = make(f"geoconv[shift={reach}]", 1, 1, 3, (N, N)).shift(torch.zeros(10_000, 1, 4, 4))
+    shift = torch.zeros(10_000, 2) if shift is None else shift
+    x, y = (axes()[a][None] + shift.double()[:, a, None, None] for a in range(2))
+    g, images = x * y, torch.arange(len(shift))
+    row, column = torch.randint(1, N - 1, (2, len(shift)))
+    window = torch.stack([g[images, row + i, column + j] for i in THREE for j in THREE], 1)
+    slopes = torch.stack([g.diff(dim=a).mean((1, 2)) for a in (1, 2)], 1)
+    for features, expected in ((window, share), (torch.cat([window, slopes], 1), 1)):
+        basis = torch.cat([torch.ones(len(window), 1), features], 1).double()
+        target = axes()[0][row, column]
+        left = target - basis @ torch.linalg.lstsq(basis, target[:, None], driver="gelsd").solution[:, 0]
+        explained = 1 - left.var().item() / target.var().item()
+        assert explained == pytest.approx(expected, abs=0.04 if expected < 1 else 1e-6)
+
+
 def test_shared_layers_draw_one_shift_and_others_their_own() -> None:
     x = torch.zeros(3, 1, 4, 4)
     for shared in (True, False):
@@ -311,6 +332,17 @@ def test_a_geometry_channel_saves_n_minus_1_kernels() -> None:
     for size in ((8, 8), (4, 4, 4)):
         counts = [sum(p.numel() for p in make(s, 3, 5, 3, size).parameters()) for s in ("coordconv", "geoconv")]
         assert counts[0] - counts[1] == (len(size) - 1) * 3 ** len(size) * 5
+
+
+def test_along_one_axis_geometry_is_the_coordinate_and_saves_nothing() -> None:
+    (geo, coord), x = (make(s, 3, 4, 3, (7,)) for s in ("geoconv", "coordconv[shift=0.5]")), image(2, 3, 7)
+    coord.load_state_dict(geo.state_dict())
+    for training in (True, False):
+        outputs = []
+        for layer in (geo.train(training), coord.train(training)):
+            torch.manual_seed(4)
+            outputs.append(layer(x))
+        close(*outputs)
 
 
 # CoordGate
@@ -384,6 +416,22 @@ def test_low_rank_starts_as_the_mean_of_its_convolutions() -> None:
     close(layer(x), conv(x))
 
 
+def test_low_rank_kernels_start_by_the_uniform_law_of_he() -> None:
+    weight = make("low_rank_locally_connected", 16, 16, 3, (4, 4)).conv.weight * (16 * 9) ** 0.5
+    assert weight.abs().max().item() == pytest.approx(6**0.5, rel=0.01)
+    assert weight.std().item() == pytest.approx(2**0.5, rel=0.02)
+    module = he_start(nn.Sequential(make("low_rank_locally_connected", 16, 16, 3, (4, 4))))
+    close(module[0].conv.weight * (16 * 9) ** 0.5, weight)
+
+
+def test_a_gate_of_content_is_as_wide_for_each_pixel_as_one_of_position() -> None:
+    content, place = (make(s, 8, 8, 1, (4, 4)) for s in ("content_gate[kind=pixel]", "coordgate"))
+    shapes = [[tuple(p.shape[:2]) for p in gate.parameters()] for gate in (content.gate, place.encoder)]
+    assert shapes[0][0] == (64, 8)
+    assert shapes[1][0] == (64, 2)
+    assert shapes[0][1:] == shapes[1][1:]
+
+
 def test_tiles_reach_from_convolution_to_locally_connected() -> None:
     x = image(2, 2, 4, 4)
     one, conv = make("tiled_conv[tile=1]", 2, 3, 3, (4, 4)), make("conv", 2, 3, 3, (4, 4))
@@ -437,6 +485,21 @@ def test_dynamic_convolution_with_equal_kernels_is_a_convolution() -> None:
     close(layer(x), conv(x))
 
 
+def test_dynamic_convolution_cools_from_30_to_1_and_stays_there() -> None:
+    layer, x = make("dynamic_conv[anneal=10]", 4, 3, 3, (5, 5)), image(1, 4, 5, 5)
+    temperatures = []
+    for _ in range(12):
+        temperatures.append(float(layer.temperature()))
+        layer(x)
+    assert temperatures[:2] == pytest.approx([30, 27.1])
+    assert temperatures[10:] == [1, 1]
+    layer.eval()(x)
+    assert layer.passes == 12  # evaluation does not count
+    constant = make("dynamic_conv[anneal=0, temperature=5]", 4, 3, 3, (5, 5))
+    constant(x)
+    assert constant.temperature() == 5
+
+
 def test_involution_with_the_same_kernel_everywhere_is_a_depthwise_convolution() -> None:
     layer, x = make("involution", 4, 4, 3, (5, 5)).eval(), image(2, 4, 5, 5)
     with torch.no_grad():
@@ -462,6 +525,8 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "heads=3 does not divide out_channels=4": lambda: make("relative_attention[heads=3]", 1, 4, 1, (4,)),
     "temperature=0.0 must be above 0": lambda: make("dynamic_conv[temperature=0]", 1, 1, 1, (4,)),
     "reduction=0 must be at least 1": lambda: make("content_gate[reduction=0]", 1, 1, 1, (4,)),
+    "width=0 must be at least 1": lambda: make("content_gate[kind=pixel, width=0]", 1, 1, 1, (4,)),
+    "anneal=-1 must be at least 0": lambda: make("dynamic_conv[anneal=-1]", 1, 1, 1, (4,)),
     "group_channels=0 must be at least 1": lambda: make("involution[group_channels=0]", 1, 1, 1, (4,)),
 }
 
