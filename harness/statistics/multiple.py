@@ -9,11 +9,12 @@ from coordbench.harness.statistics.arrays import Floats, floats
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Return p values (n,) adjusted for being looked at together (Holm 1979)."""
+    """Return p values (..., n) adjusted for being looked at together along the last axis (Holm 1979)."""
     p = floats(p_values)
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(p, axis=-1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=-1) * np.arange(p.shape[-1], 0, -1)
     adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    np.put_along_axis(adjusted, order, np.minimum(np.maximum.accumulate(ranked, axis=-1), 1.0), axis=-1)
     return adjusted
 
 
