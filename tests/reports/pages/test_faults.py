@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sql
-from tests.reports.pages.test_page import read
 
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
@@ -17,6 +16,7 @@ from coordbench.reports.data.run import load
 from coordbench.reports.files.exports import export_report
 from coordbench.reports.files.terminal import grid
 from coordbench.reports.pages.page import write_report
+from tests.reports.pages.test_page import read
 
 TABLES = (schema.records, schema.scores, schema.series, schema.samples)
 STRUCTURE = {"id", "record", "kind", "environment", "sources", "key", "identity", "created"}
