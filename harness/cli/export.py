@@ -5,14 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from coordbench.harness.cli.arguments import Format
 from coordbench.harness.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from coordbench.harness.cli.commands import Format
 
 
 def export(tables: Mapping[str, pd.DataFrame], form: Format, out: Path) -> list[Path]:

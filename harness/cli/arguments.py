@@ -1,0 +1,51 @@
+"""What commands share: how one is registered, the arguments that several take, JSON on the terminal."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, ParamSpec
+
+from tyro.conf import Positional, arg
+from tyro.extras import SubcommandApp
+
+P = ParamSpec("P")
+app = SubcommandApp()
+Plugins = Annotated[list[Path], arg(help="Python files that register variants or tasks of your own")]
+Out = Annotated[Path, arg(help="folder of the store and the reports")]
+StoreURL = Annotated[str | None, arg(help="URL of the store; the file results.sqlite in --out by default")]
+Run = Annotated[Positional[str | None], arg(help="a run, or the beginning of its name; the latest by default")]
+Device = Literal["auto", "cpu", "cuda"]
+Format = Literal["parquet", "csv", "json"]
+OUT = Path("coordbench-results")
+
+
+def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
+    """Register a command; parsing returns it with its arguments, so that parsing and doing fail apart."""
+
+    def register(function: Callable[P, int]) -> Callable[P, int]:
+        @functools.wraps(function)
+        def deferred(*arguments: P.args, **keywords: P.kwargs) -> Callable[[], int]:
+            return functools.partial(function, *arguments, **keywords)
+
+        deferred.__annotations__ = function.__annotations__ | {"return": object}
+        app.command(name=name)(deferred)
+        return function
+
+    return register
+
+
+def load_plugins(files: Sequence[Path]) -> tuple[str, ...]:
+    """Register what plug-in files hold, and return their paths as workers need them."""
+    from coordbench.harness.core import registry
+
+    for file in files:
+        registry.load_plugin(file)
+    return tuple(str(file.resolve()) for file in files)
+
+
+def print_json(value: object) -> None:
+    """Print plain values as JSON."""
+    print(json.dumps(value, indent=1, default=str))

@@ -1,0 +1,31 @@
+"""`coordbench list`: list what there is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from coordbench.harness.cli.arguments import OUT, Out, Plugins, StoreURL, command
+from coordbench.harness.core.exit_codes import ExitCode
+
+
+@command("list")
+def list_things(
+    kind: Positional[Literal["variants", "tasks", "backbones", "references", "presets", "claims", "runs"]],
+    *,
+    plugin: Plugins = [],  # noqa: B006
+    store: StoreURL = None,
+    out: Out = OUT,
+    json: Annotated[bool, arg(help="print an array of objects")] = False,
+) -> int:
+    """List what there is to choose from."""
+    from coordbench.harness.cli import listing
+
+    if kind == "claims":
+        from coordbench.harness.cli.claims import show_claims
+
+        print(show_claims(as_json=json))
+        return ExitCode.OK
+    print(listing.show(listing.rows(kind, plugin, store, out), as_json=json))
+    return ExitCode.OK

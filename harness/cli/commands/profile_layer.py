@@ -1,0 +1,41 @@
+"""`coordbench profile`: say where time and memory go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, command, load_plugins
+
+
+@command("profile")
+def profile_layer(
+    layer: Annotated[
+        Positional[str | None], arg(help="a layer, such as coordconv[radius=true]", metavar="LAYER")
+    ] = None,
+    *,
+    against: Annotated[str, arg(help="the layer beside it, or none")] = "conv",
+    shape: Annotated[str, arg(help="the input: N,C and one to three sizes")] = "32,32,64,64",
+    kernel: Annotated[int, arg(help="size of the kernel")] = 3,
+    stride: int = 1,
+    phase: Annotated[Literal["forward", "step", "evaluation"], arg(help="step: forward and backward")] = "step",
+    task: Annotated[str | None, arg(help="a task whose whole training step is profiled instead")] = None,
+    backbone: Annotated[str | None, arg(help="the network of that task")] = None,
+    variant: Annotated[str | None, arg(help="the same as LAYER")] = None,
+    fingerprint: Annotated[bool, arg(help="count the step exactly, time nothing")] = False,
+    device: Device = "auto",
+    plugin: Plugins = [],  # noqa: B006
+    json: Annotated[bool, arg(help="print everything as JSON")] = False,
+    out: Out = OUT,
+) -> int:
+    """Say where the time and the memory of a layer's step go, beside a baseline; write a page and a trace."""
+    from coordbench.harness.cli import profiling
+    from coordbench.harness.process import environment
+
+    load_plugins(plugin)
+    asked = profiling.Asked(
+        layer or variant, against, shape, kernel, stride, phase, task, backbone,
+        environment.device(device), tuple(str(file.resolve()) for file in plugin), out,
+    )  # fmt: skip
+    return (profiling.fingerprint if fingerprint else profiling.profile)(asked, as_json=json)

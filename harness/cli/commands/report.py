@@ -1,0 +1,33 @@
+"""`coordbench report`: write the page of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from tyro.conf import arg
+
+from coordbench.harness.cli.arguments import OUT, Out, Run, StoreURL, command
+from coordbench.harness.core.exit_codes import ExitCode
+
+
+@command("report")
+def report(
+    run: Run = None,
+    *,
+    store: StoreURL = None,
+    out: Out = OUT,
+    files: Annotated[bool, arg(help="write its tables, figures and a Markdown summary as files, too")] = False,
+) -> int:
+    """Write the page of a run and print its path."""
+    from coordbench.harness.store.store import open_store
+    from coordbench.reports.pages.page import write_report
+
+    with open_store(store, out, existing=True) as opened:
+        name = opened.resolve_run(run)
+        print(write_report(opened, name, out))
+        if files:
+            from coordbench.reports.files.exports import export_report
+
+            for path in export_report(opened, name, out / name):
+                print(path)
+    return ExitCode.OK

@@ -1,0 +1,49 @@
+"""`coordbench run`: run a preset."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, StoreURL, command, load_plugins
+from coordbench.harness.core.exit_codes import ExitCode
+
+
+@command("run")
+def run(
+    preset: Annotated[Positional[str], arg(help="a built-in preset or the path of a .toml file")] = "quick",
+    *,
+    variants: Annotated[list[str], arg(help="replace the preset's variants")] = [],  # noqa: B006
+    tasks: Annotated[list[str], arg(help="keep only the tasks with these base names")] = [],  # noqa: B006
+    seeds: Annotated[int | None, arg(help="replace the preset's number of seeds")] = None,
+    device: Device = "auto",
+    plugin: Plugins = [],  # noqa: B006
+    workers: Annotated[int | None, arg(help="processes at a time; one per core by default, one per GPU")] = None,
+    cluster: Annotated[str | None, arg(help="address of a Dask scheduler, or local:N")] = None,
+    store: StoreURL = None,
+    out: Out = OUT,
+    dry_run: Annotated[bool, arg(help="print the plan and an estimate of its time, run nothing")] = False,
+    fresh: Annotated[bool, arg(help="use no earlier record")] = False,
+    explain: Annotated[bool, arg(help="say why each trial is run or reused")] = False,
+    no_report: Annotated[bool, arg(help="write no page at the end")] = False,
+) -> int:
+    """Run a preset, or go on with it, and write its report."""
+    from coordbench.harness.cli.running import Execution, execute, exit_code, show_result
+    from coordbench.harness.plan import planning
+    from coordbench.harness.process import environment
+    from coordbench.harness.run import forecast, matching
+    from coordbench.harness.store.store import open_store
+
+    sources = load_plugins(plugin)
+    target = environment.device(device)
+    chosen = planning.narrow(planning.read_preset(preset), variants, tasks, seeds)
+    plan = matching.resolve(planning.make_plan(chosen, target), sources)
+    with open_store(store, out) as opened:
+        if dry_run or explain:
+            print(forecast.forecast(plan, opened, fresh=fresh, explain=explain))
+        if dry_run:
+            return ExitCode.OK
+        result = execute(plan, opened, Execution(target, workers, cluster, sources, fresh, out))
+        show_result(result, opened, None if no_report else out)
+    return exit_code(result)
