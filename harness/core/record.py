@@ -30,7 +30,7 @@ class Record:
     status: Status
     error: str = ""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    """split -> metric -> value."""
+    """split -> metric -> value; the split `half` holds the primary metric on validation data at half of the steps."""
     curves: list[CurvePoint] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     converged: bool | None = None

@@ -77,7 +77,10 @@ def train(problem: Problem, trial: Trial, record: Record, checkpoint: Checkpoint
     budget = trial.cell.budget
     updates = [Update(phase, problem.models, budget) for phase in problem.phases]
     curves = _Curves(record, window=max(1, budget.steps // POINTS))
-    looks = {round(budget.steps * (i + 1) / budget.evaluations) for i in range(budget.evaluations)} - {budget.steps}
+    looks = {round(budget.steps * (i + 1) / budget.evaluations) for i in range(budget.evaluations)}
+    if budget.evaluations > 1:
+        looks.add(halfway(budget))
+    looks -= {0, budget.steps}
     stateful = [part for update in updates for part in (update.optimizer, update.scheduler) if part is not None]
     if checkpoint is not None:
         checkpoint.load(problem.models, stateful, record, curves.pending)
@@ -214,6 +217,7 @@ def _finish(problem: Problem, models: Models, trial: Trial, record: Record) -> N
         record.scores[split] = _evaluate(problem, models, split)
     if trial.cell.reference is None:
         _note(record.scores.get("validation", {}), record)
+        record.scores |= _at_half(trial, record)
         record.converged = _converged(problem, record)
     with torch.no_grad(), evaluating(problem.models):
         record.samples += map(kept, problem.samples(models)) if trial.purpose == "test" else []
@@ -250,10 +254,28 @@ def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items()}
 
 
-def _converged(problem: Problem, record: Record) -> bool:
-    """Whether no phase's loss still falls at the end; yes where none trains, or where two do: a GAN's do not tell."""
-    if len(problem.phases) != 1:
+def halfway(budget: Budget) -> int:
+    """The step at which half of the training is over."""
+    return budget.steps // 2
+
+
+def _at_half(trial: Trial, record: Record) -> dict[str, dict[str, float]]:
+    """The primary metric on validation data at half of the steps, under the split "half".
+
+    A verdict that is another one there than at the end has not settled, whatever the losses do.
+    """
+    primary = str(registry.select("task", trial.cell.task).entry.facts["metrics"][0].name)
+    half = halfway(trial.cell.budget)
+    values = [p.value for p in record.curves if (p.step, p.metric) == (half, f"validation/{primary}")]
+    return {"half": {primary: values[0]}} if values and trial.purpose == "test" else {}
+
+
+def _converged(problem: Problem, record: Record) -> bool | None:
+    """Whether the loss no longer falls at the end; yes where nothing trains, None where two play: theirs do not tell."""
+    if not problem.phases:
         return True
+    if len(problem.phases) > 1:
+        return None
     losses = [point.value for point in record.curves if point.metric == f"train/{problem.phases[0].name}"]
     return not still_falling(losses)
 

@@ -44,9 +44,24 @@ def test_the_same_trial_twice_gives_equal_scores_and_curves() -> None:
     assert train.run(replace(TRIAL, seed=4)).scores != first.scores
 
 
+@pytest.mark.parametrize("evaluations", [2, 3])
+def test_a_record_keeps_its_validation_score_at_half_of_its_steps(evaluations: int) -> None:
+    """Of a constant rate the first half of a training is a training of half the length."""
+    whole = train.run(_changed(budget=Budget(40, schedule="constant", evaluations=evaluations)))
+    half = train.run(_changed(budget=Budget(20, schedule="constant", evaluations=1)))
+    assert whole.scores["half"]["mse"] == pytest.approx(half.scores["validation"]["mse"])
+    assert whole.scores["half"]["mse"] != whole.scores["validation"]["mse"]
+    assert "half" not in half.scores  # what is scored once, at its end, has no half
+
+
+def test_the_losses_of_two_players_say_nothing_of_convergence() -> None:
+    trial = Trial(Cell.of("hand_gan[batch=8, canvas=8, latent=4]", "dcgan[width=2]", "conv", budget=Budget(2)), 0)
+    assert train.run(trial).converged is None
+
+
 def test_a_trial_that_chooses_a_rate_is_scored_on_validation_data_alone() -> None:
     tested, tuned = train.run(TRIAL), train.run(replace(TRIAL, purpose="tune"))
-    assert set(tested.scores) == {"validation", "test"}
+    assert set(tested.scores) == {"validation", "test", "half"}
     assert tuned.scores == {"validation": tested.scores["validation"]}
     assert not tuned.samples
 
