@@ -9,5 +9,6 @@ speed      `rule` turns their ratios into outcomes
 trials     the trials of a preset on both sides
 accuracy   their scores, paired by seed
 rows       what all of these give, and the exit code; `output` shows it as text, Markdown or JSON
+accepted   which regressions the team has accepted
 pipeline   the course of it all
 """

@@ -19,10 +19,11 @@ _MARKS: dict[Outcome, str] = {
     "not comparable": "❌",
     "not measured": "⚠️",
     "inconclusive": "⚠️",
+    "accepted": "✅",
     "improved": "✅",
     "pass": "✅",
 }
-_RANK = {outcome: i for i, outcome in enumerate((*CODES, "improved", "listed", "pass"))}
+_RANK = {outcome: i for i, outcome in enumerate((*CODES, "accepted", "improved", "listed", "pass"))}
 _ESCAPED = {ord(character): f"&#{ord(character)};" for character in "\\`*_[]<>|&~#@"}
 
 
@@ -64,8 +65,8 @@ def ordered(rows: Sequence[GateRow]) -> list[GateRow]:
 
 
 def urgent(rows: Sequence[GateRow]) -> list[GateRow]:
-    """The rows that need a look: those that fail the gate, then what improved."""
-    return [row for row in ordered(rows) if row.outcome in CODES or row.outcome == "improved"]
+    """The rows that need a look: those that fail the gate, then what was accepted or improved."""
+    return [row for row in ordered(rows) if row.outcome in CODES or row.outcome in ("accepted", "improved")]
 
 
 def folded(rows: Sequence[GateRow]) -> list[str]:

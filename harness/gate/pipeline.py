@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.sources import source_digest
-from coordbench.harness.gate import accuracy, costs, selection, speed
+from coordbench.harness.gate import accepted, accuracy, costs, selection, speed
 from coordbench.harness.gate.pairs import Say, Timer
 from coordbench.harness.gate.rows import STAGES, GateRow, Report, Stage
 from coordbench.harness.gate.settings import Settings, read_settings
@@ -57,15 +58,15 @@ class Gate:
     preset: Path
     described: dict[str, Described] = field(default_factory=dict)
 
-    def run(self) -> Report:
+    def run(self) -> None:
         """Go through all stages; a candidate that cannot even be imported has regressed."""
         if not (self.plugins or self.candidate.holds_harness):
-            return self.report  # nothing to compare
+            return  # nothing to compare
         try:
             self.described = {tree.name: self._describe(tree) for tree in (self.base, self.candidate)}
         except SideError as error:
             self.report.rows.append(self._not_imported(error))
-            return self.report
+            return
         base, candidate = ((tree, self.described[tree.name]) for tree in (self.base, self.candidate))
         chosen = selection.select(base, candidate, self.request.layers, self.request.everything)
         self.report.rows += chosen.rows
@@ -73,7 +74,6 @@ class Gate:
         sound = self._costs(chosen.labels)
         self._speed(sound)
         self._accuracy(chosen.labels, sound)
-        return self.report
 
     def _describe(self, tree: Tree) -> Described:
         with running(tree, deadline=self.settings.deadline_seconds) as (side,):
@@ -188,6 +188,7 @@ def run_gate(request: Request, start: Path, say: Say) -> Report:
     """Compare the work tree around `start` with a base revision of it."""
     project = find_project(start)
     settings = read_settings(project.folder)
+    entries, today = accepted.read_accepted(project.folder), datetime.date.today()
     commit = project.commit(request.base)
     _check_plugins(project, (*settings.plugins, *request.plugins))
     report = Report(
@@ -198,7 +199,10 @@ def run_gate(request: Request, start: Path, say: Say) -> Report:
         report.notes.append("the work tree has changes that are not committed; they are measured with it")
     with _trees(project, commit, report) as (base, candidate):
         preset = preset_file(settings.preset, candidate)
-        return Gate(request, settings, base, candidate, report, say, preset).run()
+        Gate(request, settings, base, candidate, report, say, preset).run()
+    report.rows = accepted.apply(report.rows, entries, today)
+    report.notes += accepted.notes(report.rows, entries, today)
+    return report
 
 
 @contextlib.contextmanager

@@ -8,8 +8,10 @@ from typing import Literal
 
 from coordbench.harness.core.exit_codes import ExitCode
 
-Outcome = Literal["pass", "improved", "regressed", "inconclusive", "not measured", "not comparable", "listed"]
-"""`listed` is none: a layer that only one side has."""
+Outcome = Literal[
+    "pass", "improved", "accepted", "regressed", "inconclusive", "not measured", "not comparable", "listed"
+]
+"""`accepted` regressed, and may (see `accepted`); `listed` is none: a layer that only one side has."""
 
 CODES: dict[Outcome, ExitCode] = {
     "not comparable": ExitCode.NOT_COMPARABLE,

@@ -55,7 +55,7 @@ class Tree:
     @property
     def holds_harness(self) -> bool:
         """Whether this is a tree of this project itself, whose own layers are compared."""
-        return (self.folder / "coordbench" / "harness" / "core" / "registry.py").is_file()
+        return (self.folder / "coordbench" / "harness" / "core").is_dir()
 
 
 class Side:

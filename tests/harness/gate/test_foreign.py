@@ -139,7 +139,7 @@ def test_a_base_from_before_the_move_into_one_package_is_not_comparable(make_pro
     project = make_project()
     project.write("harness/registry.py", "entries = {}\n")
     old = project.commit()
-    project.write("coordbench/harness/core/registry.py", "entries = {}\n")
+    project.write("coordbench/harness/core/registry/__init__.py", "entries = {}\n")
     project.commit()
     with pytest.raises(NotComparable, match="has no package coordbench") as caught:
         exact(project, old)
