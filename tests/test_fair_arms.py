@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from coordbench.harness.core import registry
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.tasks._backbones import dcgan
-from coordbench.tasks._backbones.upsampling import Doubling, spread
+from coordbench.tasks._backbones._parts.upsampling import Doubling, spread
 
 PRESETS = sorted((Path(__file__).parents[1] / "harness" / "presets").glob("*.toml"))
 SEEDS = 50

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from coordbench.harness.core import registry
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.downsampling import Down, Padding, halving
-from coordbench.tasks._backbones.placement import Placed, Where
-from coordbench.tasks._backbones.shapes import GlobalMax, GlobalMean
-from coordbench.tasks._backbones.width import scaled
+from coordbench.tasks._backbones._parts.downsampling import Down, Padding, halving
+from coordbench.tasks._backbones._parts.placement import Placed, Where
+from coordbench.tasks._backbones._parts.shapes import GlobalMax, GlobalMean
+from coordbench.tasks._backbones._parts.width import scaled
 
 Head = Literal["global_mean", "fully_conv", "dense"]
 CHANNELS = (16, 32, 32, 64)

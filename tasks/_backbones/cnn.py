@@ -8,7 +8,7 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed, Where
+from coordbench.tasks._backbones._parts.placement import Placed, Where
 
 
 @backbone("cnn")

@@ -12,10 +12,10 @@ from torch import nn
 
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones._parts.placement import Placed, Where
+from coordbench.tasks._backbones._parts.shapes import Tile
+from coordbench.tasks._backbones._parts.width import scaled
 from coordbench.tasks._backbones.dcgan import Player, critic, plain
-from coordbench.tasks._backbones.placement import Placed, Where
-from coordbench.tasks._backbones.shapes import Tile
-from coordbench.tasks._backbones.width import scaled
 
 WIDTHS, KERNELS = (512, 256, 256, 128, 64, 64, 64), (1, 1, 1, 1, 1, 3, 3, 1)
 

@@ -10,10 +10,10 @@ from torch import nn
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed, Where
-from coordbench.tasks._backbones.shapes import NORMS
-from coordbench.tasks._backbones.upsampling import Doubling
-from coordbench.tasks._backbones.width import scaled
+from coordbench.tasks._backbones._parts.placement import Placed, Where
+from coordbench.tasks._backbones._parts.shapes import NORMS
+from coordbench.tasks._backbones._parts.upsampling import Doubling
+from coordbench.tasks._backbones._parts.width import scaled
 
 CHANNELS = (64, 64, 64, 32, 32)
 

@@ -12,10 +12,10 @@ from torch import nn
 from coordbench.harness.core.contest import Contest, one_pixel
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed, Where
-from coordbench.tasks._backbones.shapes import NORMS, GlobalMean
-from coordbench.tasks._backbones.start import he_start
-from coordbench.tasks._backbones.width import scaled
+from coordbench.tasks._backbones._parts.placement import Placed, Where
+from coordbench.tasks._backbones._parts.shapes import NORMS, GlobalMean
+from coordbench.tasks._backbones._parts.start import he_start
+from coordbench.tasks._backbones._parts.width import scaled
 
 LAYERS = (
     (5, 2, "relu"),

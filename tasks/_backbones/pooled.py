@@ -11,9 +11,9 @@ from torch import nn
 
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed, Where
-from coordbench.tasks._backbones.start import he_start
-from coordbench.tasks._backbones.width import scaled
+from coordbench.tasks._backbones._parts.placement import Placed, Where
+from coordbench.tasks._backbones._parts.start import he_start
+from coordbench.tasks._backbones._parts.width import scaled
 
 POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 

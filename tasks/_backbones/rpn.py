@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from coordbench.harness.core import registry
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.start import scaled_start
-from coordbench.tasks._backbones.width import scaled
+from coordbench.tasks._backbones._parts.start import scaled_start
+from coordbench.tasks._backbones._parts.width import scaled
 
 PLACES = {"all": range(6), "paper": (0, 3, 4), "first": (0,), "last": (5,), "none": ()}
 

@@ -20,8 +20,8 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed
-from coordbench.tasks._backbones.upsampling import Doubling
+from coordbench.tasks._backbones._parts.placement import Placed
+from coordbench.tasks._backbones._parts.upsampling import Doubling
 
 Norm = Literal["none", "batch", "group"]
 Padding = Literal["zeros", "circular", "reflect", "replicate"]

@@ -11,8 +11,8 @@ from torch import nn
 
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
+from coordbench.tasks._backbones._parts.placement import Where
 from coordbench.tasks._backbones.dcgan import Upsample, critic, grow, plain
-from coordbench.tasks._backbones.placement import Where
 
 
 @backbone("vae", source="Kingma and Welling 2013, arXiv 1312.6114")

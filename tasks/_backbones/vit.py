@@ -17,9 +17,9 @@ from torch.nn import functional
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.harness.core.registry import backbone
-from coordbench.tasks._backbones.placement import Placed, Where
-from coordbench.tasks._backbones.shapes import GlobalMean
-from coordbench.tasks._backbones.width import scaled
+from coordbench.tasks._backbones._parts.placement import Placed, Where
+from coordbench.tasks._backbones._parts.shapes import GlobalMean
+from coordbench.tasks._backbones._parts.width import scaled
 
 HEADS = 4
 

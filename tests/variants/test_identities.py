@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
-from coordbench.tasks._backbones.start import he_start
+from coordbench.tasks._backbones._parts.start import he_start
 from coordbench.variants.geoconv import expanded, merged
 
 N = 32

@@ -9,7 +9,7 @@ from torch import nn
 from coordbench.harness.core import registry
 from coordbench.harness.laws.specimens import count_flops
 from coordbench.harness.measure.quantities.flops import count
-from coordbench.tasks._backbones.upsampling import Doubling, spread
+from coordbench.tasks._backbones._parts.upsampling import Doubling, spread
 
 FUSED = (
     "conv", "conv[padding=circular]", "coordconv", "coordconv[radius=true, shift=0.3]", "coordconv[padding=extended]",

@@ -11,7 +11,7 @@ from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
-from coordbench.tasks._backbones.start import he_start
+from coordbench.tasks._backbones._parts.start import he_start
 from coordbench.tasks.positional_regression.coordinate_rendering import intersection_over_union
 
 

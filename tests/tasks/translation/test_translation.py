@@ -16,8 +16,8 @@ from coordbench.harness.core.problem import Problem
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
+from coordbench.tasks._backbones._parts.downsampling import Down
 from coordbench.tasks._backbones.classifier import classifier
-from coordbench.tasks._backbones.downsampling import Down
 from coordbench.tasks._data.digits import SIDE, digits, split_digits
 from coordbench.tasks._predict import predict
 from coordbench.tasks.translation._places import distance, every_place, painted, trained_places

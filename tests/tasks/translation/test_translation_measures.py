@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
-from coordbench.tasks._backbones.downsampling import halving
+from coordbench.tasks._backbones._parts.downsampling import halving
 from coordbench.tasks.translation._equivariance import (
     Function,
     circular_errors,
