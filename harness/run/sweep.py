@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ from coordbench.harness.run import files, identity
 from coordbench.harness.run.progress import Listener
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.store import Store, StoreError
+from coordbench.harness.training.partial import remove_left
 
 Noted = tuple[Job, Mapping[str, Any]]
 """A job and what this run notes about it."""
@@ -71,9 +73,11 @@ class Driver:
 
     def run(self, plan: Plan) -> Result:
         """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
-        memory = int(plan.preset.memory_gib * 2**30)
+        memory = int(min(plan.preset.memory_gib * 2**30, sys.maxsize))
         chosen = plan.preset
         sources = identity.of_plugins(self.plugins)
+        if self.checkpoints is not None:
+            remove_left(self.checkpoints)
         limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds, sources)
         facts = {"preset": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
         device = next((cell.device for cell in _cells(plan)), "cpu")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.errors import describe_error
 from coordbench.harness.core.problem import Models, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.record import CurvePoint, Record
 from coordbench.harness.core.seeds import seed_of
@@ -52,8 +53,21 @@ def build(cell: Cell, seed: int = 0) -> Problem:
 def run(trial: Trial, checkpoint: Checkpoint | None = None) -> Record:
     """Train and evaluate a trial, or evaluate a reference; a divergence is a record, other errors are raised.
 
-    A trial that was killed goes on from its last checkpoint and ends with the scores it would have had.
+    A trial that was killed goes on from its last checkpoint and ends with the scores it would have had. Where it fails
+    after that, the checkpoint may be what is wrong: it is thrown away and the trial begins anew.
     """
+    try:
+        return _run(trial, checkpoint)
+    except Exception as error:
+        if checkpoint is None or not checkpoint.resumed:
+            raise
+        checkpoint.remove()
+        record = _run(trial, checkpoint)
+        record.notes["checkpoint"] = f"thrown away, started over: {describe_error(error)}"
+        return record
+
+
+def _run(trial: Trial, checkpoint: Checkpoint | None) -> Record:
     problem = build(trial.cell, trial.seed)
     trained = trial.cell.reference is None
     record = Record("ok")
@@ -83,7 +97,7 @@ def train(problem: Problem, trial: Trial, record: Record, checkpoint: Checkpoint
     looks -= {0, budget.steps}
     stateful = [part for update in updates for part in (update.optimizer, update.scheduler) if part is not None]
     if checkpoint is not None:
-        checkpoint.load(problem.models, stateful, record, curves.pending)
+        checkpoint.load(problem.models, stateful, record, curves.pending, budget.steps)
     for step in range(record.steps, budget.steps):
         start = time.perf_counter()
         batch = to_device(problem.batches(step), trial.cell)

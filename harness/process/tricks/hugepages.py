@@ -1,4 +1,8 @@
-"""Keep the memory of a process in huge pages, so that forking it copies a page table of hundreds instead of 75,000."""
+"""Keep the memory of a process in huge pages, so that forking it copies a page table of hundreds instead of 75,000.
+
+Gain: a trial of nothing takes 45 ms of processor time with it and 56 ms without (the middle of three runs of 150 each,
+two busy cores), 19 % less; a trial of a second gains 1 %.
+"""
 
 from __future__ import annotations
 

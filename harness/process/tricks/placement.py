@@ -2,6 +2,9 @@
 
 oneDNN compiles a kernel once per process, onto whatever pages the system then gives it, and keeps it. Moving the code
 to other pages under the same address every so often makes the place one of the things that a median forgets.
+
+Gain: no time, but repeatable medians. How much hangs on the machine: where this was written one place in ten was slower
+by up to 80 %; on another, with two busy cores, 2 of 720 places over five shapes, by 11 % and 43 %.
 """
 
 from __future__ import annotations

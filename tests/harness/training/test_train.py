@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.harness.training.checkpoint import Checkpoint
 from coordbench.harness.training.convergence import still_falling
+from coordbench.harness.training.partial import remove_left
 
 TRIAL = Trial(Cell.of("toy", "toy_net", "conv", budget=Budget(40, evaluations=4)), 3)
 
@@ -120,6 +125,59 @@ def test_a_damaged_checkpoint_starts_over(tmp_path: Path) -> None:
     record = train.run(TRIAL, Checkpoint(path))
     assert record.scores == train.run(TRIAL).scores
     assert "damaged" in record.notes["checkpoint"]
+
+
+def _nan_weights(state: dict[str, Any]) -> None:
+    for values in state["models"]["main"].values():
+        values.fill_(float("nan"))
+
+
+def _other_shapes(state: dict[str, Any]) -> None:
+    state["models"]["main"] = {name: values[:1] for name, values in state["models"]["main"].items()}
+
+
+def _other_moments(state: dict[str, Any]) -> None:
+    """Adam takes these without a look and stumbles over them at its next step."""
+    for moments in state["optimizers"][0]["state"].values():
+        moments["exp_avg"] = torch.zeros(77)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _nan_weights,
+        _other_shapes,
+        _other_moments,
+        lambda state: state.update(steps=10**6),
+        lambda state: state.update(steps="many"),
+        lambda state: state.update(trial="another"),
+        lambda state: state.pop("random"),
+        lambda state: state.update(curves=[{"a": 1}]),
+        lambda state: state.clear(),
+    ],
+)
+def test_a_checkpoint_that_can_be_read_but_is_wrong_is_thrown_away(
+    tmp_path: Path, spoil: Callable[[dict[str, Any]], object]
+) -> None:
+    trial, path = _changed(budget=Budget(40, evaluations=4)), tmp_path / "trial.pt"
+    with pytest.raises(_Killed):
+        train.run(trial, _Dying(path, 0.0))
+    state = torch.load(path, weights_only=True)
+    spoil(state)
+    torch.save(state, path)
+    record, whole = train.run(trial, Checkpoint(path)), train.run(trial)
+    assert record.notes["checkpoint"].startswith("thrown away, started over: ")
+    assert (record.status, record.scores, _values(record)) == ("ok", whole.scores, _values(whole))
+    assert not path.exists()
+
+
+def test_parts_of_killed_trials_are_cleaned_up_and_those_of_running_ones_are_not(tmp_path: Path) -> None:
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    left, running = (tmp_path / f"trial.pt.{pid}.part" for pid in (gone.stdout.strip(), os.getpid()))
+    left.touch()
+    running.touch()
+    remove_left(tmp_path)
+    assert (left.exists(), running.exists()) == (False, True)
 
 
 def test_a_checkpoint_that_cannot_be_written_costs_no_training(tmp_path: Path) -> None:
