@@ -285,7 +285,7 @@ def _at_half(trial: Trial, record: Record) -> dict[str, dict[str, float]]:
 
 
 def _converged(problem: Problem, record: Record) -> bool | None:
-    """Whether the loss no longer falls at the end; yes where nothing trains, None where two play: theirs do not tell."""
+    """Whether the loss no longer falls at the end; yes where nothing trains, None where two play."""
     if not problem.phases:
         return True
     if len(problem.phases) > 1:
