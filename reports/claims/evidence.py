@@ -1,7 +1,8 @@
 """What a run measured about a claim: value, interval and p, before all claims are decided together.
 
 A trial that failed counts as the worst that its contest saw, as in every verdict. Fewer than five paired seeds, a side
-that has not converged, and times of a machine decide nothing.
+that has not converged (the verdict at half of the steps is another one; where that is unknown, its losses still fall),
+and times of a machine decide nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, equivalence_t, paired_t
 from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.claims.claims import Claim, Finding, Measure
+from coordbench.reports.claims.settled import moving
 from coordbench.reports.claims.sides import contests
 from coordbench.reports.claims.speed import PHASES, sped_up, timed
 from coordbench.reports.data import survival
@@ -56,7 +58,8 @@ def measure(run: Stored, claim: Claim) -> Finding:
         return replace(draft, verdict="not run", reason="no seed was scored on all sides")
     sides = [paired.iloc[:, i].to_numpy(float) for i in range(paired.shape[1])]
     draft = _tested(draft, sides, _margin(run, claim, left))
-    return replace(draft, reason=draft.reason or _doubt(pair, len(paired)))
+    settled = moving(run, claim, pair, _margin(run, claim, left))
+    return replace(draft, reason=draft.reason or _doubt(pair, len(paired), settled))
 
 
 def shown(draft: Finding) -> Finding:
@@ -65,9 +68,11 @@ def shown(draft: Finding) -> Finding:
     return replace(draft, verdict="measured" if not np.isnan(draft.measured) else verdict, p=None, p_tied=1.0)
 
 
-def _doubt(pair: Sequence[pd.DataFrame | None], seeds: int) -> str:
-    """Why a difference decides nothing, whatever it is."""
-    for side in pair:
+def _doubt(pair: Sequence[pd.DataFrame | None], seeds: int, settled: str | None) -> str:
+    """Why a difference decides nothing, whatever it is; losses tell only where scores at half-time do not."""
+    if settled:
+        return settled
+    for side in pair if settled is None else ():
         falling = 0 if side is None else int((side["converged"] == False).sum())  # noqa: E712  # nullable
         if side is not None and falling > FALLING * len(side):
             return f"{falling} of {len(side)} trials of {side.iloc[0]['label']} had not converged"

@@ -170,6 +170,31 @@ def test_a_failed_trial_is_the_worst_of_its_contest(store: Store, fill: Any) -> 
     assert judged.loc["coordconv", "mean"] == pytest.approx(primary.measured)
 
 
+@pytest.mark.parametrize(
+    ("half", "reason"),
+    [(0.6, ""), (0.0, "still moving: tied at half of the steps, better at the end"), (None, "had not converged")],
+)
+def test_a_verdict_that_differs_at_half_of_the_steps_is_still_moving(
+    store: Store, fill: Any, half: float | None, reason: str
+) -> None:
+    """Leads at half and at the end, on validation; losses that fall are asked only where no half-time score is."""
+
+    def record(trial: Trial) -> Record | None:
+        lead = trial.cell.label == "coordconv"
+        jitter = 0.001 * trial.seed * (1 + lead)
+        scores = {
+            "test": {"accuracy": 0.3 + 0.6 * lead + jitter},
+            "validation": {"accuracy": 0.3 + 0.6 * lead + jitter},
+        }
+        if half is not None:
+            scores["half"] = {"accuracy": 0.3 + half * lead + jitter}
+        return replace(outcome(trial), scores=scores, converged=False)
+
+    [finding] = ledger.ledger(filled(store, fill, 6, record), [about(value=0)])
+    assert finding.verdict == ("open" if reason else "holds")
+    assert reason in finding.reason
+
+
 def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         return replace(outcome(trial), converged=trial.seed > 1 or trial.cell.label == "conv")
