@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from coordbench.harness.analysis import summarize
-from coordbench.harness.analysis.summarize import CELL, PLACE
+from coordbench.harness.analysis.summarize import CELL
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, MOST_SEEDS, judge
 from coordbench.harness.store.store import Store
 
@@ -22,18 +22,23 @@ _COMPARABLE = ("processor", "cores", "gpu", "device", "versions.torch", "setting
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Run b against run a: `rows` has one row per cell and quantity, `differences` says why times were refused."""
+    """Run b against run a: `rows` has one row per cell and quantity, `differences` says why times were refused.
+
+    `sources` are the files, settings and libraries on which the records of the runs depend and which are not the same.
+    """
 
     a: str
     b: str
     rows: pd.DataFrame
     differences: list[str]
     unmatched: list[str]
+    sources: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Everything as plain values; what is not a number becomes null."""
         rows = self.rows.astype(object).where(self.rows.notna(), None).to_dict("records")
-        return {"a": self.a, "b": self.b, "differences": self.differences, "unmatched": self.unmatched, "rows": rows}
+        return {"a": self.a, "b": self.b, "differences": self.differences, "unmatched": self.unmatched, "rows": rows,
+                "sources": self.sources}  # fmt: skip
 
     @property
     def outcome(self) -> Literal["not comparable", "worse", "nothing shared", "open", "not worse"]:
@@ -48,16 +53,6 @@ class RunComparison:
             return "nothing shared"
         return "open" if "open" in verdicts else "not worse"
 
-    def text(self) -> str:
-        """A table for a terminal: scores and whatever changed, then what was refused and why."""
-        shown = self.rows[~self.rows["verdict"].isin(["equal", "refused"])]
-        alike = set(PLACE) - {"steps_planned", *summarize.telling(shown)}
-        table = shown.drop(columns=[*alike, "low", "high"]).to_string(index=False, na_rep="")
-        refused = [f"times and memory refused: {line}" for line in self.differences]
-        unmatched = self.unmatched[:5] + [f"and {len(self.unmatched) - 5} more"] * (len(self.unmatched) > 5)
-        equal = f"{int((self.rows['verdict'] == 'equal').sum())} exact quantities are equal"
-        return "\n".join([table if len(shown) else "the runs share nothing that differs", equal, *refused, *unmatched])
-
 
 def compare_runs(store: Store, a: str, b: str) -> RunComparison:
     """Compare what two runs of a store share.
@@ -70,7 +65,14 @@ def compare_runs(store: Store, a: str, b: str) -> RunComparison:
     shared = sides[0][CELL].drop_duplicates().merge(sides[1][CELL].drop_duplicates())
     margins = _margins(store, a, b)
     rows = [*_score_rows(shared, sides[0], sides[1], margins), *_cost_rows(shared, *sides, refused=bool(differences))]
-    return RunComparison(a, b, pd.DataFrame(rows, columns=_COLUMNS), differences, _unmatched(shared, a, b, *sides))
+    table, unmatched = pd.DataFrame(rows, columns=_COLUMNS), _unmatched(shared, a, b, *sides)
+    return RunComparison(a, b, table, differences, unmatched, _changed_sources(store, a, b))
+
+
+def _changed_sources(store: Store, a: str, b: str) -> list[str]:
+    """What the records of both runs depend on by one name, and which is not the same in both."""
+    sides = [summarize.sources(store, run) for run in (a, b)]
+    return sorted(name for name in sides[0].keys() & sides[1].keys() if sides[0][name] != sides[1][name])
 
 
 def _cells(store: Store, run: str) -> pd.DataFrame:

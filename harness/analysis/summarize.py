@@ -97,6 +97,17 @@ def run_facts(store: Store, run: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def sources(store: Store, run: str) -> dict[str, frozenset[str]]:
+    """What the records of a run depend on beside their trials: name of a file, setting or library -> its digests."""
+    used = sql.select(schema.records.c.sources).join(schema.items, schema.items.c.record == schema.records.c.id)
+    used = used.where(schema.items.c.run == run).distinct()
+    digests: dict[str, set[str]] = {}
+    for row in store.read(sql.select(schema.sources.c.parts).where(schema.sources.c.id.in_(used))):
+        for name, digest in (row.parts or {}).items():
+            digests.setdefault(str(name), set()).add(str(digest))
+    return {name: frozenset(values) for name, values in digests.items()}
+
+
 def cells(store: Store, run: str, trials: pd.DataFrame) -> pd.DataFrame:
     """The trials' table with `record` and BUDGET, and with full selectors such as `conv[padding=circular]`.
 

@@ -44,9 +44,12 @@ def show_result(result: Result, store: Store, pages: Path | None) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(result.statuses.items()))
     print(f"run {result.run}: {counts or 'nothing planned'} ({result.reused} reused)")
     if pages is not None:
-        from coordbench.reports.pages.page import write_report
+        from coordbench.reports.data.run import load
+        from coordbench.reports.files.terminal import grid
+        from coordbench.reports.pages.page import write_page
 
-        print(f"report: {write_report(store, result.run, pages)}")
+        run = load(result.run, store=store)
+        print("\n".join(filter(None, [grid(run), f"report: {write_page(run, pages)}"])))
 
 
 def exit_code(result: Result) -> ExitCode:

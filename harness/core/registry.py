@@ -68,7 +68,7 @@ def variant(
         raise UsageError(f"variant {name!r}: dims={dims!r} is not valid; write a tuple of 1, 2 and 3, such as (2,)")
     facts = {"source": source, "dims": dims, "fixed_size": fixed_size, "flops": flops, "parameters": parameters}
     facts |= {"textbook": textbook, "identity": identity}
-    facts["formula"] = _summary(parameters).rstrip(".") if parameters else ""
+    facts["formula"] = _first_line(parameters.__doc__).rstrip(".") if parameters else ""
     return _register("variant", name, facts, _LAYER_ARGUMENTS)
 
 
@@ -292,4 +292,11 @@ def _place(function: Callable[..., Any]) -> str:
 
 
 def _summary(function: Callable[..., Any]) -> str:
-    return (inspect.getdoc(function) or "").partition("\n")[0]
+    """The first line of what a definition says of itself, or else of what its file says: never of what it inherits."""
+    written = vars(function).get("__doc__") if inspect.isclass(function) else function.__doc__
+    module = sys.modules.get(function.__module__)
+    return _first_line(written or (module.__doc__ if module else ""))
+
+
+def _first_line(text: str | None) -> str:
+    return inspect.cleandoc(text or "").partition("\n")[0]

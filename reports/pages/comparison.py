@@ -19,6 +19,7 @@ from coordbench.reports.text import number, plural
 ORDER = ["worse", "better", "open", "tied"]
 UNITS = {"latency_forward_seconds": "seconds", "latency_step_seconds": "seconds", "peak_memory_bytes": "size"}
 _MOST_NAMED = 3
+_MOST_SOURCES = 6
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def _sentences(comparison: RunComparison, moved: pd.DataFrame, scores: int, chan
         sentences.append(f"{undecided} of {plural(scores, 'comparison')} of scores are open.")
     if changed + equal:
         sentences.append(f"Of {changed + equal} exact costs {changed} changed.")
+    if comparison.sources:
+        sentences.append(f"Changed in between: {_shortened(comparison.sources)}.")
     refused = ["Times and memory were not compared: the machines differ."] if comparison.differences else []
     return sentences + refused
 
@@ -121,6 +124,13 @@ def _largest(moved: pd.DataFrame) -> str:
     return (
         f"The largest: {variant} on {task}, {number(before)} before and {number(after)} after, from {seeds} of seeds."
     )
+
+
+def _shortened(sources: list[str]) -> str:
+    """The files that changed by their names, other parts as they are called."""
+    names = [name.removeprefix("source ").rpartition("/")[2] for name in sources]
+    more = f" and {len(names) - _MOST_SOURCES} more" if len(names) > _MOST_SOURCES else ""
+    return ", ".join(names[:_MOST_SOURCES]) + more
 
 
 def _named(rows: pd.DataFrame) -> str:

@@ -31,9 +31,14 @@ MOST_COMPARED = 20_000
 
 def write_report(store: Store, run: str, out: Path) -> Path:
     """Write `out/RUN.html` and the index beside it; return the page's path. Raise UsageError if that fails."""
-    path = rendering.write(render(load(run, store=store)), out / f"{run}.html")
-    _compare_with_last(store, run, out)
-    index.write_index(store, out)
+    return write_page(load(run, store=store), out)
+
+
+def write_page(run: Run, out: Path) -> Path:
+    """The same for a run that was read already."""
+    path = rendering.write(render(run), out / f"{run.name}.html")
+    _compare_with_last(run.store, run.name, out)
+    index.write_index(run.store, out)
     return path
 
 

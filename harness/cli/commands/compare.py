@@ -23,6 +23,7 @@ def compare(
     """Compare two runs: scores by equal seeds, parameters and FLOPs exactly, times only from equal machines."""
     from coordbench.harness.analysis.compare import compare_runs
     from coordbench.harness.store.store import open_store
+    from coordbench.reports.files.terminal import compared
     from coordbench.reports.pages.comparison import save
 
     with open_store(store, out, existing=True) as opened:
@@ -30,7 +31,7 @@ def compare(
         if json:
             print_json(comparison.plain())
         else:
-            print(comparison.text())
+            print(compared(comparison))
         print(f"report: {save(opened, comparison, out)}", file=sys.stderr)
     codes = {
         "not comparable": ExitCode.NOT_COMPARABLE,

@@ -23,7 +23,7 @@ def runs(
     """Delete runs, or all but the newest of each preset, with their pages and the records that no other run uses."""
     from coordbench.harness.analysis import summarize
     from coordbench.harness.store.store import open_store
-    from coordbench.reports.pages.index import write_index
+    from coordbench.reports.pages.index import remove_orphans, write_index
 
     if action == "delete" and not names:
         raise UsageError("runs delete needs the names of runs; `coordbench list runs` shows them")
@@ -36,6 +36,7 @@ def runs(
         for name in chosen:
             print(f"deleted {name} and {opened.delete_run(name)} records")
             (out / f"{name}.html").unlink(missing_ok=True)
-        if chosen and (out / "index.html").is_file():
+        if (out / "index.html").is_file():
             write_index(opened, out)
+        remove_orphans(set(summarize.runs(opened)["run"].astype(str)), out)
     return ExitCode.OK

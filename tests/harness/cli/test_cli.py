@@ -93,7 +93,8 @@ def test_a_run_is_planned_run_explained_exported_and_pruned(
     )  # fmt: skip
     assert code.stdout.count(": run: source toy_helper.py") == 8
     assert cli.run(["export", "--format", "csv", "--out", "tables"]) == ExitCode.OK
-    trials = pd.read_csv(tmp_path / "tables" / "trials.csv")
+    (folder,) = (tmp_path / "tables").iterdir()  # one per run, so that the next does not replace it
+    trials = pd.read_csv(folder / "trials.csv")
     assert list(trials.columns) == summarize.TRIAL_COLUMNS
     assert len(trials) == 8
     assert cli.run([*command, "--no-report"]) == ExitCode.OK
@@ -113,7 +114,8 @@ def test_every_format_holds_the_same_scores(form: str, toy: Path, preset: Callab
     assert cli.run(["run", preset(["conv"]), "--plugin", str(toy), *out]) == ExitCode.OK
     assert cli.run(["export", "--format", form, *out]) == ExitCode.OK
     read = pd.read_parquet if form == "parquet" else pd.read_json
-    frames = {name: read(tmp_path / "tables" / f"{name}.{form}") for name in ("trials", "scores", "curves", "samples")}
+    (folder,) = [path.parent for path in (tmp_path / "tables").glob(f"*/trials.{form}")]
+    frames = {name: read(folder / f"{name}.{form}") for name in ("trials", "scores", "curves", "samples")}
     joined = frames["scores"].query("split == 'test' and metric == 'mse'").set_index("trial")["value"]
     assert joined.to_list() == pytest.approx(frames["trials"]["score"].to_list())
     assert set(frames["curves"]["metric"]) >= {"train/loss", "validation/mse"}
