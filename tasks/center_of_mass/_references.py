@@ -32,7 +32,7 @@ def sum_over_pixels(problem: Problem) -> Models:
 
 
 def _circular(options: Mapping[str, object]) -> bool:
-    return options["split"] == "uniform" and int(str(options["canvas"])) % PERIOD == 0
+    return options["split"] == "uniform" and options["label"] != "offset" and int(str(options["canvas"])) % PERIOD == 0
 
 
 @reference(task=NAME, kind="anchor", name="place_modulo_16", when=_circular)

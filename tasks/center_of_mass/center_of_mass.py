@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.contest import Contest
 from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.options import Count, Range
@@ -24,6 +25,7 @@ from coordbench.harness.core.registry import task
 from coordbench.harness.core.scores import At
 from coordbench.tasks._data.points import Field, Indices, Region, Scattered, scatter
 from coordbench.tasks._predict import predict
+from coordbench.tasks.center_of_mass._offsets import SEPARATIONS, offsets
 
 NAME = "center_of_mass"
 SEEN = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -34,6 +36,7 @@ EXAMPLES = {"validation": 32, "test": 256}
 SHOWN = (4, 32)
 
 Split = Literal["uniform", "quadrant"]
+Label = Literal["absolute", "relative", "offset"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class Points:
 
 def about(options: Mapping[str, object]) -> About:
     """Open the contests of this task."""
+    if options["label"] == "offset":
+        return About(
+            f"Given two pixels on an image of {options['dims']} axes, 8 to 48 pixels apart, a network tells how "
+            "one lies from the other; pairs of the test are drawn apart from those of training.",
+            "The pair, with a ring where the first pixel is and a dot where the network's answer would put it.",
+        )
     mark = ", as the offset from a marked pixel" if options["label"] == "relative" else ""
     split = "anywhere" if options["split"] == "uniform" else "in the quadrant that training leaves empty"
     return About(
@@ -67,6 +76,13 @@ def about(options: Mapping[str, object]) -> About:
     )
 
 
+def refuse(contest: Contest) -> str:
+    """Refuse an empty quadrant where a pair may lie anywhere."""
+    if (contest.task["label"], contest.task["split"]) == ("offset", "quadrant"):
+        return "with label=offset a pair lies anywhere, so split=quadrant holds nothing back; leave it out"
+    return ""
+
+
 @task(
     NAME,
     suite="center_of_mass",
@@ -74,25 +90,31 @@ def about(options: Mapping[str, object]) -> About:
         Metric("normalized_mse", "", "lower"),
         Metric(UNSEEN_COUNTS, "", "lower"),
         *(Metric(At("normalized_mse", "m", count), "", "lower", 0.05) for count in sorted(SEEN + UNSEEN)),
+        *(Metric(At("normalized_mse", "separation", s), "", "lower", 0.05) for s in SEPARATIONS),
     ),
     backbones=("strided", "vit"),
     source="Hosseini, Hosseini 2024, arXiv 2401.01951",
     about=about,
     axes={
         "m": Axes("points in the image", "squared error over the variance of the label"),
+        "separation": Axes("distance of the two pixels [px]", "squared error over the variance of the label"),
         "prediction": Axes("x [px]", "y [px]"),
     },
+    refuse=refuse,
 )
 def center_of_mass(
     network: Network, seed: int, *, canvas: Annotated[int, Range(8, 512)] = 64, dims: Literal[1, 2, 3] = 2,
-    split: Split = "uniform", label: Literal["absolute", "relative"] = "absolute", batch: Count = 32,
+    split: Split = "uniform", label: Label = "absolute", batch: Count = 32,
 ) -> Problem:  # fmt: skip
     """Regress the mean place of points, or its offset from a marked pixel (`label=relative`), at many densities.
 
     The squared error is divided by the variance of the label at each density before densities are averaged.
-    With `split=quadrant` training has no point in one quadrant, and test has points nowhere else.
+    With `split=quadrant` training has no point in one quadrant, and test has points nowhere else. With `label=offset`
+    there are two pixels alone, a known distance apart, and the label is how one lies from the other.
     """
     points = _points(canvas, dims, split, label)
+    if label == "offset":
+        return offsets(network, seed, NAME, points.field, batch, points)
 
     def draw(counts: Indices, part: str, *key: object) -> Scattered:
         pixels = points.field.pixels(points.regions[part == "test"])
@@ -140,7 +162,7 @@ def _points(canvas: int, dims: int, split: Split, label: str) -> Points:
     if not unseen:
         raise UsageError(f"canvas={canvas} is too small for points on {dims} axes; it must have at least 24 pixels")
     regions: tuple[Region, Region] = ("everywhere", "everywhere") if split == "uniform" else ("elsewhere", "corner")
-    return Points(field, regions, label == "relative", seen, unseen)
+    return Points(field, regions, label != "absolute", seen, unseen)
 
 
 def _share(errors: Tensor, labels: Tensor, chosen: Tensor) -> float:

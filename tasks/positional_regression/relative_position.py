@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coordbench.harness.core.contest import Contest
 from coordbench.harness.core.description import About
 from coordbench.harness.core.options import Count, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
@@ -42,30 +43,52 @@ def about(options: Mapping[str, object]) -> About:
     )
 
 
+def refuse(contest: Contest) -> str:
+    """Refuse a row of letters that is longer than a quadrant."""
+    canvas, letters, gap = (int(str(contest.task[name])) for name in ("canvas", "letters", "gap"))
+    if contest.task["label"] == "offset":
+        return ""
+    widest = max(
+        sum(glyph(letter, face, height).shape[1] for letter in LETTERS[:letters])
+        for face, height in itertools.product(FACES, _heights(canvas))
+    )
+    most = (canvas // 2 - widest) // (letters - 1)
+    return "" if gap <= most else f"gap={gap} makes a row longer than a quadrant of canvas={canvas}; at most {most} fit"
+
+
+def _heights(canvas: int) -> tuple[int, ...]:
+    """The heights that letters may have [px]."""
+    return canvas // 8, canvas // 8 + 1
+
+
 @task(
     NAME,
     suite="positional_regression",
     metrics=(Metric("accuracy"), Metric(SAME)),
     backbones=("strided", "pooled", "vit"),
     about=about,
+    refuse=refuse,
 )
 def relative_position(
     network: Network, seed: int, *, canvas: Annotated[int, Range(48, 512)] = 64,
-    label: Literal["order", "offset"] = "order", letters: Literal[2, 3] = 2,
+    label: Literal["order", "offset"] = "order", letters: Literal[2, 3] = 2, gap: Count = 1,
     trained: Literal["quadrant", "anywhere"] = "quadrant", batch: Count = 48,
 ) -> Problem:  # fmt: skip
     """Classify the order of two or three letters in a row, or the direction from one letter to another.
 
+    `gap` [px] is that between letters in a row: beyond the receptive field of a feature, no feature sees two of them.
     In training they stand in the upper left quadrant (or, as a control, anywhere); validation is as training. Test
     has them in the other quadrants (`accuracy`) and in that of training (`accuracy@same`).
     """
-    heights = tuple(range(canvas // 8, canvas // 8 + 2))
+    heights = _heights(canvas)
     orders = list(itertools.permutations(range(letters)))
 
     def draw(random: np.random.Generator, number: int, condition: str) -> Tensor:
         face, height = str(random.choice(FACES)), int(random.choice(heights))
         inks = [glyph(letter, face, height) for letter in LETTERS[:letters]]
-        picture = _in_row([inks[i] for i in orders[number]]) if label == "order" else _apart(inks, number, canvas // 5)
+        picture = (
+            _in_row([inks[i] for i in orders[number]], gap) if label == "order" else _apart(inks, number, canvas // 5)
+        )
         quadrants = {"train": [0] if trained == "quadrant" else [None], "same": [0], "elsewhere": [1, 2, 3]}[condition]
         quadrant = quadrants[random.integers(len(quadrants))]
         image = torch.zeros(canvas, canvas)
@@ -89,13 +112,13 @@ def relative_position(
     return classification(pictures, network, seed, batch)
 
 
-def _in_row(inks: list[Tensor]) -> Tensor:
-    """Letters from left to right, a pixel apart, their middles on one line: n of (h, w) -> (H, W)."""
-    height, width = max(len(ink) for ink in inks), sum(ink.shape[1] + 1 for ink in inks) - 1
+def _in_row(inks: list[Tensor], gap: int) -> Tensor:
+    """Letters from left to right, `gap` pixels apart, their middles on one line: n of (h, w) -> (H, W)."""
+    height, width = max(len(ink) for ink in inks), sum(ink.shape[1] + gap for ink in inks) - gap
     picture, x = torch.zeros(height, width), 0
     for ink in inks:
         paint(picture, ink, x, (height - len(ink)) // 2)
-        x += ink.shape[1] + 1
+        x += ink.shape[1] + gap
     return picture
 
 

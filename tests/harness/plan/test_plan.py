@@ -154,6 +154,9 @@ def test_any_content_is_a_plan_or_a_usage_error(sweep: dict[str, Any], run: dict
         ("center_of_mass[canvas=24, label=relative]", "strided", ""),
         ("varying_blur_1d[scored=inside]", "cnn", "the positions that padding reaches are not scored"),
         ("varying_blur_1d", "cnn", ""),
+        ("center_of_mass[label=offset, split=quadrant]", "strided", "split=quadrant holds nothing back"),
+        ("relative_position[canvas=96, gap=40]", "strided", "longer than a quadrant of canvas=96; at most"),
+        ("relative_position[canvas=96, gap=20]", "strided", ""),
     ],
 )
 def test_a_contest_that_could_tell_nothing_is_refused_with_its_reason(task: str, backbone: str, reason: str) -> None:

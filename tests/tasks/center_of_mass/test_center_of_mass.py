@@ -13,8 +13,10 @@ from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks._data.points import Field, scatter
+from coordbench.tasks.center_of_mass._offsets import pairs
 
 SHAPES = ["dims=1", "canvas=32", "canvas=16, dims=3"]
+PAIRS = ["dims=1", "canvas=96", "canvas=16, dims=3"]
 
 
 def score(task: str, reference: str, metric: str = "normalized_mse") -> float:
@@ -109,3 +111,35 @@ def test_strided_fits_every_shape(size: tuple[int, ...], head: str) -> None:
     for variant in ("conv", "coordconv"):
         model = registry.network(f"strided[head={head}]", registry.layer(variant))((1, *size), (len(size),))
         assert model(torch.zeros(2, 1, *size)).shape == (2, len(size))
+
+
+@pytest.mark.parametrize(("canvas", "dims"), [(96, 2), (64, 1), (32, 3)])
+def test_pairs_are_as_far_apart_as_they_say_and_their_offset_is_the_label(canvas: int, dims: int) -> None:
+    """Rounding to pixels moves a distance by at most half a pixel on each axis; x stands first."""
+    asked = np.repeat([4, 8, 16], 50)
+    drawn = pairs(Field(canvas, dims), asked, "test")
+    for image, label, separation in zip(drawn.images, drawn.labels, asked, strict=True):
+        first, second = (channel.nonzero() for channel in image)
+        assert len(first) == len(second) == 1
+        move = (first - second)[0].flip(0)
+        assert torch.allclose(label * (canvas - 1) / 2, move.float(), atol=1e-4)
+        assert move.float().norm().item() == pytest.approx(separation, abs=dims**0.5 / 2)
+    means = drawn.labels.abs().mean(0)
+    assert means.min() > 0.5 * means.max()  # no direction is left out
+
+
+@pytest.mark.parametrize("shape", PAIRS)
+def test_offsets_are_bracketed_by_zero_and_the_sum_over_pixels(shape: str) -> None:
+    task = f"center_of_mass[{shape}, label=offset]"
+    assert score(task, "mean_label") == pytest.approx(1)
+    assert score(task, "sum_over_pixels") < 1e-10
+    names = [entry.name for entry in registry.references(registry.select("task", task).selector)]
+    assert names == ["mean_label", "sum_over_pixels"]
+
+
+def test_a_pair_beyond_the_view_of_every_feature_is_scored_apart_from_one_within_it() -> None:
+    budget = Budget(20, evaluations=1)
+    cell = Cell.of("center_of_mass[canvas=64, label=offset]", "strided[width=0.25]", "coordconv", budget=budget)
+    record = train.run(Trial(cell, 0))
+    assert {f"normalized_mse@separation={s}" for s in (8, 16, 24, 32)} <= set(record.scores["test"])
+    assert {(s.group, s.kind) for s in record.samples} >= {("8 px apart", "points"), ("32 px apart", "image")}
