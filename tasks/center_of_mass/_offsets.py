@@ -102,9 +102,8 @@ def _samples(group: str, drawn: Scattered, predicted: Tensor, i: int) -> list[Sa
     places = [mark + label[i, :2] * (canvas - 1) / 2 for label in (drawn.labels, predicted)]
     if image.ndim == 2:
         places = [torch.cat([place, torch.zeros(1)]) for place in places]
-    kind = "line" if image.ndim == 2 else "image"
     return [
-        Sample(group, "input", kind, picture.numpy()),
+        Sample(group, "input", "line" if image.ndim == 2 else "image", picture.numpy()),
         Sample(group, "truth", "points", places[0][None].numpy()),
         Sample(group, "prediction", "points", places[1][None].numpy()),
     ]
