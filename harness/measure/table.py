@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from coordbench.harness.core import registry
-from coordbench.harness.core.cell import Cell
+from coordbench.harness.core.cell import Cell, MemoryFormat
 from coordbench.harness.core.record import CostRecord
 from coordbench.harness.core.trial import CostJob
 
@@ -28,12 +28,18 @@ SHAPES = {
 """Name -> the task whose costs are those of one 3x3 layer of that shape."""
 
 
-def cost_jobs(variants: Sequence[str], tasks: Sequence[str], backbone: str, **conditions: Any) -> list[CostJob]:
+def cost_jobs(
+    variants: Sequence[str], tasks: Sequence[str], backbone: str, device: str = "cpu",
+    memory_format: MemoryFormat = "contiguous",
+) -> list[CostJob]:  # fmt: skip
     """What to measure for variants (all registered ones where none is given) in several tasks."""
     wanted = variants or [entry.name for entry in registry.entries("variant")]
     layers = [registry.select("variant", variant).selector for variant in wanted]
-    network = registry.select("backbone", backbone).selector
-    places = [Cell(registry.select("task", task).selector, network, **conditions) for task in tasks]
+    place = Cell(
+        registry.select("task", tasks[0]).selector, registry.select("backbone", backbone).selector,
+        device=device, memory_format=memory_format,
+    )  # fmt: skip
+    places = [replace(place, task=registry.select("task", task).selector) for task in tasks]
     return [CostJob(replace(place, variant=layer)) for place in places for layer in layers]
 
 

@@ -9,10 +9,11 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 Phase = Literal["forward", "forward_backward"]
 PHASES: tuple[Phase, ...] = ("forward", "forward_backward")
@@ -100,14 +101,18 @@ def upstream(y: Tensor, gradient: Tensor) -> Tensor:
     return scalar
 
 
+class _Context(FunctionCtx):
+    gradient: Tensor
+
+
 class _Upstream(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, y: Tensor, gradient: Tensor) -> Tensor:
+    def forward(ctx: _Context, y: Tensor, gradient: Tensor) -> Tensor:
         ctx.gradient = gradient
         return y.new_zeros(())
 
     @staticmethod
-    def backward(ctx: Any, one: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _Context, one: Tensor) -> tuple[Tensor, None]:
         return ctx.gradient, None
 
 

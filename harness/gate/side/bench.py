@@ -73,8 +73,8 @@ def _formula(layer: Layer) -> Formula | None:
         from .tree import formula
 
         return formula(layer.name)
-    found: Formula = operator.attrgetter(name)(sys.modules[module])
-    return found
+    count: Formula = operator.attrgetter(name)(sys.modules[module])
+    return count
 
 
 def _allocated(work: LayerWorkload) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import torch
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from coordbench.harness.measure.subject import Subject
+from coordbench.harness.measure.subject import Inputs, Subject
 
 
 class _Listener(TorchDispatchMode):
@@ -18,8 +18,8 @@ class _Listener(TorchDispatchMode):
         self.chosen: Counter[str] = Counter()
 
     def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, object] | None = None
-    ) -> Any:
+        self, function: OpOverload, types: object, args: Inputs = (), kwargs: Mapping[str, object] | None = None
+    ) -> object:
         if function.overloadpacket == torch.ops.aten.convolution:
             self.chosen[torch._C._select_conv_backend(*args).name] += 1
         return function(*args, **(kwargs or {}))

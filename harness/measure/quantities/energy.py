@@ -29,18 +29,24 @@ def measure_energy(cell: Cell, seconds: float = WINDOW) -> Part:
         readings = {name: joules_per_call(_waiting(subject.phase(name)), gpu, seconds) for name in ("forward", "step")}
     joules = {f"joules_per_sample_{name}": r.then(lambda j: j / subject.batch_size) for name, r in readings.items()}
     reasons = sorted({reading.reason for reading in joules.values() if reading.reason})
-    details: dict[str, object] = {name: reading.value for name, reading in joules.items()} | {"window_seconds": seconds}
+    details: dict[str, object] = {
+        **{name: reading.value for name, reading in joules.items()},
+        "window_seconds": seconds,
+    }
     return Part(details | ({"reason": "; ".join(reasons)} if reasons else {}))
 
 
-def joules_per_call(step: Step, gpu: Gpu, seconds: float, now: Callable[[], float] = time.perf_counter) -> Reading:
-    """Call `step` for `seconds` after a tenth of that as warm-up; the counter's growth over the calls subject [J]."""
+def joules_per_call(
+    step: Step, gpu: Gpu, seconds: float, now: Callable[[], float] = time.perf_counter
+) -> Reading[float]:
+    """Call `step` for `seconds` after a tenth of that as warm-up; the counter's growth over the calls made [J]."""
     _repeat(step, seconds / 10, now)
     before = gpu.energy()
-    if before.value is None:
+    start = before.value
+    if start is None:
         return before
     calls = _repeat(step, seconds, now)
-    return gpu.energy().then(lambda after: (after - before.value) / calls)
+    return gpu.energy().then(lambda after: (after - start) / calls)
 
 
 def _repeat(step: Step, seconds: float, now: Callable[[], float]) -> int:

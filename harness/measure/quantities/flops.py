@@ -14,9 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+from torch.utils.hooks import RemovableHandle
 
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.measure.part import Part
@@ -106,19 +108,19 @@ class _Counter(TorchDispatchMode):
         self.count = Count()
         self.inside: list[LayerCount] = []
 
-    def attach(self, module: nn.Module) -> list[Any]:
+    def attach(self, module: nn.Module) -> list[RemovableHandle]:
         """Bill a layer by its formula wherever it is called, unless it is part of another such layer."""
         formula = formula_of(module)
         if formula is None:
             return []
 
-        def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
+        def enter(module: nn.Module, args: Inputs) -> None:
             label, shape = str(getattr(module.coordbench_layer, "label", "")), tuple(args[0].shape)
             flops = int(formula(module, shape))
             operands = args[0].requires_grad + any(p.requires_grad for p in module.parameters())
             self.inside.append(LayerCount(label, shape, flops, operands))
 
-        def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        def leave(module: nn.Module, args: Inputs, output: object) -> None:
             call = self.inside.pop()
             if self.inside:
                 self.inside[-1].counted += call.counted
@@ -131,8 +133,8 @@ class _Counter(TorchDispatchMode):
         return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
 
     def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
+        self, function: OpOverload, types: object, args: Inputs = (), kwargs: Mapping[str, object] | None = None
+    ) -> object:
         output = function(*args, **(kwargs or {}))
         flops = flops_of(function, args, kwargs or {}, output)
         backward = flops * _operands(function, args) if flops else 0
@@ -147,7 +149,7 @@ class _Counter(TorchDispatchMode):
         return output
 
 
-def flops_of(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> int | None:
+def flops_of(function: OpOverload, args: Inputs, kwargs: Mapping[str, object], output: object) -> int | None:
     """FLOPs of one operation by its shapes, or None where no formula is known."""
     packet = function.overloadpacket
     if packet in (torch.ops.aten.mv, torch.ops.aten.dot):
@@ -159,13 +161,13 @@ def flops_of(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], ou
     return int(flop_registry[packet](*args, **kwargs, out_val=output))
 
 
-def _operands(function: Any, args: tuple[Any, ...]) -> int:
+def _operands(function: OpOverload, args: Inputs) -> int:
     """How many of the two factors of a product take a gradient; an addend, which stands before them, is no factor."""
     first = function.overloadpacket.__name__.startswith(("add", "badd"))
     return sum(isinstance(arg, Tensor) and arg.requires_grad for arg in args[first : first + 2])
 
 
-def _is_free(function: Any) -> bool:
+def _is_free(function: OpOverload) -> bool:
     """Whether an operation only names memory: a view or an allocation."""
     return bool(function.is_view) or function.overloadpacket.__name__ in _ALLOCATE
 

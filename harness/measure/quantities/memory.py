@@ -88,12 +88,13 @@ def on_cuda(subject: Subject) -> tuple[int, dict[str, object]]:
     torch.cuda.reset_peak_memory_stats(device)
     start, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
     gpu = open_gpu(device)
-    used = gpu.memory()
+    before = gpu.memory()
     _run(subject)
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device) - start
     grown = torch.cuda.max_memory_reserved(device) - reserved
-    seen = used if used.value is None else gpu.memory().then(lambda after: after - used.value)
+    used = before.value
+    seen = before if used is None else gpu.memory().then(lambda after: after - used)
     nvml = {"nvml": seen.value} | ({"reason": seen.reason} if seen.reason else {})
     return peak, {"allocated": peak, "reserved": grown, **nvml}
 

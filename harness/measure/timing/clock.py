@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Protocol
 
 import torch
 
@@ -54,7 +55,7 @@ class CudaClock:
     `cold` writes twice the size of the L2 cache before each call, outside of what is timed. `cuda` is `torch.cuda`.
     """
 
-    def __init__(self, device: str = "cuda", *, cold: bool = False, cuda: Any = torch.cuda) -> None:
+    def __init__(self, device: str = "cuda", *, cold: bool = False, cuda: ModuleType = torch.cuda) -> None:
         self.cuda = cuda
         self.scratch = None
         if cold:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from types import ModuleType
+from typing import Literal
 
 import torch
 
@@ -36,7 +37,7 @@ def compile_models(subject: Subject) -> None:
         model.compile()
 
 
-def capture(step: Step, cuda: Any = torch.cuda) -> Step:
+def capture(step: Step, cuda: ModuleType = torch.cuda) -> Step:
     """Record the kernels of a step once, to be replayed without the processor; raise Unavailable if that fails."""
     stream = cuda.Stream()
     stream.wait_stream(cuda.current_stream())
