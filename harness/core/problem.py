@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from coordbench.harness.core.record import Record
-    from coordbench.harness.core.scores import Fate
+    from coordbench.harness.core.scores import Course, Fate
 
 
 Models = Mapping[str, Any]
@@ -125,7 +124,7 @@ class Problem:
     samples: Callable[[Models], Sequence[Sample]] = lambda models: ()
     snapshots: Callable[[Models], Sequence[Sample]] = lambda models: ()
     """Samples to keep at each look during training; the runner notes the step."""
-    fate: Callable[[Record], Fate | None] = lambda record: None
+    fate: Callable[[Course], Fate | None] = lambda course: None
     """What became of a GAN over the whole course of a trial, diverged or not, read from its curves."""
     epoch_steps: float | None = None
     """Training steps of an epoch; None where training data never repeat."""

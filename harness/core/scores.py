@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 
 class At(str):
@@ -50,3 +52,25 @@ class Fate:
     state: State
     start: float | None = None
     time: float | None = None
+
+
+class Point(Protocol):
+    """A point of a learning curve."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def value(self) -> float: ...
+
+
+class Course(Protocol):
+    """How a training went, which is all that tells a fate: a `Record` is one."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def curves(self) -> Sequence[Point]: ...

@@ -20,8 +20,7 @@ from torch import Tensor
 from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.options import Range
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
-from coordbench.harness.core.record import Record
-from coordbench.harness.core.scores import Fate
+from coordbench.harness.core.scores import Course, Fate
 from coordbench.tasks._data.draws import epoch_length, epochs, generator
 from coordbench.tasks._data.pictures import Pictures
 from coordbench.tasks._predict import predict
@@ -118,13 +117,13 @@ def adversarial(
         memory = (nearest(fake, copied()).mean() / apart(split)).item()
         return fidelity(real[split], fake) | {"nearest_training": memory} | dict(look(images, split))
 
-    def outcome(record: Record) -> Fate | None:
-        course = [(p.step / epoch_steps, p.value) for p in record.curves if p.metric == "validation/coverage"]
-        died_at = record.steps / epoch_steps if record.status == "diverged" else None
-        if not course and died_at is None:
+    def outcome(course: Course) -> Fate | None:
+        covered = [(p.step / epoch_steps, p.value) for p in course.curves if p.metric == "validation/coverage"]
+        died_at = course.steps / epoch_steps if course.status == "diverged" else None
+        if not covered and died_at is None:
             return None
         perfect = project(memorized(pictures, pictures.count)(fixed["validation"]))
-        return fate(course, coverage(near(real["validation"], perfect)), died_at)
+        return fate(covered, coverage(near(real["validation"], perfect)), died_at)
 
     def snapshots(models: Models) -> Sequence[Sample]:
         return [sheet("fixed latents", "sheet", predict(models["generator"], fixed["test"][:_SHOWN]))]
