@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.entries import Layer, VariantEntry
 from coordbench.harness.core.problem import LayerFactory
 from coordbench.tasks._backbones import dcgan
 from coordbench.tasks._backbones._parts.upsampling import Doubling, spread
@@ -83,9 +84,9 @@ def layers(network: nn.Module) -> dict[str, nn.Module]:
     return {name: module for name, module in network.named_modules() if hasattr(module, "coordbench_layer")}
 
 
-def entry_of(layer: nn.Module) -> registry.Entry:
+def entry_of(layer: nn.Module) -> VariantEntry:
     made_by = layer.coordbench_layer
-    assert isinstance(made_by, registry.Layer)
+    assert isinstance(made_by, Layer)
     return made_by.selected.entry
 
 
@@ -98,7 +99,7 @@ def equalize(arm: nn.Module, baseline: nn.Module) -> None:
     places, plain = layers(arm), layers(baseline)
     assert list(places) == list(plain), f"layers stand at {list(places)}, in the baseline at {list(plain)}"
     for name, layer in places.items():
-        become = entry_of(layer).facts["identity"]
+        become = entry_of(layer).identity
         if isinstance(become, str):
             assert become, f"{entry_of(layer).name} declares no identity"
             raise NoIdentityError(become)
@@ -139,8 +140,8 @@ def test_arms_that_add_nothing_are_equal(preset: Path) -> None:
 
 def test_every_layer_declares_its_identity() -> None:
     entries = registry.entries("variant")
-    assert [entry.name for entry in entries if not entry.facts["identity"]] == []
-    assert {entry.name for entry in entries if isinstance(entry.facts["identity"], str)} == NO_IDENTITY
+    assert [entry.name for entry in entries if not entry.identity] == []
+    assert {entry.name for entry in entries if isinstance(entry.identity, str)} == NO_IDENTITY
 
 
 # Starts

@@ -21,7 +21,7 @@ FOLDERS = ("harness", "reports", "tasks", "variants")
 EXPECTED = (
     "coordbench/__main__.py",
     "coordbench/py.typed",
-    "coordbench/harness/core/registry.py",
+    "coordbench/harness/core/registry/lookup.py",
     "coordbench/harness/presets/quick.toml",
     "coordbench/reports/templates/page.html.j2",
     "coordbench/tasks/translation/equivariance.py",

@@ -9,7 +9,7 @@ from typing import Any
 
 from coordbench.harness.analysis import summarize
 from coordbench.harness.core import registry
-from coordbench.harness.core.entries import Entry
+from coordbench.harness.core.entries import Entry, ReferenceEntry, TaskEntry, VariantEntry
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.run import files
 from coordbench.harness.store.store import open_store
@@ -28,8 +28,13 @@ def rows(kind: str, plugins: Sequence[Path] = (), store: str | None = None, out:
             frame = summarize.runs(opened).rename(columns={"run": "name"})
         found: list[Row] = json.loads(frame.to_json(orient="records"))
         return found
-    makers = {"variants": _variant, "tasks": _task, "backbones": _common, "references": _reference}
-    return [makers[kind](entry) for entry in registry.entries(kind.removesuffix("s"))]  # type: ignore[arg-type]
+    if kind == "variants":
+        return [_variant(entry) for entry in registry.entries("variant")]
+    if kind == "tasks":
+        return [_task(entry) for entry in registry.entries("task")]
+    if kind == "backbones":
+        return [_common(entry) for entry in registry.entries("backbone")]
+    return [_reference(entry) for entry in registry.entries("reference")]
 
 
 def show(found: Sequence[Row], *, as_json: bool) -> str:
@@ -50,20 +55,22 @@ def _text(row: Row) -> str:
 
 def _common(entry: Entry) -> Row:
     options = [
-        {"name": option.name, "default": option.default, "values": option.describe()} for option in entry.options
+        {"name": option.name, "default": option.default, "values": option.describe()}
+        | ({"range": [option.range.least, option.range.most]} if option.range else {})
+        for option in entry.options
     ]
     file = files.short(Path(entry.file))
     return {"name": entry.name, "description": entry.summary, "file": file, "options": options}
 
 
-def _variant(entry: Entry) -> Row:
-    return _common(entry) | {name: entry.facts[name] for name in ("source", "dims", "fixed_size", "formula")}
+def _variant(entry: VariantEntry) -> Row:
+    return _common(entry) | entry.plain
 
 
-def _task(entry: Entry) -> Row:
-    metrics = [metric.name for metric in entry.facts["metrics"]]
-    return _common(entry) | {"suite": entry.facts["suite"], "metrics": metrics, "backbones": entry.facts["backbones"]}
+def _task(entry: TaskEntry) -> Row:
+    metrics = [metric.name for metric in entry.metrics]
+    return _common(entry) | {"suite": entry.suite, "metrics": metrics, "backbones": entry.backbones}
 
 
-def _reference(entry: Entry) -> Row:
-    return _common(entry) | {"tasks": entry.facts["tasks"], "kind": entry.facts["reference_kind"]}
+def _reference(entry: ReferenceEntry) -> Row:
+    return _common(entry) | {"tasks": entry.tasks, "kind": entry.bound}

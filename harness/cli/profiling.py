@@ -110,7 +110,7 @@ def _request(asked: Asked) -> ProfileRequest:
     if asked.task is None:
         return replace(common, layers=labels, shape=_shape(asked))
     task = registry.select("task", asked.task)
-    allowed = task.entry.facts["backbones"]
+    allowed = task.entry.backbones
     backbone = asked.backbone or allowed[0]
     network = registry.select("backbone", backbone)
     if network.entry.name not in allowed:

@@ -1,35 +1,60 @@
-"""What a registered name stands for: an entry, an entry with options, a layer factory that checks its arguments."""
+"""What a registered name stands for: an entry of its kind, an entry with options, a layer factory."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
+from coordbench.harness.core.contest import Refuse, accepts
+from coordbench.harness.core.description import About, Axes, Description, Sentence
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.options import Option, show, valid
-from coordbench.harness.core.problem import LayerFactory
+from coordbench.harness.core.options import Option, OptionValue, options_of_function, show, valid
+from coordbench.harness.core.problem import LayerFactory, Metric, Models, Problem, ReferenceKind
 from coordbench.harness.core.selector import Selector
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Kind = Literal["variant", "task", "backbone", "reference"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
-    """A registered function and what its file says about it."""
+    """A registered function under its name."""
 
-    kind: Kind
+    kind: ClassVar[Kind]
+    hidden: ClassVar[tuple[str, ...]] = ()
+    """Keyword arguments that are no options: whoever calls the function gives them."""
+
     name: str
-    function: Callable[..., Any]
-    file: str
-    options: tuple[Option, ...]
-    summary: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    function: Callable[..., object]
 
-    def convert(self, texts: Mapping[str, str]) -> dict[str, Any]:
+    @functools.cached_property
+    def options(self) -> tuple[Option, ...]:
+        """The keyword arguments of the function."""
+        return options_of_function(self.function, self.hidden)
+
+    @functools.cached_property
+    def file(self) -> str:
+        """The file that holds the function."""
+        return str(Path(inspect.getfile(inspect.unwrap(self.function))).resolve())
+
+    @property
+    def place(self) -> str:
+        """File and line of the function."""
+        return f"{self.file}:{inspect.getsourcelines(inspect.unwrap(self.function))[1]}"
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return _summary(self.function)
+
+    def convert(self, texts: Mapping[str, str]) -> dict[str, OptionValue]:
         """Typed options from the texts of a selector; raise UsageError for one that is not known or not valid."""
         known = {option.name: option for option in self.options}
         for key in texts:
@@ -37,19 +62,98 @@ class Entry:
                 raise UsageError(f"unknown option {key!r} of {self.kind} {self.name!r}; {valid(key, known)}")
         return {key: known[key].convert(text, f"{self.kind} {self.name!r}") for key, text in texts.items()}
 
-    def selector(self, options: Mapping[str, Any]) -> Selector:
+    def selector(self, options: Mapping[str, OptionValue]) -> Selector:
         """The canonical selector: options sorted, defaults left out."""
         defaults = {option.name: option.default for option in self.options}
         other = {key: value for key, value in sorted(options.items()) if value != defaults[key]}
         return Selector(self.name, tuple((key, show(value)) for key, value in other.items()))
 
 
+@dataclass(frozen=True, eq=False)
+class VariantEntry(Entry):
+    """A layer; `registry.variant` says what its fields mean."""
+
+    kind: ClassVar[Kind] = "variant"
+    hidden: ClassVar[tuple[str, ...]] = ("size", "stride", "bias")
+
+    function: Callable[..., nn.Module]
+    source: str = ""
+    dims: tuple[int, ...] = (1, 2, 3)
+    fixed_size: bool = False
+    flops: Callable[[Any, tuple[int, ...]], int] | None = None
+    parameters: Callable[..., int] | None = None
+    textbook: Callable[..., Tensor] | None = None
+    identity: Callable[..., None] | str = ""
+
+    @property
+    def formula(self) -> str:
+        """The parameter count in words."""
+        return _first_line(self.parameters.__doc__).rstrip(".") if self.parameters else ""
+
+    @property
+    def plain(self) -> dict[str, object]:
+        """What lists and reports show of it, as plain values."""
+        return {"source": self.source, "dims": self.dims, "fixed_size": self.fixed_size, "formula": self.formula}
+
+
+@dataclass(frozen=True, eq=False)
+class TaskEntry(Entry):
+    """A task; `registry.task` says what its fields mean."""
+
+    kind: ClassVar[Kind] = "task"
+
+    function: Callable[..., Problem]
+    suite: str
+    metrics: tuple[Metric, ...]
+    backbones: tuple[str, ...]
+    splits: tuple[str, ...] = ("validation", "test")
+    source: str = ""
+    about: Callable[[Mapping[str, OptionValue]], About] | None = None
+    axes: Mapping[str, Axes] = field(default_factory=dict)
+    sentences: tuple[Sentence, ...] = ()
+    refuse: Refuse = accepts
+
+    def describe(self, options: Mapping[str, OptionValue]) -> Description:
+        """What the task says of itself with these options, defaults among them."""
+        return Description(self.about(options) if self.about else None, self.axes, self.sentences)
+
+
+@dataclass(frozen=True, eq=False)
+class BackboneEntry(Entry):
+    """A network."""
+
+    kind: ClassVar[Kind] = "backbone"
+
+    function: Callable[..., nn.Module]
+    source: str = ""
+    refuse: Refuse = accepts
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceEntry(Entry):
+    """A solver of tasks that uses no variant."""
+
+    kind: ClassVar[Kind] = "reference"
+
+    function: Callable[[Problem], Models]
+    tasks: tuple[str, ...]
+    bound: ReferenceKind
+    when: Callable[[Mapping[str, OptionValue]], bool] | None = None
+
+    def stands_for(self, task: Selected[TaskEntry]) -> bool:
+        """Whether it solves a task with these options."""
+        return task.entry.name in self.tasks and (self.when is None or self.when(task.all_options))
+
+
+E = TypeVar("E", bound=Entry, covariant=True)
+
+
 @dataclass(frozen=True)
-class Selected:
+class Selected(Generic[E]):
     """An entry with its options: what a selector such as `unet[depth=3]` names."""
 
-    entry: Entry
-    options: Mapping[str, Any]
+    entry: E
+    options: Mapping[str, OptionValue]
 
     @property
     def selector(self) -> Selector:
@@ -62,7 +166,7 @@ class Selected:
         return str(self.selector)
 
     @property
-    def all_options(self) -> dict[str, Any]:
+    def all_options(self) -> dict[str, OptionValue]:
         """The options with their defaults."""
         return {option.name: option.default for option in self.entry.options} | dict(self.options)
 
@@ -71,7 +175,7 @@ class Selected:
 class Layer(LayerFactory):
     """A variant with its options, as a LayerFactory that checks its arguments."""
 
-    selected: Selected
+    selected: Selected[VariantEntry]
 
     @property
     def name(self) -> str:
@@ -89,7 +193,7 @@ class Layer(LayerFactory):
     ) -> nn.Module:  # fmt: skip
         """Build the layer; raise ValueError naming the argument that does not fit."""
         self._check(in_channels, out_channels, kernel_size, tuple(size), stride)
-        module: nn.Module = self.selected.entry.function(
+        module = self.selected.entry.function(
             in_channels, out_channels, kernel_size, size=tuple(size), stride=stride, bias=bias, **self.selected.options
         )
         module.coordbench_layer = self  # type: ignore[assignment]  # measure/flops.py finds the formula by it
@@ -105,9 +209,20 @@ class Layer(LayerFactory):
         for argument, value in counts.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{self.label}: {argument}={value!r} must be an integer of at least 1")
-        dims = self.selected.entry.facts["dims"]
+        dims = self.selected.entry.dims
         if len(size) not in dims or any(not isinstance(n, int) or n < 1 for n in size):
             shapes = " or ".join(f"{d}-D" for d in dims)
             raise ValueError(
                 f"{self.label}: size={size!r} must be {shapes}, positive integers, such as {(8,) * dims[-1]}"
             )
+
+
+def _summary(function: Callable[..., object]) -> str:
+    """The first line of what a definition says of itself, or else of what its file says: never of what it inherits."""
+    written = vars(function).get("__doc__") if inspect.isclass(function) else function.__doc__
+    module = sys.modules.get(function.__module__)
+    return _first_line(written or (module.__doc__ if module else ""))
+
+
+def _first_line(text: str | None) -> str:
+    return inspect.cleandoc(text or "").partition("\n")[0]

@@ -8,14 +8,14 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, NoReturn
 
 from coordbench.harness.core.errors import UsageError
 
-Value = bool | int | float | str
+OptionValue = bool | int | float | str | Path | None
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Option:
     """A keyword argument of a registered function: its type as written and its default."""
 
     name: str
-    annotation: Any
-    default: Any
+    annotation: object
+    default: OptionValue
 
-    def convert(self, text: str, where: str) -> Any:
+    def convert(self, text: str, where: str) -> OptionValue:
         """Turn the text of a selector into a value of this option's type, or raise a UsageError."""
         for candidate in _alternatives(self.annotation):
             try:
@@ -69,12 +69,21 @@ class Option:
                 continue
         raise UsageError(f"{where}: option {self.name}={text!r} is not valid; expected {self.describe()}")
 
+    @property
+    def range(self) -> Range | None:
+        """The range that a number must lie in, if one is declared."""
+        return next((limits for kind in _alternatives(self.annotation) for limits in _ranges(kind)), None)
+
+    def holds(self, kind: type) -> bool:
+        """Whether values of a type are valid, such as `int` of a width that counts channels."""
+        return kind in map(_bare, _alternatives(self.annotation))
+
     def describe(self) -> str:
         """What a user may write for this option."""
         return " or ".join(_describe(kind) for kind in _alternatives(self.annotation))
 
 
-def options_of_function(function: Callable[..., Any], hidden: tuple[str, ...]) -> tuple[Option, ...]:
+def options_of_function(function: Callable[..., object], hidden: tuple[str, ...]) -> tuple[Option, ...]:
     """The keyword-only arguments of a function, but for the `hidden` ones, as options."""
     namespace = vars(sys.modules[function.__module__])
     options = []
@@ -90,14 +99,14 @@ def options_of_function(function: Callable[..., Any], hidden: tuple[str, ...]) -
     return tuple(options)
 
 
-def show(value: Any) -> str:
+def show(value: OptionValue) -> str:
     """A value as a selector writes it."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
-def valid(wrong: str, names: Any) -> str:
+def valid(wrong: str, names: Iterable[str]) -> str:
     """The end of an error about a name: the closest valid one, and all."""
     names = sorted(names)
     close = difflib.get_close_matches(wrong, names, 1)
@@ -105,43 +114,64 @@ def valid(wrong: str, names: Any) -> str:
     return f"{hint}valid: {', '.join(names) or 'none'}"
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
+def _alternatives(annotation: object) -> tuple[object, ...]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return typing.get_args(annotation)
     return (str,) if annotation is inspect.Parameter.empty else (annotation,)
 
 
-def _convert(text: str, kind: Any) -> Value | Path | None:
+def _convert(text: str, kind: object) -> OptionValue:
+    """Text as a value of one type; raise ValueError where it is none."""
     if typing.get_origin(kind) is Annotated:
-        plain, *notes = typing.get_args(kind)
-        converted = _convert(text, plain)
-        if any(isinstance(note, Range) and converted not in note for note in notes):
+        value = _convert(text, typing.get_args(kind)[0])
+        if not all(value in limits for limits in _ranges(kind)):
             raise ValueError(text)
-        return converted
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise ValueError(text)
-        return text.lower() == "true"
-    if kind is type(None):
-        if text.lower() != "none":
-            raise ValueError(text)
-        return None
+        return value
+    if kind is bool or kind is type(None):
+        return _CONSTANTS[kind][text.lower()] if text.lower() in _CONSTANTS[kind] else _refuse(text)
     if typing.get_origin(kind) is Literal:
-        for choice in typing.get_args(kind):
-            if str(choice) == text:
-                return typing.cast(Value, choice)
-        raise ValueError(text)
-    value = kind(text)
-    if (kind is float and not math.isfinite(value)) or (kind is Path and not value.exists()):
-        raise ValueError(text)
-    return typing.cast(Value, value)
+        choices: dict[str, OptionValue] = {str(choice): choice for choice in typing.get_args(kind)}
+        return choices[text] if text in choices else _refuse(text)
+    if kind is Path:
+        return path if (path := Path(text)).exists() else _refuse(text)
+    value = _NUMBERS[kind](text) if kind in _NUMBERS else text
+    return value if not isinstance(value, float) or math.isfinite(value) else _refuse(text)
 
 
-def _describe(kind: Any) -> str:
+_CONSTANTS: Mapping[object, Mapping[str, OptionValue]] = {
+    bool: {"true": True, "false": False},
+    type(None): {"none": None},
+}
+
+_NUMBERS: Mapping[object, Callable[[str], OptionValue]] = {int: int, float: float}
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def _bare(kind: object) -> object:
+    """A type without its range."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+
+
+def _ranges(kind: object) -> tuple[Range, ...]:
+    return tuple(item for item in typing.get_args(kind)[1:] if isinstance(item, Range))
+
+
+def _describe(kind: object) -> str:
     if typing.get_origin(kind) is Annotated:
-        plain, *notes = typing.get_args(kind)
-        return " ".join([_describe(plain), *(str(note) for note in notes if isinstance(note, Range))])
+        return " ".join([_describe(typing.get_args(kind)[0]), *(str(limits) for limits in _ranges(kind))])
     if typing.get_origin(kind) is Literal:
         return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
-    names = {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path that exists"}
-    return "none" if kind is type(None) else names.get(kind, str(kind))
+    return _WORDS.get(kind, str(kind))
+
+
+_WORDS: Mapping[object, str] = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "text",
+    Path: "a path that exists",
+    type(None): "none",
+}

@@ -33,18 +33,18 @@ ODD_SIZES: dict[int, tuple[tuple[int, ...], ...]] = {1: ((1,), (8,)), 2: ((7, 4)
 @law(mend="take (in_channels, out_channels, kernel_size, *, size, stride=1, bias=True), and forward(x) alone")
 def builds(layer: Layer) -> str:
     """A layer is built from the arguments of a layer factory and called with one input."""
-    for dims in layer.selected.entry.facts["dims"]:
+    for dims in layer.selected.entry.dims:
         module = layer(*CHANNELS, 3, size=SIZES[dims], stride=1, bias=True)
         y = module(torch.randn(2, CHANNELS[0], *SIZES[dims]))
         require(isinstance(y, torch.Tensor), f"a call gave {type(y).__name__}, not a tensor")
-    return f"{len(layer.selected.entry.facts['dims'])} layers"
+    return f"{len(layer.selected.entry.dims)} layers"
 
 
 @law(mend="pad (k - 1) // 2 pixels before and k // 2 after each axis, whatever the kernel, and pass the stride on")
 def shapes(layer: Layer) -> str:
     """(N, C, *size) becomes (N, C', *ceil(size / stride)), for odd, even, uneven and one-pixel axes and no image."""
     seen = 0
-    for dims in layer.selected.entry.facts["dims"]:
+    for dims in layer.selected.entry.dims:
         for size in (SIZES[dims], *ODD_SIZES[dims]):
             for kernel_size, stride in itertools.product((1, 2, 3, 5), (1, 2)):
                 module = layer(*CHANNELS, kernel_size, size=size, stride=stride, bias=stride == 1).eval()
@@ -64,22 +64,22 @@ def shapes(layer: Layer) -> str:
 @law(mend="compute from the size of x; or register with fixed_size=True and raise ValueError naming both sizes")
 def other_sizes(layer: Layer) -> str:
     """A layer takes any size at call time, unless it says that its size is fixed; then it names both sizes."""
-    for dims in layer.selected.entry.facts["dims"]:
+    for dims in layer.selected.entry.dims:
         module, size = module_of(layer, dims), tuple(n + 2 for n in SIZES[dims])
         x = torch.randn(2, CHANNELS[0], *size)
-        if not layer.selected.entry.facts["fixed_size"]:
+        if not layer.selected.entry.fixed_size:
             require(module(x).shape[2:] == size, f"built for {SIZES[dims]}, wrong shape at {size}")
             continue
         message = error_of(partial(module, x))
         named = all(str(s) in message for s in (SIZES[dims], size))
         require(named, f"a fixed size must be refused by a ValueError naming {SIZES[dims]} and {size}: {message!r}")
-    return "fixed and refused" if layer.selected.entry.facts["fixed_size"] else "accepted"
+    return "fixed and refused" if layer.selected.entry.fixed_size else "accepted"
 
 
 @law(mend="differentiate what you compute: no detach, no in-place change of what backward needs")
 def gradients(layer: Layer) -> str:
     """The gradients of input and parameters equal finite differences, in float64, while training."""
-    for dims in layer.selected.entry.facts["dims"]:
+    for dims in layer.selected.entry.dims:
         for kernel_size, stride in ((3, 1), (2, 2)):
             module = module_of(layer, dims, kernel_size, stride, SMALL_SIZES[dims]).double().train()
             names, values = zip(*((n, p.detach().requires_grad_()) for n, p in module.named_parameters()), strict=True)
@@ -117,7 +117,7 @@ def reproducible(layer: Layer) -> str:
 @law(mend="index x by its axes; never assume that it is contiguous")
 def layouts(layer: Layer) -> str:
     """The memory layout of the input changes neither the result nor the gradients."""
-    for dims in layer.selected.entry.facts["dims"]:
+    for dims in layer.selected.entry.dims:
         module, x = module_of(layer, dims).train(), torch.randn(2, CHANNELS[0], *SIZES[dims])
         plain = with_gradients(module, x)
         last = x.movedim(1, -1).contiguous().movedim(-1, 1)

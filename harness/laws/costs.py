@@ -14,8 +14,8 @@ from coordbench.harness.laws.specimens import CHANNELS, SIZES, count_flops, modu
 @law(mend="correct `parameters`, or drop a module that is never used")
 def parameter_count(layer: Layer) -> str:
     """The number of trained parameters is that of the hand formula."""
-    formula, counts = layer.selected.entry.facts["parameters"], []
-    for dims in layer.selected.entry.facts["dims"]:
+    formula, counts = layer.selected.entry.parameters, []
+    for dims in layer.selected.entry.dims:
         for kernel_size, stride, bias in itertools.product((1, 2, 3), (1, 2), (True, False)):
             size, options = SIZES[dims], layer.selected.options
             module = layer(*CHANNELS, kernel_size, size=size, stride=stride, bias=bias)
@@ -30,11 +30,11 @@ def parameter_count(layer: Layer) -> str:
 @law(mend="correct `flops`: 2 per multiply-add of convolutions and products, 1 per product of two tensors")
 def flop_count(layer: Layer) -> str:
     """The FLOPs of a forward pass are those of the hand formula: 2 per multiply-add, 1 per product of two tensors."""
-    formula = layer.selected.entry.facts["flops"]
+    formula = layer.selected.entry.flops
     if formula is None:
         return "no formula is given"
     counts = []
-    for dims in layer.selected.entry.facts["dims"]:
+    for dims in layer.selected.entry.dims:
         for kernel_size, stride, training in itertools.product((1, 2, 3), (1, 2), (True, False)):
             module = module_of(layer, dims, kernel_size, stride).train(training)
             shape = (3, CHANNELS[0], *SIZES[dims])

@@ -56,7 +56,7 @@ class _Products(TorchDispatchMode):
 
 
 def dims_of(layer: Layer) -> int:
-    dims: tuple[int, ...] = layer.selected.entry.facts["dims"]
+    dims: tuple[int, ...] = layer.selected.entry.dims
     return 2 if 2 in dims else dims[0]
 
 

@@ -192,7 +192,7 @@ def _reference_trials(task: Selector, seeds: Sequence[int]) -> list[Trial]:
 def _fit(task: str, backbone: str, variants: Sequence[str]) -> tuple[Selector, Selector]:
     """Canonical selectors of a task and a backbone that it takes, and in which variants can be told apart."""
     chosen, network = registry.select("task", task), registry.select("backbone", backbone)
-    allowed = chosen.entry.facts["backbones"]
+    allowed = chosen.entry.backbones
     if network.entry.name not in allowed:
         raise UsageError(f"task {task!r} takes no backbone {backbone!r}; valid: {', '.join(allowed)}")
     arms = [registry.select("variant", variant).selector for variant in variants]

@@ -50,7 +50,7 @@ def layer_workload(selector: str, shape: LayerShape) -> Workload:
     except (ValueError, TypeError) as error:
         raise UsageError(f"{selector} refuses the shape {shape}: {error}") from error
     x = torch.randn(shape.input, generator=torch.Generator().manual_seed(1)).to(shape.device)
-    formula = layer.selected.entry.facts["flops"]
+    formula = layer.selected.entry.flops
     flops = None if formula is None else int(formula(module, tuple(x.shape)))
     module.train(shape.phase != "evaluation")
     return Workload(layer.label, _layer_step(module, x, shape.phase), {"": module}, flops)

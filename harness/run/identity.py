@@ -14,7 +14,7 @@ from pathlib import Path
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
-from coordbench.harness.core.entries import Kind, Selected
+from coordbench.harness.core.entries import Entry, Kind, Selected
 from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.sources import digest, digest_of_files, source_digest
@@ -50,7 +50,7 @@ def of_plugins(plugins: Sequence[str]) -> str:
         return ""
 
 
-def _selected(cell: Cell) -> list[Selected]:
+def _selected(cell: Cell) -> list[Selected[Entry]]:
     """Everything of the registry that a cell names."""
     named: list[tuple[Kind, Selector | str | None]] = [
         ("task", cell.task),
@@ -62,7 +62,7 @@ def _selected(cell: Cell) -> list[Selected]:
 
 
 def _identity(
-    key: str, chosen: Iterable[Selected], roots: Iterable[Use], more: dict[str, str] | None = None
+    key: str, chosen: Iterable[Selected[Entry]], roots: Iterable[Use], more: dict[str, str] | None = None
 ) -> Identity:
     parts = {"library python": ".".join(platform.python_version_tuple()[:2])} | WORKER.parts() | (more or {})
     starts = set(roots)
@@ -94,7 +94,7 @@ def forget() -> None:
     packages.forget()
 
 
-def _inputs(selected: Selected) -> dict[str, str]:
+def _inputs(selected: Selected[Entry]) -> dict[str, str]:
     """The files that options name."""
     paths = {name: value for name, value in selected.all_options.items() if isinstance(value, Path)}
     return {f"input {name}={value}": digest_of_files(value) for name, value in paths.items()}

@@ -67,10 +67,10 @@ def solve(cell: Cell, baseline: str, plugins: Sequence[str]) -> Match:
     options = {option.name: option for option in registry.select("backbone", cell.network[0]).entry.options}
     if "width" not in options:
         raise UsageError(f"backbone {str(cell.backbone)!r} has no option width, so its budget cannot be matched")
-    whole = options["width"].annotation is int
+    whole = options["width"].holds(int)
     start = registry.select("backbone", cell.network[0]).all_options["width"]
     wanted = amount(replace(cell, variant=registry.select("variant", baseline).selector))
-    width, reached = bisect(lambda width: amount(replace(cell, width=width)), float(start), wanted, whole=whole)
+    width, reached = bisect(lambda width: amount(replace(cell, width=width)), float(str(start)), wanted, whole=whole)
     return Match(by, width, reached, wanted)
 
 

@@ -88,7 +88,7 @@ def summary(job: Job, record: Record | CostRecord) -> str:
     if isinstance(record, CostRecord):
         flops = "unknown" if record.flops is None else f"{record.flops:,}"
         return f"{record.parameters} parameters, {flops} FLOPs"
-    metric = registry.select("task", job.cell.task).entry.facts["metrics"][0]
+    metric = registry.select("task", job.cell.task).entry.metrics[0]
     split = "validation" if isinstance(job, Trial) and job.purpose == "tune" else "test"
     value = record.scores.get(split, {}).get(metric.name, float("nan"))
     return f"{metric.name} {value:.4g} {metric.unit}".rstrip() + f" after {record.steps} steps, {record.seconds:.1f} s"

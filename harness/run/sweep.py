@@ -227,8 +227,7 @@ def _identify(job: Job) -> Identity:
 
 
 def _primary(cell: Cell) -> Metric:
-    metrics: tuple[Metric, ...] = registry.select("task", cell.task).entry.facts["metrics"]
-    return metrics[0]
+    return registry.select("task", cell.task).entry.metrics[0]
 
 
 def _record(future: Future[Any], job: Job) -> Record | CostRecord:
@@ -250,15 +249,15 @@ def _task_facts(plan: Plan) -> dict[str, Any]:
     facts = {}
     for task in {str(trial.cell.task) for trial in plan.trials}:
         chosen = registry.select("task", task)
-        own = chosen.entry.facts
+        entry = chosen.entry
         facts[task] = {
-            "name": chosen.entry.name,
-            "suite": own["suite"],
-            "metrics": [asdict(metric) for metric in own["metrics"]],
-            "source": own["source"],
-            "summary": chosen.entry.summary,
-            "references": {e.name: e.facts["reference_kind"] for e in registry.references(task)},
-        } | registry.described(chosen).plain()
+            "name": entry.name,
+            "suite": entry.suite,
+            "metrics": [asdict(metric) for metric in entry.metrics],
+            "source": entry.source,
+            "summary": entry.summary,
+            "references": {e.name: e.bound for e in registry.references(task)},
+        } | entry.describe(chosen.all_options).plain()
     return facts
 
 
@@ -275,6 +274,5 @@ def variant_facts(variants: Iterable[str]) -> dict[str, Any]:
     facts = {}
     for variant in variants:
         entry = registry.select("variant", variant).entry
-        own = {name: entry.facts[name] for name in ("source", "dims", "fixed_size", "formula")}
-        facts[variant] = own | {"summary": entry.summary, "file": files.short(Path(entry.file))}
+        facts[variant] = entry.plain | {"summary": entry.summary, "file": files.short(Path(entry.file))}
     return facts

@@ -251,7 +251,7 @@ def kept(sample: Sample) -> Sample:
 
 def _splits(trial: Trial) -> tuple[str, ...]:
     """What a trial is scored on; one that chooses a learning rate never sees the test data."""
-    splits: tuple[str, ...] = registry.select("task", trial.cell.task).entry.facts["splits"]
+    splits: tuple[str, ...] = registry.select("task", trial.cell.task).entry.splits
     return splits if trial.purpose == "test" else ("validation",)
 
 
@@ -278,7 +278,7 @@ def _at_half(trial: Trial, record: Record) -> dict[str, dict[str, float]]:
 
     A verdict that is another one there than at the end has not settled, whatever the losses do.
     """
-    primary = str(registry.select("task", trial.cell.task).entry.facts["metrics"][0].name)
+    primary = str(registry.select("task", trial.cell.task).entry.metrics[0].name)
     half = halfway(trial.cell.budget)
     values = [p.value for p in record.curves if (p.step, p.metric) == (half, f"validation/{primary}")]
     return {"half": {primary: values[0]}} if values and trial.purpose == "test" else {}

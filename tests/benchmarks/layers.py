@@ -27,7 +27,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
     for entry in registry.entries("variant"):
         for shape in ("small",) if entry.name in QUADRATIC else SHAPES:
             yield shape, entry.name, "fast"
-            if entry.facts["textbook"] and entry.name not in QUADRATIC:
+            if entry.textbook and entry.name not in QUADRATIC:
                 yield shape, entry.name, "textbook"
 
 
@@ -42,7 +42,7 @@ def step(work: LayerWorkload, form: Form) -> None:
 def test_layer(benchmark: Any, shape: str, variant: str, form: str) -> None:
     WORKER.apply()
     work = layer_workload(registry.layer(variant), SHAPES[shape])
-    textbook: Form | None = registry.entry("variant", variant).facts["textbook"]
+    textbook: Form | None = registry.entry("variant", variant).textbook
     run = work.phase("forward_backward")
     benchmark.group = f"{variant}, {shape}"
     benchmark.extra_info["parameters"] = sum(p.numel() for p in work.module.parameters())

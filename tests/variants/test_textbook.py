@@ -44,7 +44,7 @@ def _choices(annotation: object) -> list[str | bool]:
 
 
 def textbook(selector: str) -> Callable[[nn.Module, Tensor], Tensor]:
-    form: Callable[[nn.Module, Tensor], Tensor] = registry.select("variant", selector).entry.facts["textbook"]
+    form: Callable[[nn.Module, Tensor], Tensor] = registry.select("variant", selector).entry.textbook
     return form
 
 
@@ -87,4 +87,4 @@ def _seeded(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def test_every_variant_of_ours_has_a_textbook_form() -> None:
-    assert [entry.name for entry in registry.entries("variant") if entry.facts["textbook"] is None] == []
+    assert [entry.name for entry in registry.entries("variant") if entry.textbook is None] == []

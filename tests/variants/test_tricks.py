@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.entries import VariantEntry
 from coordbench.variants._parts import tricks
 
 
 @pytest.mark.parametrize("entry", registry.entries("variant"), ids=lambda entry: entry.name)
-def test_results_are_equal_without_tricks(entry: registry.Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_equal_without_tricks(entry: VariantEntry, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer = registry.layer(entry.name)(4, 8, 3, size=(6, 5)).double()
     x = torch.randn(3, 4, 6, 5, dtype=torch.float64, requires_grad=True)

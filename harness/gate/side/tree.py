@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...core.sources import imported_modules, source_digest, syntax_tree, with_packages
 from .messages import Chosen, Described, Layer, PlannedTrial
@@ -13,7 +13,7 @@ from .messages import Chosen, Described, Layer, PlannedTrial
 if TYPE_CHECKING:
     from torch import nn
 
-    from coordbench.harness.core.entries import Selected
+    from coordbench.harness.core.entries import Selected, VariantEntry
 
 _PACKAGE = "coordbench"
 
@@ -40,15 +40,16 @@ def describe(plugins: Sequence[str], selectors: Sequence[str]) -> Described:
     return Described(str(registry.__file__), layers, chosen)
 
 
-def _layer(selected: Selected, owners: Mapping[str, str]) -> Layer:
+def _layer(selected: Selected[VariantEntry], owners: Mapping[str, str]) -> Layer:
     entry = selected.entry
-    dims, count = entry.facts["dims"], entry.facts["flops"]
+    facts = _facts(entry)
+    dims, count = facts["dims"], facts["flops"]
     return Layer(
         label=selected.label,
         name=entry.name,
         module=entry.function.__module__,
         attribute=entry.function.__qualname__,
-        options=dict(selected.options),
+        options=dict(selected.options),  # type: ignore[arg-type]  # no variant has a path or nothing as an option
         dims=2 if 2 in dims else dims[0],
         formula=None if count is None else (count.__module__, count.__qualname__),
         plugin=owners.get(entry.file),
@@ -61,8 +62,14 @@ def formula(name: str) -> Callable[[nn.Module, tuple[int, ...]], int]:
     """What counts the FLOPs of a variant."""
     from coordbench.harness.core import registry
 
-    counted: Callable[[nn.Module, tuple[int, ...]], int] = registry.entry("variant", name).facts["flops"]
+    counted: Callable[[nn.Module, tuple[int, ...]], int] = _facts(registry.entry("variant", name))["flops"]
     return counted
+
+
+def _facts(entry: VariantEntry) -> Mapping[str, Any]:
+    """The fields of a variant by name; revisions before entries were typed kept them in a dictionary."""
+    facts: Mapping[str, Any] = getattr(entry, "facts", None) or vars(entry)
+    return facts
 
 
 def sources(module: str) -> dict[str, str]:

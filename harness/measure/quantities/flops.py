@@ -97,7 +97,7 @@ def count(model: nn.Module, inputs: Inputs) -> Count:
 def formula_of(module: nn.Module) -> Any:
     """The hand formula (module, shape) -> FLOPs of a layer that was built out of a registered variant, or None."""
     layer = getattr(module, "coordbench_layer", None)
-    return layer.selected.entry.facts["flops"] if layer is not None else None
+    return layer.selected.entry.flops if layer is not None else None
 
 
 class _Counter(TorchDispatchMode):

@@ -22,7 +22,10 @@ def measure_parameters(cell: Cell, seconds: float = 0.0) -> Part:
 
 def options(cell: Cell) -> dict[str, object]:
     """All options of a cell's task and backbone, defaults among them: the axes along which costs grow."""
-    return registry.select("backbone", cell.network[0]).all_options | registry.select("task", cell.task).all_options
+    return {
+        **registry.select("backbone", cell.network[0]).all_options,
+        **registry.select("task", cell.task).all_options,
+    }
 
 
 def count(models: Iterable[nn.Module]) -> dict[str, int]:

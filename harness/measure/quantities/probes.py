@@ -135,7 +135,7 @@ def unseen_size(layer: Layer) -> Curve:
 
     Empty for layers of a fixed size.
     """
-    if layer.selected.entry.facts["fixed_size"]:
+    if layer.selected.entry.fixed_size:
         return []
     module, size = _built(layer)
     x = _noise(layer, size)
@@ -150,7 +150,7 @@ def unseen_size(layer: Layer) -> Curve:
 
 def _built(layer: Layer) -> tuple[nn.Module, tuple[int, ...]]:
     """The layer in two dimensions, or in what it knows, its parameters moved off a start where gates are 1."""
-    dims = 2 if 2 in layer.selected.entry.facts["dims"] else layer.selected.entry.facts["dims"][0]
+    dims = 2 if 2 in layer.selected.entry.dims else layer.selected.entry.dims[0]
     size = (SIZE if dims < 3 else SIZE // 2,) * dims
     with torch.random.fork_rng():
         torch.manual_seed(0)

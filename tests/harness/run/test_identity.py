@@ -15,6 +15,7 @@ import pytest
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.identity import Identity
+from coordbench.harness.core.registry import plugins
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process import environment
 from coordbench.harness.process.settings import WORKER
@@ -84,7 +85,7 @@ def test_packages_beside_a_plugin_count_whoever_imports_them(tmp_path: Path, mon
     wanted = {"mine.py", "first.py", "second.py", "third.py"}
     for root in (files.ROOT, tmp_path):  # a plug-in may also lie in a folder of this project
         monkeypatch.setattr(files, "ROOT", root)
-        monkeypatch.setattr(registry, "_loaded", {str(tmp_path / "mine.py")})
+        monkeypatch.setattr(plugins, "_loaded", {str(tmp_path / "mine.py")})
         identity.forget()
         assert {file.name for file in files.closure(frozenset([tmp_path / "mine.py"]))} == wanted
         assert {file.name for file in definitions.uses(frozenset([(tmp_path / "mine.py", None)]))} == wanted
@@ -202,7 +203,7 @@ def test_what_nobody_can_follow_is_said(layer: Path) -> None:
 
 
 MUTATIONS = [  # file, old text, new text, whether a trial of conv depends on it
-    ("harness/core/registry.py", "UsageError(f\"unknown {kind}", "UsageError(f\"no such {kind}", False),
+    ("harness/core/registry/lookup.py", "UsageError(f\"unknown {kind}", "UsageError(f\"no such {kind}", False),
     ("harness/core/record.py", "class CostRecord:", "class CostRecord:\n    energy: float | None = None", False),
     ("harness/core/errors.py", "exit code 2", "exit code 7", False),
     ("harness/training/train.py", "POINTS = 100", "POINTS = 50", True),

@@ -330,7 +330,7 @@ def test_claims_are_about_what_exists(claim: claims.Claim) -> None:
     for side in claim.sides:
         options = {**claim.options, **side.options}
         task = registry.select("task", selector(side.task or claim.task, options))
-        metrics = {metric.name for metric in task.entry.facts["metrics"]}
+        metrics = {metric.name for metric in task.entry.metrics}
         assert set(options) <= {option.name for option in task.entry.options}
         assert claim.metric in {"", *metrics, *COSTS}
         assert registry.select("variant", side.variant).label == side.variant  # as records spell it
@@ -339,7 +339,7 @@ def test_claims_are_about_what_exists(claim: claims.Claim) -> None:
             spelled = dict(part.split("=") for part in rest.split(", ") if part)
             backbone = registry.select("backbone", selector(name, spelled))
             assert set(spelled) <= {option.name for option in backbone.entry.options}
-            assert backbone.entry.name in task.entry.facts["backbones"]
+            assert backbone.entry.name in task.entry.backbones
 
 
 def selector(task: str, options: dict[str, str]) -> str:

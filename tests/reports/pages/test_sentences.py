@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from coordbench.harness.core import registry
-from coordbench.harness.core.description import Column, Part, Sentence, Where
+from coordbench.harness.core.description import Column, Description, Part, Sentence, Where
 from coordbench.harness.core.selector import Selector
 from coordbench.reports.pages.sentences import averages, fill, sentences
 
@@ -40,12 +40,15 @@ def tables(rows: list[Row]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(trials), pd.DataFrame(scores)
 
 
+def described(task: str) -> Description:
+    """What a task says of itself with its default options."""
+    selected = registry.select("task", task)
+    return selected.entry.describe(selected.all_options)
+
+
 def findings(trials: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
     """The sentences of all tasks, as a run stores them: as JSON."""
-    facts = {
-        entry.name: {"name": entry.name} | registry.described(registry.select("task", entry.name)).plain()
-        for entry in registry.entries("task")
-    }
+    facts = {entry.name: {"name": entry.name} | described(entry.name).plain() for entry in registry.entries("task")}
     return sentences(trials, scores, json.loads(json.dumps(facts)))
 
 
@@ -133,12 +136,10 @@ def test_a_private_task_brings_its_sentence_and_edits_nothing_else() -> None:
 @pytest.mark.parametrize("task", [entry.name for entry in registry.entries("task")])
 def test_every_task_opens_with_a_sentence_and_says_what_its_picture_shows(task: str) -> None:
     """All in plain text, for its default options; every axis that is said belongs to a condition or a picture."""
-    described = registry.described(registry.select("task", task))
-    assert described.about is not None
-    for text in (described.about.opening, described.about.picture):
+    opening = described(task)
+    assert opening.about is not None
+    for text in (opening.about.opening, opening.about.picture):
         assert 20 <= len(text) < 320
         assert text[0].isupper()
         assert text.endswith((".", "?"))
-    assert [Sentence.read(json.loads(json.dumps(each.plain()))) for each in described.sentences] == [
-        *described.sentences
-    ]
+    assert [Sentence.read(json.loads(json.dumps(each.plain()))) for each in opening.sentences] == [*opening.sentences]

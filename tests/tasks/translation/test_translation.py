@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.entries import VariantEntry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.problem import Problem
 from coordbench.harness.core.record import Record
@@ -125,7 +126,7 @@ def test_a_probe_at_initialization_trains_nothing(task: str) -> None:
 
 
 @pytest.mark.parametrize("entry", registry.entries("variant"), ids=lambda entry: entry.name)
-def test_every_variant_can_be_probed(entry: registry.Entry) -> None:
+def test_every_variant_can_be_probed(entry: VariantEntry) -> None:
     for task in PROBES[:2]:
         whole = train.build(Cell.of(task, "stack", entry.name))
         with torch.no_grad():

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.entries import Layer, Selected, VariantEntry
 from coordbench.harness.measure.quantities import crosscheck
 from coordbench.harness.measure.quantities.flops import count
 
@@ -137,8 +138,7 @@ def test_a_layers_formula_is_the_authority():
 
 def named(module, formula):
     """The module as if built out of a registered variant with this formula."""
-    entry = registry.Entry("variant", "mine", type(module), __file__, (), "", {"flops": formula})
-    module.coordbench_layer = registry.Layer(registry.Selected(entry, {}))
+    module.coordbench_layer = Layer(Selected(VariantEntry("mine", type(module), flops=formula), {}))
     return module
 
 
@@ -152,11 +152,11 @@ def test_a_layer_called_twice_is_billed_twice_and_one_inside_another_once():
 
 @pytest.mark.parametrize("entry", registry.entries("variant"), ids=lambda entry: entry.name)
 def test_every_formula_covers_at_least_the_products_that_run(entry):
-    size = (9, 12, 8)[: max(entry.facts["dims"])]
+    size = (9, 12, 8)[: max(entry.dims)]
     layer = registry.layer(entry.name)(6, 8, 3, size=size)
     shape = (2, 6, *size)
     (call,) = count(layer, (torch.ones(shape),)).layers
-    assert call.formula == entry.facts["flops"](layer, shape)
+    assert call.formula == entry.flops(layer, shape)
     assert call.formula >= call.counted == crosscheck.by_torch(layer, (torch.ones(shape),))["forward"]
 
 
