@@ -29,7 +29,7 @@ _BATCH = 500  # few enough at a time for a database's limit on parameters
 
 def append(connection: Connection, answers: Sequence[Answer]) -> list[int]:
     """Insert records with all that hangs on them; return their numbers."""
-    numbers = _numbers(connection, len(answers))
+    numbers = numbers_for(connection, len(answers))
     places, surroundings = shared.keys_of_environments([record.environment for _, _, record in answers])
     origins, parts = shared.keys_of_sources(identity.parts for _, identity, _ in answers)
     shared.note(connection, environments, surroundings)
@@ -69,7 +69,7 @@ def point(connection: Connection, run: str, pairs: Sequence[tuple[int, int]], *,
         execute_all(connection, _POINT, listed)
 
 
-def _numbers(connection: Connection, count: int) -> list[int]:
+def numbers_for(connection: Connection, count: int) -> list[int]:
     """Numbers for new records: PostgreSQL counts for all of us, and SQLite lets one write at a time."""
     if connection.dialect.name == "postgresql":
         drawn = sql.func.nextval("records_id_seq").label("number")

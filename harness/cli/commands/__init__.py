@@ -10,6 +10,8 @@ from coordbench.harness.cli.commands import costs  # noqa: F401
 from coordbench.harness.cli.commands import profile_layer  # noqa: F401
 from coordbench.harness.cli.commands import report  # noqa: F401
 from coordbench.harness.cli.commands import export  # noqa: F401
+from coordbench.harness.cli.commands import merge  # noqa: F401
+from coordbench.harness.cli.commands import verify  # noqa: F401
 from coordbench.harness.cli.commands import runs  # noqa: F401
 from coordbench.harness.cli.commands import compare  # noqa: F401
 from coordbench.harness.cli.commands import gate  # noqa: F401

@@ -26,9 +26,11 @@ def run(
     dry_run: Annotated[bool, arg(help="print the plan and an estimate of its time, run nothing")] = False,
     fresh: Annotated[bool, arg(help="use no earlier record")] = False,
     explain: Annotated[bool, arg(help="say why each trial is run or reused")] = False,
+    reuse: Annotated[list[str], arg(help="folders of records that this run may use, too; they are only read")] = [],  # noqa: B006
     no_report: Annotated[bool, arg(help="write no page at the end")] = False,
 ) -> int:
     """Run a preset, or go on with it, and write its report."""
+    from coordbench.harness.cli.records import take_up
     from coordbench.harness.cli.running import Execution, execute, exit_code, show_result
     from coordbench.harness.plan import planning
     from coordbench.harness.process import environment
@@ -40,6 +42,8 @@ def run(
     chosen = planning.narrow(planning.read_preset(preset), variants, tasks, seeds)
     plan = matching.resolve(planning.make_plan(chosen, target), sources)
     with open_store(store, out) as opened:
+        if not dry_run:
+            take_up(reuse, opened)
         if dry_run or explain:
             print(forecast.forecast(plan, opened, fresh=fresh, explain=explain))
         if dry_run:

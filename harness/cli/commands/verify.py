@@ -1,0 +1,24 @@
+"""`coordbench verify`: train a sample of stored rows again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from coordbench.harness.cli.arguments import Plugins, command, load_plugins
+
+
+@command("verify")
+def verify(
+    source: Annotated[Positional[str], arg(help="a folder of records or of results, an SQLite file, a URL")],
+    *,
+    sample: Annotated[int, arg(help="how many rows are trained again")] = 10,
+    seed: Annotated[int, arg(help="by which the rows are drawn")] = 0,
+    plugin: Plugins = [],  # noqa: B006
+    json: Annotated[bool, arg(help="print an array of objects")] = False,
+) -> int:
+    """Train a sample of stored rows again, from what they depend on, and say whether the same comes out."""
+    from coordbench.harness.cli.records import verify_source
+
+    return verify_source(source, sample, seed, load_plugins(plugin), as_json=json)

@@ -1,0 +1,94 @@
+"""What `coordbench merge`, `verify` and `export --records` do: records that travel between stores and machines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.exit_codes import ExitCode
+from coordbench.harness.store.address import file_of, parse
+from coordbench.harness.store.store import Store
+from coordbench.harness.store.travel.archive import is_archive, open_archive, write_archive
+from coordbench.harness.store.travel.merge import Merged, merge
+
+
+@contextlib.contextmanager
+def opened(source: str) -> Iterator[Store]:
+    """A source of records: a folder of them, a folder of results, an SQLite file, or a URL."""
+    path = Path(source)
+    if is_archive(path):
+        with open_archive(path) as archive:
+            yield archive
+        return
+    if path.is_dir() and (path / "results.sqlite").is_file():
+        path = path / "results.sqlite"
+    address = parse(f"sqlite:///{path}") if path.is_file() else None
+    if address is None and "://" not in source:
+        raise UsageError(f"{source!r} is no source of records; give a folder of records, a store's file or its URL")
+    if address is None and (file := file_of(parse(source))) is not None and not file.is_file():
+        raise UsageError(f"there is no store {str(file)!r}")
+    with Store(address or source) as store:
+        yield store
+
+
+def merge_sources(sources: Sequence[str], store: Store, *, as_json: bool) -> int:
+    """Merge each source into the store and say what came of it; conflicts are kept, and told."""
+    merged = {}
+    for source in sources:
+        with opened(source) as other:
+            if other.url == store.url:
+                raise UsageError(f"{source!r} is the store itself")
+            merged[other.name if "archive.sqlite" not in other.name else source] = merge(other, store)
+    if as_json:
+        print(json.dumps({name: asdict(item) for name, item in merged.items()}, indent=1))
+    else:
+        for name, item in merged.items():
+            print(_line(name, item))
+            for conflict in item.conflicts:
+                print(f"  conflict, both kept: {conflict.job}\n    here:  {conflict.here}\n    there: {conflict.there}")
+    return ExitCode.INCONCLUSIVE if any(item.conflicts for item in merged.values()) else ExitCode.OK
+
+
+def take_up(sources: Sequence[str], store: Store) -> None:
+    """Copy the records of sources, not their runs, so that a run finds them as if they were its store's."""
+    for source in sources:
+        with opened(source) as other:
+            item = merge(other, store, with_runs=False)
+        print(f"{source}: {item.records} records may be used, {item.equal} were there")
+
+
+def _line(name: str, item: Merged) -> str:
+    conflicts = f", {len(item.conflicts)} conflicts" if item.conflicts else ""
+    return f"{name}: {item.records} records and {item.runs} runs are new, {item.equal} records were there{conflicts}"
+
+
+def export_records(store: Store, runs: Sequence[str], folder: Path, *, with_samples: bool) -> int:
+    """Write the records of runs as a folder, and print it with its size."""
+    path = write_archive(store, runs, folder, with_samples=with_samples)
+    size = sum(file.stat().st_size for file in path.iterdir())
+    print(f"{path}: {size / 2**20:.2f} MiB")
+    return ExitCode.OK
+
+
+def verify_source(source: str, sample: int, seed: int, plugins: Sequence[str], *, as_json: bool) -> int:
+    """Train a sample of a source's rows again; 0 all verified, 1 some differ, 3 some are stale and none differs."""
+    from coordbench.harness.run.verify import verify
+
+    with opened(source) as store:
+        checks = verify(
+            store, sample, seed, plugins,
+            say=lambda check: None if as_json else print(f"{check.answer:<16} {check.label}  {check.detail}".rstrip()),
+        )  # fmt: skip
+    counts = Counter(check.answer for check in checks)
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks], indent=1))
+    else:
+        print(", ".join(f"{count} {answer}" for answer, count in sorted(counts.items())))
+    if counts["differs"] or counts["altered"] or counts["failed"]:
+        return ExitCode.REGRESSED
+    return ExitCode.INCONCLUSIVE if counts["stale"] else ExitCode.OK
