@@ -16,17 +16,11 @@ CHILDREN = (scores, series, samples)
 _BATCH = 500  # few enough at a time for a database's limit on parameters
 
 
-def plain_columns(table: sql.Table) -> list[sql.ColumnElement[object]]:
-    """The columns of a table, JSON as text."""
-    return [
-        sql.cast(column, sql.Text).label(column.name) if isinstance(column.type, sql.JSON) else column
-        for column in table.c
-    ]
-
-
 def read_rows(connection: Connection, table: sql.Table, where: sql.ColumnElement[bool] | None = None) -> list[Row]:
     """The rows of a table in the order in which they were written."""
-    query = sql.select(*plain_columns(table))
+    query = sql.select(
+        *(sql.cast(c, sql.Text).label(c.name) if isinstance(c.type, sql.JSON) else c.label(c.name) for c in table.c)
+    )
     query = query if where is None else query.where(where)
     texts = {column.name for column in table.c if isinstance(column.type, sql.JSON)}
     return [
