@@ -133,7 +133,7 @@ def _compared(row: StoredTrial, today: Mapping[tuple[str, str], float]) -> Check
         return Check(row.label, "verified")
     here = environment.describe(row.trial.cell.device)
     other = [name for name in _PLATFORM if here.get(name) != row.environment.get(name)]
-    margin = registry.select("task", str(row.trial.cell.task)).entry.facts["metrics"][0].margin
+    margin = registry.select("task", str(row.trial.cell.task)).entry.metrics[0].margin
     if other and worst <= margin:
         return Check(row.label, "within tolerance", f"{where}; another {', '.join(other)}")
     return Check(
