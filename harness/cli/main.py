@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
         return _dispatch(arguments)
     except UsageError as error:
         print(f"coordbench: {error}", file=sys.stderr)
-        return ExitCode.USAGE
+        return getattr(error, "code", ExitCode.USAGE)
     except KeyboardInterrupt:
         print("coordbench: interrupted; finished records are kept, the same command goes on from them", file=sys.stderr)
         return ExitCode.INTERRUPTED

@@ -13,6 +13,7 @@ from pathlib import Path
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.plan.planning import Plan
+from coordbench.harness.run import patience
 from coordbench.harness.run.progress import Progress
 from coordbench.harness.run.sweep import Driver, Result
 from coordbench.harness.store.store import Store
@@ -36,7 +37,10 @@ def execute(plan: Plan, store: Store, how: Execution) -> Result:
     invoked = shlex.join(["coordbench", *sys.argv[1:]])
     workers = _workers(how.workers, how.device)
     with Progress() as progress, _executor(how.cluster) as executor:
-        return Driver(store, progress, workers, executor, how.sources, how.fresh, invoked, checkpoints).run(plan)
+        return Driver(
+            store, progress, workers, executor, how.sources, how.fresh, invoked, checkpoints,
+            patience_seconds=plan.preset.store_patience_seconds, unstored=how.out.resolve() / patience.FILE, say=progress.say,
+        ).run(plan)  # fmt: skip
 
 
 def show_result(result: Result, store: Store, pages: Path | None) -> None:

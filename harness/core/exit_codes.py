@@ -13,4 +13,5 @@ class ExitCode(IntEnum):
     NOTHING_MEASURED = 4
     TRIALS_FAILED = 5
     NOT_COMPARABLE = 6
+    STORE_LOST = 7
     INTERRUPTED = 130

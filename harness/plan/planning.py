@@ -54,6 +54,8 @@ class Preset:
     memory_gib: float = 4.0
     checkpoint_seconds: float = 300.0
     cost_seconds: float = SECONDS
+    store_patience_seconds: float = 300.0
+    """How long a run waits for a store that is away before it puts its records aside and ends."""
     baseline: str = "conv"
     description: str = ""
 
@@ -240,6 +242,7 @@ def _check_ranges(made: Any, where: str) -> None:
         "memory_gib",
         "checkpoint_seconds",
         "cost_seconds",
+        "store_patience_seconds",
     )
     for name in positive:
         value = getattr(made, name, None)

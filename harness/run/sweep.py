@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
+
+import sqlalchemy as sql
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
@@ -23,17 +26,25 @@ from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.plan.planning import Plan, tuning_trials, with_rate
 from coordbench.harness.plan.tuning import Choice, choose, extend
 from coordbench.harness.process import environment, isolate
-from coordbench.harness.run import files, identity
+from coordbench.harness.run import files, identity, patience
+from coordbench.harness.run.patience import Patience, StoreLostError
 from coordbench.harness.run.progress import Listener
 from coordbench.harness.run.worker import Limits, work
+from coordbench.harness.store.answers import REUSED, Answer
+from coordbench.harness.store.schema import items
 from coordbench.harness.store.store import Store, StoreError
 from coordbench.harness.training.partial import remove_left
+
+T = TypeVar("T")
 
 Noted = tuple[Job, Mapping[str, Any]]
 """A job and what this run notes about it."""
 
 Answered = tuple[int, Identity, Job, Record | CostRecord]
 """The position of an item, what its record depends on, its job and its record."""
+
+_OUTSTANDING = 2000
+"""Jobs that are handed to the executor and whose records may wait in memory, when the store is away."""
 
 _BATCH = 500
 """Records in one transaction at most, so that a crowd of them is told of in time and need not be kept."""
@@ -70,6 +81,11 @@ class Driver:
     fresh: bool = False
     command: str = "coordbench run"
     checkpoints: Path | None = None
+    patience_seconds: float = 300.0
+    """How long a store that is away is waited for."""
+    unstored: Path | None = None
+    """Where finished records are put that the store does not take, and are taken up from."""
+    say: Callable[[str], None] = print
 
     def run(self, plan: Plan) -> Result:
         """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
@@ -93,7 +109,7 @@ class Driver:
             raise
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
-        self.store.finish_run(run)
+        self._patiently(lambda: self.store.finish_run(run))
         return result
 
     def _tune(self, plan: Plan, result: Result, executor: Executor, limits: Limits) -> list[Noted]:
@@ -123,25 +139,75 @@ class Driver:
     def _stage(self, jobs: Iterable[Noted], result: Result, executor: Executor, limits: Limits) -> dict[Job, int]:
         """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
         listed = [(job, _identify(job), dict(note)) for job, note in jobs]
-        positions = self.store.add_items(result.run, listed)
+        positions = self._patiently(lambda: self.store.add_items(result.run, listed))
         planned = {place: (job, known) for place, (job, known, _) in zip(positions, listed, strict=True)}
         answers = {} if self.fresh else self._reuse(planned, result)
         self.listener.expect(len(planned), len(answers))
         arrived: SimpleQueue[Future[Any]] = SimpleQueue()
         waiting: dict[Future[Any], tuple[int, Identity, Job]] = {}
-        for place, (job, known) in planned.items():
-            future = executor.submit(work, job, tuple(self.plugins), self._limits(job, known, limits))
-            waiting[future] = place, known, job
-            future.add_done_callback(arrived.put)
-        while waiting:
-            ready = _take(arrived)
-            answers |= self._commit([(*waiting.pop(future), future) for future in ready], result)
-        return answers
+        answers |= {} if self.fresh else self._take_up(planned, result)
+        queue = iter(planned.items())
+        try:
+            while True:
+                for place, (job, known) in itertools.islice(queue, _OUTSTANDING - len(waiting)):
+                    future = executor.submit(work, job, tuple(self.plugins), self._limits(job, known, limits))
+                    waiting[future] = place, known, job
+                    future.add_done_callback(arrived.put)
+                if not waiting:
+                    return answers
+                ready = _take(arrived)
+                answers |= self._commit([(*waiting[future], future) for future in ready], result)
+                for future in ready:
+                    del waiting[future]
+        except StoreLostError as error:
+            raise self._put_aside(error, waiting) from error
+
+    def _put_aside(
+        self, error: StoreLostError, waiting: Mapping[Future[Any], tuple[int, Identity, Job]]
+    ) -> StoreLostError:
+        """Write the records that have finished into a file beside; return the error that says so."""
+        ended = [
+            (known, future) for future, (_, known, _) in waiting.items() if future.done() and not future.cancelled()
+        ]
+        records = [(known, future.result()) for known, future in ended if not _failed(future)]
+        finished = [(known, record) for known, record in records if record.status in REUSED]
+        if self.unstored is None or not finished:
+            return error
+        try:
+            patience.put_aside(self.unstored, finished)
+        except OSError as reason:
+            return StoreLostError(f"{error}; {len(finished)} finished records are lost: {describe_error(reason)}")
+        return StoreLostError(f"{error}; the next run takes up {len(finished)} finished records from {self.unstored}")
+
+    def _take_up(self, planned: dict[int, tuple[Job, Identity]], result: Result) -> dict[Job, int]:
+        """Store what an earlier run could not, and take it from the plan."""
+        if self.unstored is None or not self.unstored.is_file():
+            return {}
+        records = patience.take_up(self.unstored, [known for _, known in planned.values()])
+        answers = [(place, known, job, records[known.digest]) for place, (job, known) in planned.items()
+                   if known.digest in records]  # fmt: skip
+        numbers = self._note_done(answers, result)
+        for place, *_ in answers:
+            del planned[place]
+        patience.forget(self.unstored, [known for _, known, _, _ in answers])
+        return numbers
+
+    def _note_done(self, answers: list[Answered], result: Result) -> dict[Job, int]:
+        """Store records, then say that they are done; return the number of each job's record."""
+        numbers, answers = self._add(result.run, answers)
+        for _, _, job, record in answers:
+            _count(result, record.status)
+            self.listener.done(job, record)
+        return {job: number for (_, _, job, _), number in zip(answers, numbers, strict=True)}
+
+    def _patiently(self, action: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        return Patience(self.patience_seconds, self.say)(action, again)
 
     def _reuse(self, planned: dict[int, tuple[Job, Identity]], result: Result) -> dict[Job, int]:
         """Answer what earlier records can, take it from the plan, and return the number of each one's record."""
         answers: dict[Job, int] = {}
-        found = self.store.reuse(result.run, [(place, known) for place, (_, known) in planned.items()])
+        wanted = [(place, known) for place, (_, known) in planned.items()]
+        found = self._patiently(lambda: self.store.reuse(result.run, wanted))
         for place, (record, status) in found.items():
             answers[planned.pop(place)[0]] = record
             result.reused += 1
@@ -153,27 +219,38 @@ class Driver:
         kept = [
             (place, known, job, _record(future, job)) for place, known, job, future in ready if not future.cancelled()
         ]
-        numbers, kept = self._add(result.run, kept)
-        for _, _, job, record in kept:
-            _count(result, record.status)
-            self.listener.done(job, record)
+        numbers = self._note_done(kept, result)
         if len(kept) < len(ready):  # nobody here cancels, so the scheduler did, or is gone
             raise UsageError("the cluster was lost; finished records are kept, the same command goes on from them")
-        return {job: number for (_, _, job, _), number in zip(kept, numbers, strict=True)}
+        return numbers
 
     def _add(self, run: str, answers: list[Answered]) -> tuple[list[int], list[Answered]]:
         """Store records in one transaction; where one cannot be stored it becomes an error, and the others are kept."""
         try:
-            return self.store.add_many(run, [(place, known, record) for place, known, _, record in answers]), answers
-        except StoreError:
+            return self._add_many(run, [(place, known, record) for place, known, _, record in answers]), answers
+        except (StoreError, StoreLostError):
             raise
         except Exception as error:  # whatever a task's own values made the store stumble over
             if len(answers) == 1:
                 [(place, known, job, record)] = answers
                 told_of = type(record)("error", f"its record cannot be stored: {describe_error(error)}")
-                return self.store.add_many(run, [(place, known, told_of)]), [(place, known, job, told_of)]
+                return self._add_many(run, [(place, known, told_of)]), [(place, known, job, told_of)]
         added = [self._add(run, [answer]) for answer in answers]
         return [number for numbers, _ in added for number in numbers], [one for _, kept in added for one in kept]
+
+    def _add_many(self, run: str, answers: Sequence[Answer]) -> list[int]:
+        """Store records, once: a store may have taken them although its word was lost."""
+        return self._patiently(
+            lambda: self.store.add_many(run, answers),
+            lambda: self._numbers(run, answers) or self.store.add_many(run, answers),
+        )
+
+    def _numbers(self, run: str, answers: Sequence[Answer]) -> list[int]:
+        """The records that answer items of a run, where they are stored already."""
+        places = [place for place, _, _ in answers]
+        wanted = (items.c.run == run) & items.c.position.in_(places) & items.c.record.is_not(None)
+        known = {row.position: row.record for row in self.store.read(sql.select(items).where(wanted))}
+        return [known[place] for place in places] if known else []
 
     def _limits(self, job: Job, identified: Identity, limits: Limits) -> Limits:
         """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
@@ -238,6 +315,10 @@ def _record(future: Future[Any], job: Job) -> Record | CostRecord:
         return record
     kind = Record if isinstance(job, Trial) else CostRecord
     return kind("crashed", describe_error(error), environment=environment.describe(job.cell.device))
+
+
+def _failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 def _count(result: Result, status: str) -> None:

@@ -1,0 +1,184 @@
+"""Stores that are really away: locked, restarted, full; no record is lost, none is stored twice."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sql
+
+from coordbench.harness.core import registry
+from coordbench.harness.core.exit_codes import ExitCode
+from coordbench.harness.core.identity import Identity
+from coordbench.harness.core.problem import Sample
+from coordbench.harness.core.record import CurvePoint, Record
+from coordbench.harness.core.scores import At, Fate, State
+from coordbench.harness.plan import planning
+from coordbench.harness.run import patience
+from coordbench.harness.run.patience import StoreLostError
+from coordbench.harness.run.sweep import Driver, Result
+from coordbench.harness.store import engine, schema
+from coordbench.harness.store.store import Store
+
+SWEEP: dict[str, Any] = {
+    "tasks": ["toy"], "backbones": ["toy_net"], "variants": ["conv"], "steps": 5, "evaluations": 1, "costs": False,
+}  # fmt: skip
+
+
+class Listener:
+    """Does something when the first record is stored."""
+
+    def __init__(self, first: Callable[[], object] = lambda: None) -> None:
+        self.first: Callable[[], object] = first
+        self.lines: list[str] = []
+
+    def expect(self, pending: int, reused: int) -> None:
+        """Nothing."""
+
+    def done(self, job: object, record: object) -> None:
+        """The first record is there."""
+        self.first()
+        self.first = lambda: None
+
+
+def _run(store: Store, toy: Path, out: Path, listener: Listener, seconds: float, seeds: int = 6) -> Result:
+    registry.load_plugin(toy)
+    plan = planning.make_plan(planning.parse_preset({"run": {"seeds": seeds}, "sweep": [SWEEP]}, "mine"))
+    driver = Driver(store, listener, plugins=(str(toy),), patience_seconds=seconds, unstored=out / patience.FILE)
+    return replace(driver, say=listener.lines.append).run(plan)
+
+
+def _identities(store: Store) -> list[str]:
+    return [row.identity for row in store.read(sql.select(schema.records.c.identity))]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.5)
+
+
+def _lock(path: Path, seconds: float) -> threading.Thread:
+    """Hold SQLite's lock for writing for a while."""
+    held = threading.Event()
+
+    def hold() -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        held.set()
+        time.sleep(seconds)
+        connection.rollback()
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    return thread
+
+
+def test_a_store_that_is_locked_for_longer_than_it_waits_ends_no_run(toy: Path, tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with Store(f"sqlite:///{path}") as store:
+        listener = Listener(lambda: _lock(path, 4))
+        result = _run(store, toy, tmp_path, listener, 120)
+        assert result.statuses == {"ok": 18}
+        assert len(_identities(store)) == len(set(_identities(store))) == 18
+    assert any("locked; training goes on, the store is tried again" in line for line in listener.lines)
+    assert not (tmp_path / patience.FILE).exists()
+
+
+def test_a_run_that_waited_in_vain_leaves_its_records_to_the_next(toy: Path, tmp_path: Path) -> None:
+    path, locks = tmp_path / "results.sqlite", list[threading.Thread]()
+    with Store(f"sqlite:///{path}") as store:
+        with pytest.raises(StoreLostError, match=r"locked.*; waited 2 s for it; the next run takes up \d+ finished"):
+            _run(store, toy, tmp_path, Listener(lambda: locks.append(_lock(path, 30))), 2)
+        waiting = len(patience._read(tmp_path / patience.FILE))
+        assert waiting >= 1
+        locks[0].join()
+        stored = len(_identities(store))
+        result = _run(store, toy, tmp_path, Listener(), 2)
+        assert (result.statuses, result.reused) == ({"ok": 18}, stored)
+        assert len(_identities(store)) == len(set(_identities(store))) == 18
+    assert not (tmp_path / patience.FILE).exists()
+
+
+def test_a_lost_store_has_an_exit_code_of_its_own() -> None:
+    assert StoreLostError("x").code == ExitCode.STORE_LOST == 7
+
+
+@pytest.fixture
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Callable[..., None]]]:
+    """A server of its own, and how it is told to stop and start."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not binaries:
+        pytest.skip("no PostgreSQL server is installed")
+    home = Path(os.environ.get("TMPDIR", "/tmp")) / f"pg{os.getpid()}"
+    home.mkdir(mode=0o755)
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if user:
+        shutil.chown(home, "postgres")
+
+    def tool(name: str, *arguments: str) -> None:
+        command = [*user, str(binaries[-1] / name), "-D", str(home / "data"), *arguments]
+        subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def control(*arguments: str) -> None:
+        where = f"-c listen_addresses= -c unix_socket_directories={home}"
+        tool("pg_ctl", "-w", "-l", str(home / "log"), "-o", where, *arguments)
+
+    tool("initdb", "-A", "trust", "-U", "coordbench")
+    control("start")
+    yield f"postgresql+psycopg://coordbench@/postgres?host={home}", control
+    control("-m", "immediate", "stop")
+    shutil.rmtree(home)
+
+
+def test_a_server_that_is_restarted_costs_no_record(
+    toy: Path, tmp_path: Path, postgres: tuple[str, Callable[..., None]]
+) -> None:
+    url, control = postgres
+
+    def restart() -> None:
+        control("-m", "immediate", "stop")
+        threading.Timer(2, lambda: control("start")).start()
+
+    with Store(url) as store:
+        listener = Listener(restart)
+        assert _run(store, toy, tmp_path, listener, 120).statuses == {"ok": 18}
+        assert len(_identities(store)) == len(set(_identities(store))) == 18
+    assert listener.lines
+
+
+def test_records_come_back_from_their_file_as_they_were_and_code_does_not(tmp_path: Path) -> None:
+    import numpy as np
+
+    path = tmp_path / patience.FILE
+    record = Record(
+        "ok", scores={"test": {At("mse", "m", 8): float("nan")}}, curves=[CurvePoint(1, 0.5, "train/loss", 2.0)],
+        samples=[Sample("g", "r", "line", np.arange(4.0))], fate=Fate(State.CENSORED, 1.0),
+        notes={"a": np.float64(1)},
+    )  # fmt: skip
+    identities = [Identity("a", {"x": "1"}), Identity("b", {})]
+    for identity in identities:
+        patience.put_aside(path, [(identity, record)])
+    again = patience.take_up(path, identities[:1])
+    assert list(again) == [identities[0].digest]
+    other = again[identities[0].digest]
+    assert isinstance(other, Record)
+    assert repr(other) == repr(record)
+    assert [name.level for name in other.scores["test"] if isinstance(name, At)] == [8.0]
+    patience.forget(path, identities[:1])
+    assert list(patience.take_up(path, identities)) == [identities[1].digest]
+    path.write_bytes(pickle.dumps([os.getcwd]))
+    with pytest.raises(Exception, match="getcwd is no part of a record"):
+        patience.take_up(path, identities)
