@@ -39,7 +39,7 @@ def execute(plan: Plan, store: Store, how: Execution) -> Result:
     with Progress() as progress, _executor(how.cluster) as executor:
         return Driver(
             store, progress, workers, executor, how.sources, how.fresh, invoked, checkpoints,
-            patience_seconds=plan.preset.store_patience_seconds, unstored=how.out.resolve() / patience.FILE, say=progress.say,
+            plan.preset.store_patience_seconds, how.out.resolve() / patience.FILE, progress.say,
         ).run(plan)  # fmt: skip
 
 

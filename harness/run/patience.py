@@ -1,4 +1,4 @@
-"""What a run does while its store is away: it waits and tries again; in the end it puts its records in a file beside."""
+"""What a run does while its store is away: wait and try again; in the end, put its records in a file beside."""
 
 from __future__ import annotations
 
