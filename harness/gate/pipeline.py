@@ -11,12 +11,13 @@ from pathlib import Path
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.sources import source_digest
-from coordbench.harness.gate import accepted, accuracy, costs, selection, speed
+from coordbench.harness.gate import accepted, selection
 from coordbench.harness.gate.pairs import Say, Timer
 from coordbench.harness.gate.rows import STAGES, GateRow, Report, Stage
 from coordbench.harness.gate.settings import Settings, read_settings
 from coordbench.harness.gate.side.messages import Described, Layer, PlannedTrial
 from coordbench.harness.gate.sides import SideError, Tree, has_other_harness, running
+from coordbench.harness.gate.stages import accuracy, costs, speed
 from coordbench.harness.gate.trees import (
     NotComparable,
     Project,

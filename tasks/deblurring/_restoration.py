@@ -13,8 +13,8 @@ from coordbench.harness.core.problem import Models, Network, Optimizer, Phase, P
 from coordbench.harness.core.registry import reference
 from coordbench.harness.core.seeds import seed_of
 from coordbench.tasks._backbones.multiwiener import MultiWiener
-from coordbench.tasks._data.blur import Operator
-from coordbench.tasks._data.psf import Optic, field_positions
+from coordbench.tasks._data.optics.blur import Operator
+from coordbench.tasks._data.optics.psf import Optic, field_positions
 from coordbench.tasks._predict import predict
 from coordbench.tasks.deblurring._gallery import crops, gates
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from coordbench.harness.core.scores import At
-from coordbench.tasks._data.psf import eccentricity, field_positions
+from coordbench.tasks._data.optics.psf import eccentricity, field_positions
 
 _WINDOW = 11
 """Side of the window of the structural similarity [px]: a Gaussian of 1.5 px."""

@@ -19,9 +19,9 @@ from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.options import Count, NotNegative, Positive, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Problem
 from coordbench.harness.core.registry import reference, task
-from coordbench.tasks._data.blur import Blur
 from coordbench.tasks._data.fields import Fields
-from coordbench.tasks._data.psf import Family, Optic
+from coordbench.tasks._data.optics.blur import Blur
+from coordbench.tasks._data.optics.psf import Family, Optic
 from coordbench.tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
 from coordbench.tasks.deblurring._scores import field_scores
 

@@ -21,10 +21,10 @@ from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.options import Count, NotNegative, Range
 from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
-from coordbench.tasks._data.blur import Blur, LowRankBlur
-from coordbench.tasks._data.noise import poisson_gaussian
+from coordbench.tasks._data.optics.blur import Blur, LowRankBlur
+from coordbench.tasks._data.optics.noise import poisson_gaussian
+from coordbench.tasks._data.optics.psf import Family, Optic
 from coordbench.tasks._data.photographs import Photograph, photographs
-from coordbench.tasks._data.psf import Family, Optic
 from coordbench.tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
 from coordbench.tasks.deblurring._scores import photograph_scores
 

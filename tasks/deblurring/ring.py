@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from coordbench.harness.core.problem import Models, Problem
 from coordbench.harness.core.registry import reference
-from coordbench.tasks._data.blur import Operator
+from coordbench.tasks._data.optics.blur import Operator
 from coordbench.tasks.deblurring._restoration import TASKS
 from coordbench.tasks.deblurring._tuning import Restorer, best
 

@@ -24,10 +24,10 @@ from coordbench.harness.core.scores import Course, Fate
 from coordbench.tasks._data.draws import epoch_length, epochs, generator
 from coordbench.tasks._data.pictures import Pictures
 from coordbench.tasks._predict import predict
-from coordbench.tasks.gan_stability._collapse import fate
-from coordbench.tasks.gan_stability._features import Features, projection
-from coordbench.tasks.gan_stability._fidelity import coverage, fidelity, near, nearest
 from coordbench.tasks.gan_stability._losses import Rules
+from coordbench.tasks.gan_stability._measures.collapse import fate
+from coordbench.tasks.gan_stability._measures.features import Features, projection
+from coordbench.tasks.gan_stability._measures.fidelity import coverage, fidelity, near, nearest
 from coordbench.tasks.gan_stability._sheets import path, sheet
 
 METRICS = (

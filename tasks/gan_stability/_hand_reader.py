@@ -16,7 +16,7 @@ from torch import Tensor
 
 from coordbench.tasks._data.draws import generator
 from coordbench.tasks._data.hands import Hands, draw, hands
-from coordbench.tasks.gan_stability._features import Projection, projection
+from coordbench.tasks.gan_stability._measures.features import Projection, projection
 
 EXAMPLES, CALIBRATION = 3000, 1000
 ACCEPTED = 0.95

@@ -16,8 +16,8 @@ from coordbench.harness.core.options import Count, NotNegative
 from coordbench.harness.core.problem import Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Batch, Game, Step, adversarial, gan_about
-from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
+from coordbench.tasks.gan_stability._measures.features import Features
 from coordbench.tasks.gan_stability._sources import Canvas, pictures
 
 NAME = "face_gan"

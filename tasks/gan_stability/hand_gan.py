@@ -19,10 +19,10 @@ from coordbench.harness.core.registry import task
 from coordbench.tasks._data.draws import generator
 from coordbench.tasks._data.hands import FINGERS, draw, hands
 from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Batch, Game, Step, adversarial, gan_about
-from coordbench.tasks.gan_stability._factors import entropy
-from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._hand_reader import hand_reader
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
+from coordbench.tasks.gan_stability._measures.factors import entropy
+from coordbench.tasks.gan_stability._measures.features import Features
 from coordbench.tasks.gan_stability._sources import Canvas, pictures
 
 NAME = "hand_gan"

@@ -20,7 +20,7 @@ from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, 
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.draws import epoch_length, epochs, generator
 from coordbench.tasks._predict import predict
-from coordbench.tasks.gan_stability._components import principal
+from coordbench.tasks.gan_stability._measures.components import principal
 from coordbench.tasks.gan_stability._sheets import sheet
 from coordbench.tasks.gan_stability._sources import Canvas, Source, pictures
 

@@ -18,9 +18,9 @@ from coordbench.harness.core.problem import Metric, Network, Problem
 from coordbench.harness.core.registry import task
 from coordbench.tasks._data.objects import HIGH, LOW, locate
 from coordbench.tasks.gan_stability._adversarial import AXES, METRICS, Batch, Game, Step, adversarial, gan_about
-from coordbench.tasks.gan_stability._factors import BINS, cells, entropy, occupied
-from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
+from coordbench.tasks.gan_stability._measures.factors import BINS, cells, entropy, occupied
+from coordbench.tasks.gan_stability._measures.features import Features
 from coordbench.tasks.gan_stability._sources import Canvas, pictures
 
 NAME = "object_gan"

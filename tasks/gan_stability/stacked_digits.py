@@ -34,9 +34,9 @@ from coordbench.tasks.gan_stability._adversarial import (
     latents,
 )
 from coordbench.tasks.gan_stability._digit_reader import CLASSES, accuracy, read
-from coordbench.tasks.gan_stability._factors import entropy
-from coordbench.tasks.gan_stability._features import Features
 from coordbench.tasks.gan_stability._losses import Loss, Penalty, Rules
+from coordbench.tasks.gan_stability._measures.factors import entropy
+from coordbench.tasks.gan_stability._measures.features import Features
 from coordbench.tasks.gan_stability._sources import DRAWN, HELD_OUT, Canvas, digits_of
 
 NAME = "stacked_digits"

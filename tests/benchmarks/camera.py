@@ -13,8 +13,8 @@ import torch
 
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.training import train
-from coordbench.tasks._data.blur import Blur, LowRankBlur, operator_error
-from coordbench.tasks._data.psf import Optic
+from coordbench.tasks._data.optics.blur import Blur, LowRankBlur, operator_error
+from coordbench.tasks._data.optics.psf import Optic
 
 JOBS = (
     ("photo_deblurring", "unet[depth=2, norm=group, residual=true, width=8]", "conv"),

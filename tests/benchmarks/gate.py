@@ -19,7 +19,7 @@ from pathlib import Path
 from coordbench.harness.gate.pairs import Timer
 from coordbench.harness.gate.settings import Settings
 from coordbench.harness.gate.sides import Tree, running
-from coordbench.harness.gate.speed import compare
+from coordbench.harness.gate.stages.speed import compare
 
 LAYER = '''"""A convolution, {times} times in a row."""
 

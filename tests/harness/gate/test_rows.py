@@ -16,12 +16,13 @@ from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
-from coordbench.harness.gate import accuracy, costs, output, pairs, speed, trials
-from coordbench.harness.gate.accuracy import Difference
+from coordbench.harness.gate import output, pairs, trials
 from coordbench.harness.gate.pairs import Measured, Pair
 from coordbench.harness.gate.rows import GateRow, Outcome, Report
 from coordbench.harness.gate.settings import Settings, parse_settings
 from coordbench.harness.gate.side.messages import Facts, PlannedTrial
+from coordbench.harness.gate.stages import accuracy, costs, speed
+from coordbench.harness.gate.stages.accuracy import Difference
 from coordbench.harness.store.store import Store
 
 FACTS = Facts(

@@ -7,7 +7,7 @@ import torch
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
-from coordbench.tasks._data.psf import Optic, field_positions
+from coordbench.tasks._data.optics.psf import Optic, field_positions
 
 
 def build(selector: str, shape=(1, 32, 32)):

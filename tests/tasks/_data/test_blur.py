@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from coordbench.tasks._data.blur import Blur, Difference, LowRankBlur, norm, operator_error
-from coordbench.tasks._data.noise import poisson_gaussian
-from coordbench.tasks._data.psf import Optic, field_positions, taps
+from coordbench.tasks._data.optics.blur import Blur, Difference, LowRankBlur, norm, operator_error
+from coordbench.tasks._data.optics.noise import poisson_gaussian
+from coordbench.tasks._data.optics.psf import Optic, field_positions, taps
 
 FAMILIES = ("radial", "asymmetric", "zernike", "relay", "invariant")
 

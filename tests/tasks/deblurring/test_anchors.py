@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from coordbench.harness.core import registry
-from coordbench.tasks._data.blur import Blur, norm
 from coordbench.tasks._data.fields import Fields
-from coordbench.tasks._data.psf import Optic
+from coordbench.tasks._data.optics.blur import Blur, norm
+from coordbench.tasks._data.optics.psf import Optic
 from coordbench.tasks.deblurring._tuning import best
 from coordbench.tasks.deblurring.iterative import denoise, divergence, fista, gradient, lucy
 from coordbench.tasks.deblurring.ring import Rings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coordbench.harness.core.scores import Fate, State
-from coordbench.tasks.gan_stability._collapse import fate
+from coordbench.tasks.gan_stability._measures.collapse import fate
 
 NEVER, COLLAPSED, CENSORED = State
 

@@ -18,8 +18,8 @@ from coordbench.tasks._data.hands import Hands, draw, hands
 from coordbench.tasks._data.objects import HIGH, LOW, locate, objects, paint
 from coordbench.tasks.gan_stability import stacked_digits
 from coordbench.tasks.gan_stability._digit_reader import accuracy
-from coordbench.tasks.gan_stability._factors import cells, entropy
 from coordbench.tasks.gan_stability._hand_reader import hand_reader
+from coordbench.tasks.gan_stability._measures.factors import cells, entropy
 from coordbench.tasks.gan_stability._sources import pictures
 from coordbench.tasks.gan_stability.digit_gan import count_modes
 from coordbench.tasks.gan_stability.hand_gan import grade

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from coordbench.tasks.gan_stability._components import principal
-from coordbench.tasks.gan_stability._factors import cells, entropy, occupied
-from coordbench.tasks.gan_stability._features import projection
-from coordbench.tasks.gan_stability._fidelity import fidelity, mmd, near, nearest, radii, vendi
+from coordbench.tasks.gan_stability._measures.components import principal
+from coordbench.tasks.gan_stability._measures.factors import cells, entropy, occupied
+from coordbench.tasks.gan_stability._measures.features import projection
+from coordbench.tasks.gan_stability._measures.fidelity import fidelity, mmd, near, nearest, radii, vendi
 
 
 def normal(count: int, dims: int, seed: int) -> Tensor:

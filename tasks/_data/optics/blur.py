@@ -15,7 +15,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
-from coordbench.tasks._data.psf import Optic, field_positions, taps
+from coordbench.tasks._data.optics.psf import Optic, field_positions, taps
 
 _CHUNK = 4096
 """Kernels computed at once, which bounds the memory of building an operator."""

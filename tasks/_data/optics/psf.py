@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from coordbench.tasks._data.pupil import relay, zernike
+from coordbench.tasks._data.optics.pupil import relay, zernike
 
 Family = Literal["radial", "asymmetric", "zernike", "relay", "invariant"]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from coordbench.tasks._data.draws import generator
-from coordbench.tasks.gan_stability._components import principal
+from coordbench.tasks.gan_stability._measures.components import principal
 
 Features = Literal["pca", "random_convolution"]
 Projection = Callable[[Tensor], Tensor]

@@ -1,0 +1,1 @@
+"""How light is spread and counted: blurs, pupils, noise."""
