@@ -63,7 +63,7 @@ class LayerWorkload:
         """Call the layer once and make the gradients of its input and parameters anew."""
         self.x.grad = None
         self.module.zero_grad(set_to_none=True)
-        upstream(self.module(self.x), self.gradient).backward()
+        self.module(self.x).backward(self.gradient)
 
     def gradients(self) -> list[Tensor | None]:
         """What the last backward pass left: the gradient of the input, then those of the parameters."""
@@ -72,16 +72,26 @@ class LayerWorkload:
 
 def layer_workload(make: Callable[..., nn.Module], shape: LayerShape, **options: object) -> LayerWorkload:
     """Build a layer by `make`, a variant's class or factory, and what it works on."""
+    return work_on(build_layer(make, shape, **options), shape)
+
+
+def build_layer(make: Callable[..., nn.Module], shape: LayerShape, **options: object) -> nn.Module:
+    """A layer with seeded weights."""
     torch.manual_seed(_WEIGHTS)
     out = shape.out_channels or shape.channels
     module = make(shape.channels, out, shape.kernel_size, size=shape.size, stride=shape.stride, bias=True, **options)
-    x = torch.randn(shape.input_shape, generator=torch.Generator().manual_seed(_INPUT))
+    return module.to(memory_format=torch.channels_last) if shape.channels_last else module  # type: ignore[call-overload]
+
+
+def work_on(module: nn.Module, shape: LayerShape, device: str = "cpu") -> LayerWorkload:
+    """A layer with a seeded input, and a seeded gradient for its output, which one pass finds the shape of."""
+    x = torch.randn(shape.input_shape, generator=torch.Generator().manual_seed(_INPUT)).to(device)
     if shape.channels_last:
-        module, x = module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        x = x.contiguous(memory_format=torch.channels_last)
     seed_run()
     with torch.no_grad():
         y = module.eval()(x)
-    gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(_GRADIENT), dtype=y.dtype)
+    gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(_GRADIENT), dtype=y.dtype).to(device)
     return LayerWorkload(module, x.requires_grad_(), gradient.to(memory_format=_layout(y)))
 
 
@@ -96,7 +106,7 @@ def _layout(y: Tensor) -> torch.memory_format:
 
 
 def upstream(y: Tensor, gradient: Tensor) -> Tensor:
-    """A scalar whose gradient for `y` is `gradient`, computed at no cost: all that would stand behind a layer."""
+    """A scalar whose gradient for `y` is `gradient`, at no cost: a LayerWorkload's backward pass as that of a loss."""
     scalar: Tensor = _Upstream.apply(y, gradient)  # type: ignore[no-untyped-call]
     return scalar
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.measure import workload
 from coordbench.harness.measure.subject import build_subject
 from coordbench.harness.profiling.shape import LayerShape, Phase
 from coordbench.harness.training import train
@@ -37,43 +38,26 @@ class Workload:
 
 
 def layer_workload(selector: str, shape: LayerShape) -> Workload:
-    """Build a layer with seeded weights and a seeded input; raise UsageError where it refuses the shape."""
+    """The layer's workload by which it is timed, too; raise UsageError where the layer refuses the shape."""
     if len(shape.input) < 3:
         raise UsageError(f"shape {shape.input} must be N,C and one to three sizes, such as 32,32,64,64")
     layer = registry.layer(selector)
-    channels, size = shape.input[1], shape.input[2:]
-    torch.manual_seed(0)
+    batch, channels, *size = shape.input
+    sizes = workload.LayerShape(batch, channels, tuple(size), shape.kernel_size, shape.out_channels or 0, shape.stride)
     try:
-        module = layer(channels, shape.out_channels or channels, shape.kernel_size, size=size, stride=shape.stride).to(
-            shape.device
-        )
+        module = workload.build_layer(layer, sizes).to(shape.device)
     except (ValueError, TypeError) as error:
         raise UsageError(f"{selector} refuses the shape {shape}: {error}") from error
-    x = torch.randn(shape.input, generator=torch.Generator().manual_seed(1)).to(shape.device)
-    formula = layer.selected.entry.flops
-    flops = None if formula is None else int(formula(module, tuple(x.shape)))
-    module.train(shape.phase != "evaluation")
-    return Workload(layer.label, _layer_step(module, x, shape.phase), {"": module}, flops)
+    work = workload.work_on(module, sizes, shape.device)
+    flops = workload.flops_by(layer.selected.entry.flops, work)
+    return Workload(layer.label, _layer_step(work, shape.phase), {"": module}, flops)
 
 
-def _layer_step(module: nn.Module, x: Tensor, phase: Phase) -> Callable[[], object]:
-    def evaluation() -> Tensor:
-        with torch.no_grad():
-            return module(x)  # type: ignore[no-any-return]
-
-    def forward() -> Tensor:
-        return module(x)  # type: ignore[no-any-return]
-
-    def step() -> None:
-        module.zero_grad(set_to_none=True)
-        x.grad = None
-        module(x).backward(gradient)
-
+def _layer_step(work: workload.LayerWorkload, phase: Phase) -> Callable[[], object]:
     if phase == "evaluation":
-        return evaluation
-    x.requires_grad_()
-    gradient = torch.ones_like(module(x).detach())
-    return step if phase == "step" else forward
+        return work.phase("forward")
+    step = work.phase("forward_backward")
+    return step if phase == "step" else lambda: work.module(work.x)
 
 
 def task_workload(cell: Cell) -> Workload:
