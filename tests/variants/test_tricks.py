@@ -32,7 +32,10 @@ def test_results_are_equal_without_tricks(entry: VariantEntry, monkeypatch: pyte
     torch.testing.assert_close(results[1], results[0], rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize(("value", "expected"), [("on", "True"), ("off", "False")])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("", "True"), ("-huge_pages", "True"), ("off", "False"), ("-huge_pages,-hand_written", "False")],
+)
 def test_the_environment_turns_them_off(value: str, expected: str) -> None:
     code = "from coordbench.variants._parts import tricks; print(tricks.eager())"
     environment = os.environ | {"COORDBENCH_TRICKS": value}
