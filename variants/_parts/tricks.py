@@ -1,10 +1,12 @@
 """What gains speed by looking behind torch's public surface: all of it here, behind one switch.
 
-`COORDBENCH_TRICKS=off` in the environment turns it off, or `-hand_written` in the list of that variable, and layers then run the formulas of their files: results are
-equal to rounding, which `tests/variants/test_tricks.py` holds. Time without over time with them, forward + backward of
-(32, 32, 64, 64) -> 32, 3x3, one thread of a shared 2-core CPU, pairs taken in turns, with 95 % intervals: coordconv 1.15
-[1.11, 1.18], geoconv 1.20 [1.07, 1.23], coordgate 1.06 [1.02, 1.10] (1.10 at evaluation, where the gate is remembered),
-locally_connected 2.6 [2.5, 2.9], pixel_adaptive 10.3 [9.2, 11.0]; geoconv[per=batch] gains nothing: 0.95 [0.90, 1.04].
+`COORDBENCH_TRICKS=off` in the environment turns it off, or `-hand_written` in the list of that variable. Layers then run
+the formulas of their files; results are equal to rounding, which `tests/variants/test_tricks.py` holds.
+
+Time without over time with them, forward + backward of (32, 32, 64, 64) -> 32, 3x3, one thread of a shared 2-core CPU,
+pairs taken in turns, with 95 % intervals: coordconv 1.15 [1.11, 1.18], geoconv 1.20 [1.07, 1.23], coordgate 1.06 [1.02,
+1.10] (1.10 at evaluation, where the gate is remembered), locally_connected 2.6 [2.5, 2.9], pixel_adaptive 10.3 [9.2,
+11.0]; geoconv[per=batch] gains nothing: 0.95 [0.90, 1.04].
 """
 
 from __future__ import annotations
