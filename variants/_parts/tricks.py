@@ -1,6 +1,6 @@
 """What gains speed by looking behind torch's public surface: all of it here, behind one switch.
 
-`COORDBENCH_TRICKS=off` in the environment turns it off, or `-hand_written` in the list of that variable. Layers then run
+`COORDBENCH_TRICKS=off` in the environment turns it off, or `-hand_written` in its list. Layers then run
 the formulas of their files; results are equal to rounding, which `tests/variants/test_tricks.py` holds.
 
 Time without over time with them, forward + backward of (32, 32, 64, 64) -> 32, 3x3, one thread of a shared 2-core CPU,
