@@ -18,7 +18,8 @@ from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.core.trial import CostJob
 from coordbench.harness.measure import SECONDS
 from coordbench.harness.measure.table import SHAPES, cost_jobs, flatten, readable
-from coordbench.harness.plan.planning import Plan, Preset, Sweep
+from coordbench.harness.plan.planning import Plan
+from coordbench.harness.plan.preset import Preset, Sweep
 from coordbench.harness.run.progress import Progress
 from coordbench.harness.run.sweep import Driver
 from coordbench.harness.store.store import Store, open_store

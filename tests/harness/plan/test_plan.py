@@ -164,3 +164,35 @@ def test_a_contest_that_could_tell_nothing_is_refused_with_its_reason(task: str,
     expected = pytest.raises(UsageError, match=reason) if reason else contextlib.nullcontext()
     with expected:
         assert plan.make_plan(_preset(sweep)).trials
+
+
+NASTY = {
+    "digits": b"[run]\nseeds = " + b"9" * 5000,
+    "deep": b"[run]\nseeds = " + b"[" * 3000 + b"]" * 3000,
+    "tables": b"[[sweep]]\ntasks = [['toy']]\nbackbones = ['toy_net']\nvariants = ['conv']",
+    "table": b"[run.seeds]\nfirst = 1",
+    "array": b"[[run]]\nseeds = 1",
+    "bytes": b"[run]\ndescription = '\xff'",
+    "rate": b"[[sweep]]\ntasks = ['toy']\nbackbones = ['toy_net']\nvariants = ['conv']\nlearning_rate = " + b"9" * 400,
+    "steps": b"[[sweep]]\ntasks = ['toy']\nbackbones = ['toy_net']\nvariants = ['conv']\nsteps = " + b"9" * 400,
+    "nan": b"[run]\ncost_seconds = nan",
+    "long": b"[run]\nseeds = '" + b"x" * 9000 + b"'",
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_nasty_files_are_refused_in_one_short_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.toml").write_bytes(NASTY[name])
+    with pytest.raises(UsageError) as caught:
+        plan.read_preset(str(tmp_path / f"{name}.toml"))
+    message = str(caught.value)
+    assert name in message
+    assert "\n" not in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("name", ["\udcff.toml", "x" * 5000 + ".toml", "a\0b.toml", "\udcff", ""])
+def test_a_name_that_no_file_can_have_is_unknown(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown preset") as caught:
+        plan.read_preset(name)
+    str(caught.value).encode()  # it can be printed

@@ -1,0 +1,127 @@
+"""A preset: a TOML file that says what a run sweeps, read into types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from coordbench.harness.core import registry
+from coordbench.harness.core.cell import Match, MemoryFormat, Schedule
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.selector import Selector
+from coordbench.harness.measure import SECONDS
+from coordbench.harness.plan.validation import Names, Positive, Whole, check_keys, read_toml, show, validate
+
+PRESETS = Path(__file__).parents[1] / "presets"
+
+MOST_SEEDS = 10_000
+"""Nobody trains more; a plan of a billion would never be listed."""
+
+Seeds = list[int] | int
+"""Seeds by name, or 0, 1, 2, ... by their number."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One `[[sweep]]` of a preset: every task x backbone x variant x seed, trained alike."""
+
+    tasks: Names
+    backbones: Names
+    variants: Names
+    steps: Whole = 300
+    seeds: Seeds | None = None
+    learning_rate: Positive | None = None
+    learning_rates: Annotated[list[Positive], Field(min_length=1)] | None = None
+    schedule: Schedule | None = None
+    evaluations: Whole = 10
+    match: Match | None = None
+    dtype: Literal["float32", "float64", "bfloat16"] = "float32"
+    memory_format: MemoryFormat = "contiguous"
+    costs: bool = True
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a run sweeps."""
+
+    name: str
+    sweeps: tuple[Sweep, ...]
+    seeds: Seeds = 3
+    deadline_seconds: Positive = 120.0
+    memory_gib: Positive = 4.0
+    checkpoint_seconds: Positive = 300.0
+    cost_seconds: Positive = SECONDS
+    store_patience_seconds: Positive = 300.0
+    """How long a run waits for a store that is away before it puts its records aside and ends."""
+    baseline: str = "conv"
+    description: str = ""
+
+
+def read_preset(name: str) -> Preset:
+    """Read a preset by the name of a built-in one or by the path of a TOML file; raise UsageError if it is wrong."""
+    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
+    if not _is_file(path):
+        raise UsageError(f"unknown preset {name!r}; valid: {', '.join(presets())} or the path of a .toml file")
+    return parse_preset(read_toml(path, "preset"), path.stem)
+
+
+def presets() -> list[str]:
+    """The names of the built-in presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def parse_preset(content: Mapping[str, object], name: str) -> Preset:
+    """Check the content of a preset and turn it into its dataclasses."""
+    where = f"preset {name!r}"
+    check_keys(content, ("run", "sweep"), where)
+    tables, run = content.get("sweep", []), content.get("run", {})
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{where}: sweep must be tables, each headed [[sweep]]")
+    if not isinstance(run, dict):
+        raise UsageError(f"{where}: run must be a table, headed [run]")
+    given = ("name", "sweeps")
+    check_keys(run, set(Preset.__dataclass_fields__) - set(given), f"{where}, run")
+    sweeps = tuple(validate(Sweep, table, f"{where}, sweep {i + 1}") for i, table in enumerate(tables))
+    preset = validate(Preset, {"name": name, "sweeps": sweeps, **run}, f"{where}, run", given)
+    seeds_of(preset.seeds)
+    if not sweeps:
+        raise UsageError(f"{where} holds no sweep; write at least one table, headed [[sweep]]")
+    return preset
+
+
+def narrow(preset: Preset, variants: Sequence[str] = (), tasks: Sequence[str] = (), seeds: int | None = None) -> Preset:
+    """Replace the variants, keep the tasks with these base names, replace the number of seeds."""
+    base = {registry.select("task", task).entry.name for task in tasks}
+    sweeps = []
+    for sweep in preset.sweeps:
+        chosen = [task for task in sweep.tasks if not base or Selector.parse(task).name in base]
+        if chosen:
+            others = sweep.seeds if seeds is None else None
+            sweeps.append(replace(sweep, tasks=chosen, variants=list(variants) or sweep.variants, seeds=others))
+    if preset.sweeps and not sweeps:
+        known = sorted({Selector.parse(task).name for sweep in preset.sweeps for task in sweep.tasks})
+        raise UsageError(
+            f"preset {preset.name!r} holds none of the tasks {', '.join(tasks)}; it holds {', '.join(known)}"
+        )
+    return replace(preset, sweeps=tuple(sweeps), seeds=preset.seeds if seeds is None else seeds)
+
+
+def seeds_of(seeds: Seeds) -> list[int]:
+    """The seeds of a preset: a list, or 0, 1, 2, ... by their number."""
+    listed = list(range(min(seeds, MOST_SEEDS + 1))) if isinstance(seeds, int) else seeds
+    if not 0 < len(listed) <= MOST_SEEDS or min(listed) < 0 or len(set(listed)) < len(listed):
+        raise UsageError(
+            f"seeds={show(seeds)} must be a number of seeds from 1 to {MOST_SEEDS}, or different ones from 0 on"
+        )
+    return listed
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
