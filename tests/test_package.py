@@ -61,6 +61,8 @@ def test_links_are_relative_and_kept_by_git() -> None:
 def test_the_wheel_holds_real_files(built: Path) -> None:
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         names = wheel.namelist()
+        tracked = _output("git", "ls-files", *FOLDERS).splitlines()
+        assert {f"coordbench/{name}" for name in tracked if (ROOT / name).is_file()} <= set(names)
         assert set(EXPECTED) <= set(names)
         assert len(names) == len(set(names))
         assert {name.split("/")[0].split("-")[0] for name in names} == {"coordbench"}
