@@ -12,7 +12,7 @@ import torch
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.entries import Layer
-from coordbench.harness.laws import behavior, costs, tools  # noqa: F401  # each registers its laws
+from coordbench.harness.laws import behavior, costs, repeats, tools  # noqa: F401  # each registers its laws
 from coordbench.harness.laws.law import LAWS
 
 __all__ = ["LAWS", "LawResult", "check", "try_law"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
+import platform
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -13,7 +15,10 @@ from typing import Any
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CostRecord, Record
+from coordbench.harness.core.sources import digest, source_digest
 from coordbench.harness.core.trial import Job
+from coordbench.harness.process import environment
+from coordbench.harness.process.settings import WORKER
 from coordbench.harness.run import files
 from coordbench.harness.run.worker import Limits, work
 
@@ -48,11 +53,36 @@ def bundle(plugins: Sequence[str]) -> Bundle:
     return Bundle(tuple(names), tuple(sorted(texts.items())))
 
 
-def work_remotely(job: Job, packed: Bundle, limits: Limits) -> Record | CostRecord:
-    """Do a job on a cluster's worker, with the plug-ins unpacked in the folder that ends with it."""
+class OtherCodeError(UsageError):
+    """A worker whose code is not the driver's."""
+
+
+@functools.cache
+def proof() -> dict[str, str]:
+    """What must be equal on driver and worker for their records to be one run's: code, settings, versions."""
+    code = {files.short(path): source_digest(path) for path in sorted(files.all_of_ours())}
+    versions = environment.versions() | {"python": platform.python_version()}
+    return {"code": digest(code)[:12], "settings": digest(WORKER.parts())[:12], "libraries": digest(versions)[:12]}
+
+
+def work_remotely(job: Job, packed: Bundle, limits: Limits, wanted: dict[str, str]) -> Record | CostRecord:
+    """Do a job on a cluster's worker, with the plug-ins unpacked in the folder that ends with it.
+
+    A worker whose code, settings or libraries are not the driver's does nothing and says so by an OtherCodeError.
+    """
     from distributed import get_worker
 
+    if (here := proof()) != wanted:
+        names = ", ".join(name for name in wanted if wanted[name] != here[name])
+        raise OtherCodeError(
+            f"worker {get_worker().address} has other {names} than the driver: {_show(here)} there, {_show(wanted)} "
+            "here; install the same version of coordbench and its libraries on both"
+        )
     return work(job, packed.unpack(Path(get_worker().local_directory)), limits)
+
+
+def _show(proof: dict[str, str]) -> str:
+    return " ".join(f"{name} {value}" for name, value in proof.items())
 
 
 class ClusterExecutor(Executor):
@@ -69,7 +99,7 @@ class ClusterExecutor(Executor):
         job, plugins, limits = arguments
         packed = self.packed.setdefault(plugins, bundle(plugins))
         chosen = self.gpu if job.cell.device.startswith("cuda") else self.plain
-        return chosen.submit(work_remotely, job, packed, limits, **keywords)
+        return chosen.submit(work_remotely, job, packed, limits, proof(), **keywords)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Cancel what has not ended; the cluster itself stays."""

@@ -23,6 +23,13 @@ def is_ours(file: Path) -> bool:
     return file == _PUBLIC or any(file.is_relative_to(ROOT / name) for name in _FOLDERS)
 
 
+def all_of_ours() -> Iterator[Path]:
+    """Every source file that records may depend on."""
+    yield _PUBLIC
+    for name in _FOLDERS:
+        yield from (ROOT / name).rglob("*.py")
+
+
 def is_machinery(file: Path) -> bool:
     """Whether a file is of the harness, which all trials share: it counts by what is used of it."""
     return file == _PUBLIC or file.is_relative_to(ROOT / "harness")

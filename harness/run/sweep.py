@@ -27,6 +27,7 @@ from coordbench.harness.plan.planning import Plan, tuning_trials, with_rate
 from coordbench.harness.plan.tuning import Choice, choose, extend
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.run import files, identity, patience
+from coordbench.harness.run.cluster import OtherCodeError
 from coordbench.harness.run.patience import Patience, StoreLostError
 from coordbench.harness.run.progress import Listener
 from coordbench.harness.run.worker import Limits, work
@@ -216,11 +217,12 @@ class Driver:
 
     def _commit(self, ready: list[tuple[int, Identity, Job, Future[Any]]], result: Result) -> dict[Job, int]:
         """Store what has arrived in one transaction, then say that it is done."""
-        kept = [
-            (place, known, job, _record(future, job)) for place, known, job, future in ready if not future.cancelled()
-        ]
+        lost = [future for *_, future in ready if future.cancelled() or isinstance(future.exception(), OtherCodeError)]
+        kept = [(place, known, job, _record(future, job)) for place, known, job, future in ready if future not in lost]
         numbers = self._note_done(kept, result)
-        if len(kept) < len(ready):  # nobody here cancels, so the scheduler did, or is gone
+        for error in (future.exception() for future in lost if not future.cancelled()):
+            raise UsageError(str(error))
+        if lost:  # nobody here cancels, so the scheduler did, or is gone
             raise UsageError("the cluster was lost; finished records are kept, the same command goes on from them")
         return numbers
 

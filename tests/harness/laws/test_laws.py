@@ -43,6 +43,10 @@ MUTANTS: dict[str, dict[str, str]] = {
     "gradients": {"after": "y = y + (y.detach() - y) / 2"},
     "images_apart": {"after": "y = y + x.mean()"},
     "reproducible": {"after": "y = y + random.random()"},
+    "trains_alike": {  # equal at its first call, as that of a kernel whose threads race
+        "before": "self.calls = getattr(self, 'calls', 0) + 1",
+        "after": "y = y if self.calls < 3 else y + 1e-6 * random.random()",
+    },
     "layouts": {"after": "y = y + torch.as_strided(x, (1,), (1,), 7)"},
     "precisions": {"before": "x = x.float()"},
     "copies": {"after": "y = y * self.__dict__.setdefault('scale', random.random())"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,8 +42,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start processes that end with the test."""
     running: list[subprocess.Popen[str]] = []
 
-    def begin(*command: str) -> subprocess.Popen[str]:
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s"}
+    def begin(*command: str, path: Path = ROOT) -> subprocess.Popen[str]:
+        environment = os.environ | {"PYTHONPATH": str(path), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s"}
         with (tmp_path / f"log{len(running)}").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, *command], cwd=tmp_path, stdout=log, stderr=log, text=True, env=environment,
@@ -131,6 +132,26 @@ def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(
     assert again.wait(120) == 0, (tmp_path / "log3").read_text()
     assert _statuses(out) == ["ok"] * 12
     assert int(re.findall(r"\((\d+) reused\)", (tmp_path / "log3").read_text())[0]) >= 4
+
+
+def test_a_worker_of_other_code_gets_no_work_and_both_are_named(
+    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, preset: Callable[..., str], tmp_path: Path
+) -> None:
+    address, out = scheduler[0], tmp_path / "out"
+    other = tmp_path / "other"
+    for folder in ("coordbench", "harness", "variants", "tasks", "reports"):
+        shutil.copytree(ROOT / folder, other / folder, symlinks=True)
+    train = other / "harness" / "training" / "train.py"
+    train.write_text(train.read_text().replace("POINTS = 100", "POINTS = 101"))
+    command = ("-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard")
+    start(*command, path=other)
+    driver = _run(start, address, preset(["slow_conv"], seeds=2, steps=3), toy, out)
+    assert driver.wait(120) == 2
+    log = (tmp_path / "log2").read_text()
+    assert re.search(
+        r"worker tcp://\S+ has other code than the driver: code (\w{12}) .* there, code (?!\1)\w{12} ", log
+    )
+    assert _statuses(out).count("ok") == 0
 
 
 @pytest.mark.parametrize(
