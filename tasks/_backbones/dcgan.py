@@ -8,6 +8,7 @@ transposed convolution, where the layer is one), `upsample=resize` repeats pixel
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from torch import nn
@@ -28,16 +29,25 @@ COARSEST = 4
 def dcgan(
     layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, width: int = 64,
     kernel: int = 4, upsample: Upsample = "transposed", player: Player = "both", where: Where = "all",
+    norm: Literal["batch", "none"] = "batch",
 ) -> nn.Module:  # fmt: skip
     """Build the generator (N, F) -> (N, C, *size) in -1..1, or the discriminator (N, C, *size) -> (N, 1).
 
     `width` channels stand next to the image and double with each halving. `player` names the network that gets the
-    variant, the other one gets plain convolutions. Raises UsageError for a canvas that is no power of two from 8 on.
+    variant, the other one gets plain convolutions; `norm=none` leaves batch normalization out of both. Raises
+    UsageError for a canvas that is no power of two from 8 on.
     """
     if len(input_shape) > 1:
-        return critic(layer if player != "generator" else plain(), input_shape, output_shape, width, kernel, where)
+        factory = layer if player != "generator" else plain()
+        return normed(critic(factory, input_shape, output_shape, width, kernel, where), norm)
     painter = layer if player != "discriminator" else plain()
-    return nn.Sequential(*grow(painter, input_shape, output_shape, width, kernel, upsample, where), nn.Tanh())
+    grown = grow(painter, input_shape, output_shape, width, kernel, upsample, where)
+    return normed([*grown, nn.Tanh()], norm)
+
+
+def normed(modules: Iterable[nn.Module], norm: Literal["batch", "none"]) -> nn.Module:
+    """The modules as one, with or without those that normalize over the batch."""
+    return nn.Sequential(*(m for m in modules if norm == "batch" or not isinstance(m, nn.BatchNorm2d)))
 
 
 def plain() -> LayerFactory:
@@ -86,7 +96,7 @@ def doubling(
 def critic(
     layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], width: int, kernel: int,
     where: Where,
-) -> nn.Module:  # fmt: skip
+) -> nn.Sequential:  # fmt: skip
     """Layers of stride 2, batch norm on all but the first, leaky ReLU, and a linear head: (N, C, *size) -> (N, F)."""
     (before, *size), (features,) = input_shape, output_shape
     count = levels(tuple(size))

@@ -66,3 +66,16 @@ def test_a_plain_coordgan_cannot_tell_pixels_apart() -> None:
 def test_a_canvas_that_cannot_be_grown_is_named(size: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match=r"cannot make a canvas of \(\d+, \d+\) px; valid: 8, 16"):
         build("dcgan", "conv", (5,), (1, *size))
+
+
+def test_without_normalization_nothing_looks_at_the_batch() -> None:
+    """An image is judged, and a latent painted, alike whatever stands beside it; the weights are drawn alike."""
+    for before, after in (((3, 16, 16), (1,)), ((8,), (3, 16, 16))):
+        bare, whole = (
+            registry.network(f"dcgan[norm={norm}, width=4]", registry.layer("conv"))(before, after)
+            for norm in ("none", "batch")
+        )
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in bare.modules())
+        assert any(isinstance(module, nn.BatchNorm2d) for module in whole.modules())
+        x = torch.randn(5, *before)
+        torch.testing.assert_close(bare.train()(x)[:2], bare(x[:2]))
