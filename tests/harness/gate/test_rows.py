@@ -246,3 +246,9 @@ def test_settings_that_are_wrong_are_named(table: Any, told: str) -> None:
 
 def test_settings_keep_what_is_not_given() -> None:
     assert parse_settings({"slower": 0.1, "margins": {"psnr": 1}}, "").thresholds.least == 0.025
+
+
+def test_progress_says_which_pair_comes_and_the_time_left() -> None:
+    assert pairs._progress(0, range(8), 4, 0.0) == "pair 1 of 8: 4 timings"
+    assert pairs._progress(3, range(8), 4, 30.0) == "pair 4 of 8: 4 timings, about 50 s left"
+    assert pairs._progress(9, range(8, 16), 1, 5.0) == "pair 10 of 16: 1 timings, about 35 s left"
