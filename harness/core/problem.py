@@ -57,12 +57,17 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Metric:
-    """A score: its name, unit (`""` if none), which direction is better, and the loss that a gate tolerates [unit]."""
+    """A score: its name, unit (`""` if none), which direction is better, and the loss that a gate tolerates [unit].
+
+    `least` and `most` are the values that are possible at all, None where there is no end: intervals stay within them.
+    """
 
     name: str
     unit: str = ""
     better: Literal["higher", "lower"] = "higher"
     margin: float = 0.02
+    least: float | None = None
+    most: float | None = None
 
     def __post_init__(self) -> None:
         if self.better not in ("higher", "lower"):

@@ -59,6 +59,8 @@ class Preset:
     """How long a run waits for a store that is away before it puts its records aside and ends."""
     baseline: str = "conv"
     description: str = ""
+    text: str = ""
+    """The TOML that it was read from."""
 
 
 def read_preset(name: str) -> Preset:
@@ -66,7 +68,8 @@ def read_preset(name: str) -> Preset:
     path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
     if not _is_file(path):
         raise UsageError(f"unknown preset {name!r}; valid: {', '.join(presets())} or the path of a .toml file")
-    return parse_preset(read_toml(path, "preset"), path.stem)
+    preset = parse_preset(read_toml(path, "preset"), path.stem)
+    return replace(preset, text=path.read_text(encoding="utf-8"))
 
 
 def presets() -> list[str]:
@@ -84,7 +87,7 @@ def parse_preset(content: Mapping[str, object], name: str) -> Preset:
     if not isinstance(run, dict):
         raise UsageError(f"{where}: run must be a table, headed [run]")
     given = ("name", "sweeps")
-    check_keys(run, set(Preset.__dataclass_fields__) - set(given), f"{where}, run")
+    check_keys(run, set(Preset.__dataclass_fields__) - {*given, "text"}, f"{where}, run")
     sweeps = tuple(validate(Sweep, table, f"{where}, sweep {i + 1}") for i, table in enumerate(tables))
     preset = validate(Preset, {"name": name, "sweeps": sweeps, **run}, f"{where}, run", given)
     seeds_of(preset.seeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import sys
 from collections import defaultdict
@@ -24,6 +25,7 @@ from coordbench.harness.core.record import FAILED, CostRecord, Record
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.plan.planning import Plan, tuning_trials, with_rate
+from coordbench.harness.plan.preset import Preset
 from coordbench.harness.plan.tuning import Choice, choose, extend
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.run import files, identity, patience
@@ -96,7 +98,12 @@ class Driver:
         if self.checkpoints is not None:
             remove_left(self.checkpoints)
         limits = Limits(chosen.deadline_seconds, memory, None, chosen.checkpoint_seconds, chosen.cost_seconds, sources)
-        facts = {"preset": asdict(chosen), "tasks": _task_facts(plan), "variants": _facts_of_variants(plan)}
+        facts: dict[str, Any] = {
+            "preset": asdict(chosen),
+            "tasks": _task_facts(plan),
+            "variants": _facts_of_variants(plan),
+        }
+        facts["files"] = _files(chosen, self.plugins)
         device = next((cell.device for cell in _cells(plan)), "cpu")
         run = self.store.start_run(plan.preset.name, self.command, environment.describe(device), facts)
         result = Result(run)
@@ -325,6 +332,17 @@ def _failed(future: Future[Any]) -> bool:
 
 def _count(result: Result, status: str) -> None:
     result.statuses[status] = result.statuses.get(status, 0) + 1
+
+
+def _files(preset: Preset, plugins: Sequence[str]) -> list[dict[str, str]]:
+    """What made the run, whole and with its digest: the preset's TOML and the plug-ins' sources."""
+    texts = {f"{preset.name}.toml": preset.text} if preset.text else {}
+    texts |= {Path(plugin).name: Path(plugin).read_text(encoding="utf-8", errors="replace") for plugin in plugins}
+    return [{"name": name, "digest": _sha256(text), "text": text} for name, text in texts.items()]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _task_facts(plan: Plan) -> dict[str, Any]:

@@ -1,70 +1,88 @@
-"""The course of a metric over stored runs, drawn: one line per task, backbone and layer, one point per run."""
+"""The course of a metric over stored runs: one plot per task and backbone, a line per layer, a point per run."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from coordbench.harness.analysis import summarize
 from coordbench.harness.analysis.summarize import PLACE
-
-WIDTH, HEIGHT = 640, 160
-"""Of one drawing [px]."""
-
-_TEMPLATES = Path(__file__).parents[1] / "templates"
-
-
-def write_history(found: pd.DataFrame, metric: str, out: Path) -> Path:
-    """Write `history-METRIC.html` from the rows of `harness.history`, and return its path."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    runs = list(dict.fromkeys(found["run"]))
-    cells = found.groupby(["task", "backbone", "label", *PLACE], sort=False, dropna=False)
-    telling = summarize.telling(found)
-    drawings = [draw(group, runs, telling) for _, group in cells]
-    name = re.sub(r"\W+", "-", metric).strip("-") or "metric"
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"history-{name}.html"
-    page = environment.get_template("history.html").render(metric=metric, drawings=drawings, runs=runs)
-    path.write_text(page, encoding="utf-8")
-    return path
+from coordbench.reports.data.colors import COUNT, slots
+from coordbench.reports.pages.embedded import Json, short
+from coordbench.reports.pages.rendering import environment, write
+from coordbench.reports.text import cost_reader, number
 
 
-def draw(group: pd.DataFrame, runs: list[str], telling: Sequence[str] = ()) -> dict[str, Any]:
-    """Where the points of one cell stand: runs from left to right, values from the smallest to the largest."""
-    shown = group.fillna({"low": group["mean"], "high": group["mean"]})
-    bottom, top = float(shown["low"].min()), float(shown["high"].max())
-    span = (top - bottom) or abs(top) or 1.0
-
-    def y(value: float) -> float:
-        return HEIGHT - HEIGHT * (value - bottom + 0.05 * span) / (1.1 * span)
-
-    points = [
-        {
-            "x": WIDTH * (runs.index(row["run"]) + 0.5) / len(runs),
-            "y": y(row["mean"]),
-            "low": y(row["low"]),
-            "high": y(row["high"]),
-            "row": row,
-        }
-        for row in shown.to_dict("records")
-    ]
-    first = group.iloc[0]
-    title = f"{first['label']} in {first['backbone']} on {first['task']}{summarize.place(first, telling)}"
-    line = " ".join(f"{point['x']:.1f},{point['y']:.1f}" for point in points)
-    return {
-        "title": title,
-        "points": points,
-        "line": line,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "top": top,
-        "bottom": bottom,
-        "unit": first["unit"],
+def write_history(points: pd.DataFrame, metric: str, out: Path) -> Path:
+    """Write `history-METRIC.html` from the rows of `analysis.history`, and return its path."""
+    runs = points.drop_duplicates("run")[["run", "started", "commit"]].astype(str)
+    plots = _plots(points, runs["run"].tolist())
+    data: dict[str, Json] = {
+        "runs": [
+            [run, started[:16].replace("T", " "), _commit(str(commit))] for run, started, commit in runs.to_numpy()
+        ],
+        "plots": plots,
+        "unit": _unit(metric, points),
     }
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    template = environment().get_template("history.html.j2")
+    html = template.render(
+        metric=metric, plots=plots, runs=runs.to_numpy().tolist(), table=_table(points, metric), data=Markup(text)
+    )
+    name = re.sub(r"\W+", "-", metric).strip("-") or "metric"
+    return write(html, out / f"history-{name}.html")
+
+
+def _plots(points: pd.DataFrame, runs: Sequence[str]) -> list[dict[str, Json]]:
+    """One plot per task, backbone and place: a line per layer, its values run by run, null where it took no part."""
+    shades = slots(points["label"].astype(str))
+    telling = summarize.telling(points)
+    plots: list[dict[str, Json]] = []
+    for _, rows in points.groupby(["task", "backbone", *PLACE], sort=False, dropna=False):
+        first = rows.iloc[0]
+        lines = {str(label): _line(values, runs, shades) for label, values in rows.groupby("label", sort=False)}
+        plots.append(
+            {"title": f"{first['task']}, {first['backbone']}{summarize.place(first, telling)}", "lines": lines}
+        )
+    return plots
+
+
+def _line(values: pd.DataFrame, runs: Sequence[str], shades: Mapping[str, int]) -> Json:
+    table = values.drop_duplicates("run").set_index("run").reindex(list(runs))
+    columns = [[short(value) for value in table[name]] for name in ("mean", "low", "high")]
+    return {"values": columns, "slot": shades[str(values["label"].iloc[0])] % COUNT}
+
+
+def _unit(metric: str, points: pd.DataFrame) -> str:
+    """How values are read: seconds, bytes, or the metric's own unit."""
+    for ending in ("seconds", "bytes"):
+        if metric.endswith(f"_{ending}"):
+            return ending
+    return str(points["unit"].iloc[0]) if len(points) else ""
+
+
+def _commit(commit: str) -> str:
+    return "" if commit in ("None", "nan", "") else commit[:10]
+
+
+def _table(points: pd.DataFrame, metric: str) -> list[tuple[str, ...]]:
+    """Every point in words, for who reads no plots."""
+    read = cost_reader(metric) if metric.endswith(("_seconds", "_bytes")) else number
+    columns = ["started", "commit", "task", "backbone", "label", "mean", "count"]
+    return [
+        (
+            str(started)[:16].replace("T", " "),
+            _commit(str(commit)),
+            str(task),
+            str(backbone),
+            str(label),
+            read(mean),
+            str(n),
+        )
+        for started, commit, task, backbone, label, mean, n in points[columns].itertuples(index=False)
+    ]

@@ -87,10 +87,10 @@ def refuse(contest: Contest) -> str:
     NAME,
     suite="center_of_mass",
     metrics=(
-        Metric("normalized_mse", "", "lower"),
+        Metric("normalized_mse", "", "lower", least=0),
         Metric(UNSEEN_COUNTS, "", "lower"),
-        *(Metric(At("normalized_mse", "m", count), "", "lower", 0.05) for count in sorted(SEEN + UNSEEN)),
-        *(Metric(At("normalized_mse", "separation", s), "", "lower", 0.05) for s in SEPARATIONS),
+        *(Metric(At("normalized_mse", "m", count), "", "lower", 0.05, least=0) for count in sorted(SEEN + UNSEEN)),
+        *(Metric(At("normalized_mse", "separation", s), "", "lower", 0.05, least=0) for s in SEPARATIONS),
     ),
     backbones=("strided", "vit"),
     source="Hosseini, Hosseini 2024, arXiv 2401.01951",

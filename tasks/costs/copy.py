@@ -32,7 +32,7 @@ def about(options: Mapping[str, object]) -> About:
     )
 
 
-@task(NAME, suite="costs", metrics=(Metric("mse", "", "lower"),), backbones=("stack",), about=about)
+@task(NAME, suite="costs", metrics=(Metric("mse", "", "lower", least=0),), backbones=("stack",), about=about)
 def copy(
     network: Network, seed: int, *, size: Count = 32, channels: Count = 32, batch: Count = 16,
     dims: Literal[1, 2, 3] = 2,

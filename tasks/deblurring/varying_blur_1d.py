@@ -68,7 +68,7 @@ def refuse(contest: Contest) -> str:
 @task(
     NAME,
     suite="deblurring",
-    metrics=(Metric("nmse", better="lower"),),
+    metrics=(Metric("nmse", better="lower", least=0),),
     backbones=("cnn", "unet"),
     source="After the 1-D experiment of Howard, Norreys, Doepp, CoordGate, arXiv 2401.04680",
     about=about,

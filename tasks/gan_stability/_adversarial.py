@@ -31,11 +31,11 @@ from coordbench.tasks.gan_stability._measures.fidelity import coverage, fidelity
 from coordbench.tasks.gan_stability._sheets import path, sheet
 
 METRICS = (
-    Metric("coverage", margin=0.05),
-    Metric("recall", margin=0.05),
-    Metric("precision", margin=0.05),
-    Metric("density", margin=0.1),
-    Metric("mmd", "", "lower", 0.05),
+    Metric("coverage", margin=0.05, least=0, most=1),
+    Metric("recall", margin=0.05, least=0, most=1),
+    Metric("precision", margin=0.05, least=0, most=1),
+    Metric("density", margin=0.1, least=0),
+    Metric("mmd", "", "lower", 0.05, least=0),
     Metric("vendi", margin=1.0),
     Metric("nearest_training", margin=0.05),
 )

@@ -37,7 +37,7 @@ def about(options: Mapping[str, object]) -> About:
 @task(
     NAME,
     suite="gan_stability",
-    metrics=(*METRICS, Metric("valid"), Metric("finger_entropy", "nats")),
+    metrics=(*METRICS, Metric("valid", least=0, most=1), Metric("finger_entropy", "nats")),
     backbones=("dcgan", "coordgan"),
     source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
     about=about,

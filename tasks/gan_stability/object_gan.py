@@ -38,8 +38,8 @@ def about(options: Mapping[str, object]) -> About:
     suite="gan_stability",
     metrics=(
         *METRICS,
-        Metric("valid", margin=0.05),
-        Metric("occupied", margin=0.05),
+        Metric("valid", margin=0.05, least=0, most=1),
+        Metric("occupied", margin=0.05, least=0, most=1),
         Metric("position_entropy", "nats"),
     ),
     backbones=("dcgan", "coordgan"),

@@ -39,7 +39,7 @@ def about(options: Mapping[str, object]) -> About:
 @task(
     NAME,
     suite="positional_regression",
-    metrics=(Metric("accuracy"), Metric("euclidean_error", "px", "lower", 0.25)),
+    metrics=(Metric("accuracy", least=0, most=1), Metric("euclidean_error", "px", "lower", 0.25, least=0)),
     backbones=("pixelwise", "deconv"),
     splits=("train", "validation", "test"),
     source="Liu et al. 2018, arXiv 1807.03247",

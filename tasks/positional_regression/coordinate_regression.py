@@ -37,7 +37,7 @@ def about(options: Mapping[str, object]) -> About:
 @task(
     NAME,
     suite="positional_regression",
-    metrics=(Metric("euclidean_error", "px", "lower", 0.25),),
+    metrics=(Metric("euclidean_error", "px", "lower", 0.25, least=0),),
     backbones=("pixelwise", "pooled", "fully_conv", "strided", "vit"),
     splits=("train", "validation", "test"),
     source="Liu et al. 2018, arXiv 1807.03247",

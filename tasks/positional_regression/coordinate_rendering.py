@@ -47,7 +47,7 @@ def about(options: Mapping[str, object]) -> About:
 @task(
     NAME,
     suite="positional_regression",
-    metrics=(Metric("iou"),),
+    metrics=(Metric("iou", least=0, most=1),),
     backbones=("pixelwise", "deconv"),
     splits=("train", "validation", "test"),
     source="Liu et al. 2018, arXiv 1807.03247",

@@ -61,7 +61,7 @@ def about(options: Mapping[str, object]) -> About:
 @task(
     NAME,
     suite="positional_regression",
-    metrics=(Metric("iou"), Metric("detected", "", "higher", 0.03)),
+    metrics=(Metric("iou", least=0, most=1), Metric("detected", "", "higher", 0.03, least=0, most=1)),
     backbones=("rpn",),
     source="Liu et al. 2018, arXiv 1807.03247",
     about=about,

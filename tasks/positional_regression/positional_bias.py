@@ -41,7 +41,7 @@ def about(options: Mapping[str, object]) -> About:
     NAME,
     suite="positional_regression",
     metrics=(
-        Metric("accuracy"),
+        Metric("accuracy", least=0, most=1),
         Metric(SAME),
         Metric(SWAPPED),
         Metric("bias", "", "lower", 0.03),

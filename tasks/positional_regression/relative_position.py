@@ -64,7 +64,7 @@ def _heights(canvas: int) -> tuple[int, ...]:
 @task(
     NAME,
     suite="positional_regression",
-    metrics=(Metric("accuracy"), Metric(SAME)),
+    metrics=(Metric("accuracy", least=0, most=1), Metric(SAME)),
     backbones=("strided", "pooled", "vit"),
     about=about,
     refuse=refuse,

@@ -60,7 +60,7 @@ SENTENCES = (
 @task(
     NAME,
     suite="translation",
-    metrics=(Metric("accuracy"), Metric(SEEN), Metric("accuracy_lost", better="lower")),
+    metrics=(Metric("accuracy", least=0, most=1), Metric(SEEN), Metric("accuracy_lost", better="lower")),
     backbones=("classifier", "strided"),
     source="After Biscione, Bowers 2021, arXiv 2110.05861",
     about=about,

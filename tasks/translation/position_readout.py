@@ -59,7 +59,12 @@ SENTENCES = (
 @task(
     NAME,
     suite="translation",
-    metrics=(Metric("r2"), Metric(LAST), *(Metric(At("r2", "layer", i)) for i in LAYERS), Metric("accuracy")),
+    metrics=(
+        Metric("r2"),
+        Metric(LAST),
+        *(Metric(At("r2", "layer", i)) for i in LAYERS),
+        Metric("accuracy", least=0, most=1),
+    ),
     backbones=("stack", "classifier", "unet"),
     source="After Islam, Jia, Bruce 2020, arXiv 2001.08248",
     about=about,

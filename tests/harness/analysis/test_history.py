@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,11 @@ def test_an_unknown_metric_lists_those_that_exist(store: Store) -> None:
 def test_the_page_draws_one_point_per_run_and_escapes_names(store: Store, tmp_path: Path) -> None:
     found = history.history(store, "accuracy").assign(label="<script>")
     page = write_history(found, "accuracy", tmp_path).read_text()
-    assert page.count("<circle") == 2
-    assert "<script>" not in page
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    (plot,) = data["plots"]
+    assert plot["lines"]["<script>"]["values"][0] == pytest.approx(found["mean"].tolist(), rel=1e-5)
+    assert len(data["runs"]) == 2
+    assert page.count('<td class="text">&lt;script&gt;</td>') == 2
 
 
 def test_the_command_prints_the_course(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

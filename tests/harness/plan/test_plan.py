@@ -60,7 +60,7 @@ def test_tuning_gives_every_variant_the_same_effort() -> None:
         ({"run": {"seeds": [1, 1]}}, r"seeds=\[1, 1\]"),
         ({"run": {"deadline_seconds": -1}}, "deadline_seconds=-1 must be positive"),
         ({"run": {"deadline_seconds": "long"}}, "deadline_seconds='long' is not valid; expected float"),
-        ({"run": {"name": "x"}}, "unknown key 'name'; valid: baseline, .*, seeds$"),
+        ({"run": {"name": "x"}}, "unknown key 'name'; valid: baseline, .*, seeds, store_patience_seconds$"),
         ({"sweep": {"tasks": []}}, r"each headed \[\[sweep\]\]"),
         ({"sweep": [{"tasks": ["toy"]}]}, "missing keys backbones, variants"),
         ({"sweep": [SWEEP | {"steps": 0}]}, "steps=0 must be positive"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,14 @@ def test_a_tuned_cell_and_the_same_at_each_of_its_rates_stay_apart(store: Store,
         run = load(swept(store, toy, *sweeps), store=store)
         own = run.trials[run.trials["variant"].notna()]
         assert own.groupby("contest").size().tolist() == [2, 2, 2]
-        assert run.contests["learning_rate"].isna().tolist() == [True, False, False]
+        tuned, *fixed = run.contests.values()
+        assert math.isnan(tuned.learning_rate)
+        assert [contest.learning_rate for contest in fixed] == rates
+        chosen = run.rates[0, "conv"]
+        assert set(rates) <= set(chosen.tried)
+        assert chosen.widened == (len(chosen.tried) > 2)
+        assert chosen.note.startswith("chosen out of ")
+        assert run.rates[1, "conv"].note == "fixed by the preset"
         assert run.tables.scores.groupby(["trial", "split", "metric"]).size().max() == 1
         assert run.leaderboard["seeds"].tolist() == [2, 2, 2]
 
@@ -66,7 +74,7 @@ def test_matched_widths_are_a_contest_of_their_own(store: Store, toy: Path) -> N
     both = SWEEP | {"variants": ["conv", "coordconv"]}
     names = [swept(store, toy, both, both | {"match": "parameters", "costs": True}) for _ in range(2)]
     run = load(names[1], store=store)
-    assert run.contests["match"].tolist() == ["", "parameters"]
+    assert [contest.match for contest in run.contests.values()] == ["", "parameters"]
     assert run.leaderboard["seeds"].tolist() == [2, 2, 2, 2]
     found = compare_runs(store, *names)
     assert found.rows.loc[found.rows["quantity"] == "score", "pairs"].tolist() == [2, 2, 2, 2]

@@ -14,6 +14,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
+from coordbench.harness.analysis.history import history
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
@@ -21,6 +22,7 @@ from coordbench.reports.data.choice import choose
 from coordbench.reports.data.ranking import verdicts
 from coordbench.reports.data.run import load
 from coordbench.reports.pages.comparison import write_comparison
+from coordbench.reports.pages.history import write_history
 from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import outcome
 
@@ -258,4 +260,20 @@ def test_curves_are_drawn_and_tell_their_values(
     assert "coordconv" in values
     _click(browser, "#contest-1 > summary")
     assert len(browser.find_elements(By.CSS_SELECTOR, "figure.plot canvas")) == 2
+    _quiet(browser)
+
+
+def test_the_history_tells_values_dates_and_commits(
+    browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path
+) -> None:
+    fill(seeds=2)
+    fill(seeds=2)
+    points = history(store, "latency_step_seconds")
+    browser.get(write_history(points, "latency_step_seconds", tmp_path).as_uri())
+    plots = browser.find_elements(By.CSS_SELECTOR, "figure.plot canvas")
+    assert len(plots) == 2  # one per task
+    ActionChains(browser).move_to_element(plots[0]).perform()
+    values = browser.find_element(By.CSS_SELECTOR, ".values").text
+    assert "coordconv 4 ms" in values
+    assert str(points["started"].iloc[0])[:10] in values
     _quiet(browser)

@@ -1,0 +1,50 @@
+// ---- the course of a metric: dates and commits below, values with their unit at the left, read under the pointer
+const real = (value) => getComputedStyle(document.documentElement).getPropertyValue(value).trim();
+const read = (value) => value === null || value === undefined ? "–" : data.unit === "seconds" ? seconds(value) : data.unit === "bytes" ? bytes(value) : `${number(value)} ${data.unit}`.trim();
+function distinct(ticks) {
+  let digits = 3;
+  while (digits < 8 && new Set(ticks.map((t) => Number(t).toPrecision(digits))).size < ticks.length) digits++;
+  return ticks.map((t) => t === null ? "" : data.unit === "seconds" || data.unit === "bytes" ? read(t) : String(Number(Number(t).toPrecision(digits))));
+}
+function draw(figure) {
+  const plot = data.plots[Number(figure.dataset.plot)], names = Object.keys(plot.lines), n = data.runs.length;
+  const line = {stroke: real("--muted"), grid: {stroke: real("--line"), width: 1}, ticks: {stroke: real("--line"), width: 1}, font: "12px system-ui, sans-serif"};
+  const series = [{}], columns = [data.runs.map((_, i) => i)], bands = [];
+  for (const name of names) {
+    const {values: [mean, low, high], slot} = plot.lines[name], color = real(`--c${slot}`), at = series.length;
+    series.push({label: name, stroke: color, width: 2, spanGaps: true, points: {show: true, size: 7, fill: color}});
+    series.push({stroke: "transparent", spanGaps: true, points: {show: false}}, {stroke: "transparent", spanGaps: true, points: {show: false}});
+    bands.push({series: [at + 2, at + 1], fill: color + "26"});
+    columns.push(mean, low, high);
+  }
+  const width = Math.max(260, figure.clientWidth), every = Math.max(1, Math.ceil(n / Math.max(1, Math.floor(width / 110))));
+  const when = (i) => { const run = data.runs[i]; return run ? `${run[1].slice(0, 10)}\n${run[2].slice(0, 7)}` : ""; };
+  const options = {
+    width, height: 240, series, bands, legend: {show: false}, cursor: {drag: {x: true, y: false}},
+    scales: {x: {time: false, range: (_, least, most) => [least - 0.4, most + 0.4]}},
+    axes: [{...line, size: 46, splits: () => data.runs.map((_, i) => i).filter((i) => i % every === 0), values: (_, ticks) => ticks.map(when)}, {...line, size: 76, values: (_, ticks) => distinct(ticks)}],
+    hooks: {setCursor: [(u) => {
+      const out = figure.nextElementSibling, i = u.cursor.idx, run = data.runs[i];
+      out.replaceChildren();
+      if (!run) return;
+      out.append(`${run[1]} ${run[2]}: `);
+      names.forEach((name) => {
+        const [mean, low, high] = plot.lines[name].values;
+        if (mean[i] === null) return;
+        const dot = element("span", {className: "dot"});
+        dot.style.setProperty("--shade", `var(--c${plot.lines[name].slot})`);
+        out.append(element("span", {}, dot, `${name} ${read(mean[i])} `, element("small", {textContent: low[i] === null ? "" : `[${read(low[i])}, ${read(high[i])}]`})));
+      });
+    }]},
+  };
+  figure.replaceChildren();
+  new uPlot(options, columns, figure);
+  const out = figure.nextElementSibling;
+  names.forEach((name) => {
+    const dot = element("span", {className: "dot"});
+    dot.style.setProperty("--shade", `var(--c${plot.lines[name].slot})`);
+    out.append(element("span", {}, dot, name));
+  });
+}
+all("figure.plot").forEach(draw);
+document.documentElement.dataset.ready = "yes";
