@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,8 +13,9 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.profiling.request import ProfileError, ProfileRequest, in_fresh_process
-from coordbench.harness.profiling.shape import LayerShape, Phase
+from coordbench.harness.profiling.shape import LayerShape, Phase, page_name
 
 if TYPE_CHECKING:
     from coordbench.harness.profiling.fingerprint import Fingerprint
@@ -43,7 +43,7 @@ class Asked:
     @property
     def name(self) -> str:
         """What the files of this profile are called."""
-        return re.sub(r"[^\w.-]+", "-", "-".join(filter(None, (self.task, self.backbone, self.layer)))).strip("-")
+        return page_name(self.task, self.backbone, self.layer)
 
 
 def fingerprint(asked: Asked, *, as_json: bool) -> int:
@@ -73,6 +73,23 @@ def profile(asked: Asked, *, as_json: bool) -> int:
         print(f"trace: {trace} (opens in Perfetto)\npage: {page}", file=sys.stderr if as_json else sys.stdout)
 
     return _guarded(act)
+
+
+def profile_networks(cells: Sequence[Cell], baseline: str, plugins: tuple[str, ...], out: Path) -> None:
+    """Write the page of each network's whole training step beside the baseline's; say in one line which failed."""
+    from coordbench.harness.profiling.work import profiles
+    from coordbench.reports.profiles.page import write_profile
+
+    for cell in dict.fromkeys(cells):
+        base = replace(cell, variant=Selector.parse(baseline))
+        request = ProfileRequest(cells=(cell, base) if base != cell else (cell,), plugins=plugins, seconds=0.5)
+        try:
+            measured, *others = _done(in_fresh_process(profiles, request))
+        except (ProfileError, UsageError) as error:
+            print(f"coordbench: {error}", file=sys.stderr)
+            continue
+        path = out / "profiles" / f"{page_name(cell.task, cell.backbone, cell.variant)}.html"
+        write_profile(measured, others[0] if others else None, f"{measured.label}, a whole training step", path)
 
 
 def _guarded(act: Callable[[], None]) -> int:

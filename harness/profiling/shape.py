@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,3 +24,8 @@ class LayerShape:
     def __str__(self) -> str:
         out = self.input[1] if self.out_channels is None else self.out_channels
         return f"{self.input} -> {out} channels, kernel {self.kernel_size}, stride {self.stride}"
+
+
+def page_name(*parts: object) -> str:
+    """What the files of a profile are called, without their ending; `parts` are selectors, None for none."""
+    return re.sub(r"[^\w.-]+", "-", "-".join(str(part) for part in parts if part)).strip("-")

@@ -7,6 +7,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from coordbench.harness.analysis import summarize
+from coordbench.harness.profiling.shape import page_name
 from coordbench.harness.store.store import Store
 from coordbench.reports.claims import claims, ledger, summary
 from coordbench.reports.data.colors import COUNT
@@ -36,7 +37,7 @@ def write_report(store: Store, run: str, out: Path) -> Path:
 
 def write_page(run: Run, out: Path) -> Path:
     """The same for a run that was read already."""
-    path = rendering.write(render(run), out / f"{run.name}.html")
+    path = rendering.write(render(run, _profiled(out)), out / f"{run.name}.html")
     _compare_with_last(run.store, run.name, out)
     index.write_index(run.store, out)
     return path
@@ -51,8 +52,12 @@ def _compare_with_last(store: Store, run: str, out: Path) -> None:
             comparison.write_comparison(store, earlier, later, out)
 
 
-def render(run: Run) -> str:
-    """The page of a run as HTML."""
+def _profiled(out: Path) -> frozenset[str]:
+    return frozenset(path.stem for path in (out / "profiles").glob("*.html"))
+
+
+def render(run: Run, profiled: frozenset[str] = frozenset()) -> str:
+    """The page of a run as HTML; `profiled` names the profiles that lie beside it."""
     decided = ledger.ledger(run)
     sections = Sections(run)
     template = rendering.environment().get_template("page.html.j2")
@@ -70,6 +75,8 @@ def render(run: Run) -> str:
         contests=sections.all,
         cards=cards.cards(run),
         costs=layers.costs(run),
+        profiled=profiled,
+        page_name=page_name,
         place=layers.place(run),
         sentences=_sentences(run),
         failures=run.failures,

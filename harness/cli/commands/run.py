@@ -27,9 +27,13 @@ def run(
     fresh: Annotated[bool, arg(help="use no earlier record")] = False,
     explain: Annotated[bool, arg(help="say why each trial is run or reused")] = False,
     reuse: Annotated[list[str], arg(help="folders of records that this run may use, too; they are only read")] = [],  # noqa: B006
+    profile: Annotated[
+        bool, arg(help="profile each network whose costs are measured, and link it in the page")
+    ] = False,
     no_report: Annotated[bool, arg(help="write no page at the end")] = False,
 ) -> int:
     """Run a preset, or go on with it, and write its report."""
+    from coordbench.harness.cli.profiling import profile_networks
     from coordbench.harness.cli.records import take_up
     from coordbench.harness.cli.running import Execution, execute, exit_code, show_result
     from coordbench.harness.plan import planning
@@ -49,5 +53,7 @@ def run(
         if dry_run:
             return ExitCode.OK
         result = execute(plan, opened, Execution(target, workers, cluster, sources, fresh, out))
+        if profile:
+            profile_networks([job.cell for job in plan.costs], plan.preset.baseline, sources, out)
         show_result(result, opened, None if no_report else out)
     return exit_code(result)

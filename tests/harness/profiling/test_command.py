@@ -110,3 +110,17 @@ def test_a_mistake_is_one_line(arguments: list[str], message: str, capsys: pytes
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_run_links_the_profile_of_each_network_in_its_costs(toy: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "costs.toml"
+    preset.write_text(
+        '[run]\nseeds = 1\n[[sweep]]\ntasks = ["toy"]\nbackbones = ["toy_net"]\n'
+        'variants = ["conv", "coordconv"]\nsteps = 2\n'
+    )
+    out = tmp_path / "out"
+    assert cli.run(["run", str(preset), "--plugin", str(toy), "--out", str(out), "--profile"]) == ExitCode.OK
+    [page] = out.glob("2*.html")
+    for variant in ("conv", "coordconv"):
+        assert f'href="profiles/toy-toy_net-{variant}.html"' in page.read_text()
+        assert (out / "profiles" / f"toy-toy_net-{variant}.html").is_file()
