@@ -6,9 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from coordbench.harness.plan.preset import Preset, Sweep
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +54,12 @@ def test_the_task_is_run_by_the_preset(tmp_path: Path) -> None:
     (tmp_path / "lit.toml").write_text(re.sub(r"steps = \d+", "steps = 2", PRESETS[0]))
     _coordbench(tmp_path, "run", "lit.toml", "--plugin", "lit_column.py", "--seeds", "1", "--out", "out")
     assert list((tmp_path / "out").rglob("*.html"))
+
+
+def test_contributing_names_every_key_of_a_preset() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    keys = {item.name for kind in (Sweep, Preset) for item in fields(kind)} - {"name", "sweeps"}
+    assert not {key for key in keys if f"`{key}`" not in text}
 
 
 @pytest.mark.parametrize("document", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda p: p.name)

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import get_args
 
 from coordbench.harness.core.errors import UsageError
-from coordbench.reports.claims.claims import Claim, Kind, Measure, Provenance, Rank, Relation, Side
+from coordbench.harness.plan.validation import check_keys, read_toml, validate
+from coordbench.reports.claims.claims import Claim, Measure, Provenance, Side
 
 FOLDER = Path(__file__).parent / "families"
-CHOICES: Mapping[str, tuple[object, ...]] = {
-    "kind": get_args(Kind),
-    "rank": get_args(Rank),
-    "provenance": get_args(Provenance),
-    "measure": get_args(Measure),
-    "relation": get_args(Relation),
-}
 COUNTED: tuple[Measure, ...] = ("level", "difference", "reduction", "ratio")
-FROM_FILE = ("family", "source")
-"""Fields that a claim gets from its file."""
+GIVEN = ("family", "source", "left", "right")
+"""Fields of a claim that come from its file, or are read by themselves."""
 
 
 @cache
@@ -39,31 +32,21 @@ def read_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
 
 def read_family(path: Path) -> list[Claim]:
     """Read the claims of one paper."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path.name} is no TOML: {error}") from error
-    source = content.get("source")
-    if not isinstance(source, str) or set(content) - {"source", "claim"}:
-        raise UsageError(f'{path.name} needs source = "..." and [[claim]] tables, and nothing else')
-    claims = [_claim(table, path, source) for table in content.get("claim", [])]
+    content = read_toml(path, "family of claims")
+    check_keys(content, ("source", "claim"), path.name)
+    source, tables = content.get("source"), content.get("claim", [])
+    if not isinstance(source, str) or not isinstance(tables, list):
+        raise UsageError(f'{path.name} needs source = "..." and [[claim]] tables')
+    claims = [_claim(table, path, source) for table in tables]
     _check_family(claims, path)
     return claims
 
 
 def _claim(table: Mapping[str, object], path: Path, source: str) -> Claim:
     where = f"claim {table.get('id')!r} in {path.name}"
-    valid = [item.name for item in fields(Claim) if item.name not in FROM_FILE]
-    needed = [item.name for item in fields(Claim) if item.default is MISSING and item.default_factory is MISSING]
-    _check_keys(table, valid, needed, where)
-    for key, choices in CHOICES.items():
-        if key in table and table[key] not in choices:
-            raise UsageError(f"{where}: {key} = {table[key]!r} is not valid; valid: {', '.join(map(str, choices))}")
-    value = table["value"]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UsageError(f"{where}: value = {value!r} is not a number")
     sides = {name: _side(table[name], f"{where}, {name}") for name in ("left", "right") if name in table}
-    claim = Claim(**{**table, **sides}, family=path.stem, source=source)  # type: ignore[arg-type]  # checked above
+    check_keys(table, {item.name for item in fields(Claim)} - {"family", "source"}, where)
+    claim = validate(Claim, {**table, **sides, "family": path.stem, "source": source}, where, GIVEN)
     for wrong in filter(None, (rule(claim) for rule in RULES)):
         raise UsageError(f"{where}: {wrong}")
     return claim
@@ -72,15 +55,7 @@ def _claim(table: Mapping[str, object], path: Path, source: str) -> Claim:
 def _side(table: object, where: str) -> Side:
     if not isinstance(table, dict):
         raise UsageError(f'{where} is no table; write {{ variant = "conv" }}')
-    _check_keys(table, [item.name for item in fields(Side)], ["variant"], where)
-    values: dict[str, object] = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
-    return Side(**values)  # type: ignore[arg-type]  # their names are checked above
-
-
-def _check_keys(table: Iterable[str], valid: list[str], needed: list[str], where: str) -> None:
-    for names, why in ((set(table) - set(valid), "unknown"), (set(needed) - set(table), "missing")):
-        if names:
-            raise UsageError(f"{where}: {why}: {', '.join(sorted(names))}; valid keys: {', '.join(sorted(valid))}")
+    return validate(Side, {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}, where)
 
 
 def _has_its_sides(claim: Claim) -> str:
