@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import tomlkit
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.gate.output import save
 from coordbench.harness.gate.rows import GateRow
+from coordbench.harness.plan.validation import check_keys, read_toml, validate
 
 FILE = "coordbench-accepted.toml"
 
@@ -60,20 +60,12 @@ def read_accepted(folder: Path) -> list[Accepted]:
     file = folder / FILE
     if not file.is_file():
         return []
-    try:
-        entries = tomllib.loads(file.read_text(encoding="utf-8")).get("accepted", [])
-        return [_entry(entry) for entry in entries]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, TypeError, ValueError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
-
-
-def _entry(table: Mapping[str, object]) -> Accepted:
-    row, change, reason, until = (table.get(name) for name in ("row", "change", "reason", "until"))
-    if not (isinstance(row, str) and isinstance(change, int | float) and isinstance(reason, str) and reason):
-        raise ValueError(f"{dict(table)!r} must have a row, a change and a reason, and may have a date `until`")
-    if until is not None and (not isinstance(until, datetime.date) or isinstance(until, datetime.datetime)):
-        raise ValueError(f"until={until!r} must be a date such as 2030-12-31, without quotes")
-    return Accepted(row, float(change), reason, until)
+    content = read_toml(file, "file")
+    check_keys(content, ("accepted",), str(file))
+    entries = content.get("accepted", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise UsageError(f"{file}: accepted must be tables, each headed [[accepted]]")
+    return [validate(Accepted, entry, f"{file}, entry {number}") for number, entry in enumerate(entries, 1)]
 
 
 def apply(rows: Sequence[GateRow], entries: Sequence[Accepted], today: datetime.date) -> list[GateRow]:

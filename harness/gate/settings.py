@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.gate.rule import Thresholds
 from coordbench.harness.gate.side.messages import Case
+from coordbench.harness.plan.validation import Positive, Whole, read_toml, validate
 
 Phase = Literal["forward", "forward_backward"]  # as `measure.workload` has it, which needs torch
 PHASES: tuple[Phase, ...] = ("forward", "forward_backward")
@@ -24,30 +26,30 @@ class Settings:
     """Python files that register layers, as paths from the folder of pyproject.toml."""
     preset: str = "ci"
     """The preset of the accuracy stage: a built-in one, or a path from the folder of pyproject.toml."""
-    slower: float = 0.05
+    slower: Positive = 0.05
     """A layer surely less slow than this passes."""
-    least: float = 0.025
+    least: Positive = 0.025
     """A slowdown below this is none, however sure."""
-    alpha: float = 0.01
+    alpha: Positive = 0.01
     """False alarms that are tolerated, over all comparisons together."""
-    pairs: list[int] = field(default_factory=lambda: [8, 16])
+    pairs: list[Whole] = field(default_factory=lambda: [8, 16])
     """Pairs of processes at the first and at the final look."""
-    turns: int = 30
+    turns: Whole = 30
     """Turns that the two processes of a pair take."""
-    turn_seconds: float = 0.003
+    turn_seconds: Positive = 0.003
     """How long one turn lasts at least [s]."""
-    phases: list[Phase] = field(default_factory=lambda: list(PHASES))
+    phases: Annotated[list[Phase], Field(min_length=1)] = field(default_factory=lambda: list(PHASES))
     """What is timed: forward without gradients in evaluation mode, forward and backward in training mode."""
-    batch: int = 8
-    channels: int = 16
-    size: int = 32
-    kernel_size: int = 3
+    batch: Whole = 8
+    channels: Whole = 16
+    size: Whole = 32
+    kernel_size: Whole = 3
     """The layer is measured as (batch, channels, size, size) -> the same."""
     parameters: float = 0.0
     flops: float = 0.0
     allocated_bytes: float = 0.01
     """Growth that is tolerated."""
-    deadline_seconds: float = 120.0
+    deadline_seconds: Positive = 120.0
     """How long a side may take for one answer [s]."""
     margins: dict[str, float] = field(default_factory=dict)
     """Metric -> loss that is tolerated, in its unit, instead of the margin that the metric declares."""
@@ -72,57 +74,29 @@ def read_settings(folder: Path) -> Settings:
     file = folder / "pyproject.toml"
     if not file.is_file():
         return Settings()
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
-    table: Any = content
+    table: object = read_toml(file, "project")
     for name in ("tool", "coordbench", "gate"):
-        table = table.get(name, {}) if isinstance(table, dict) else table
+        table = table.get(name, {}) if isinstance(table, Mapping) else table
     return parse_settings(table, f"{file}, [tool.coordbench.gate]")
 
 
-def parse_settings(table: Any, where: str) -> Settings:
+def parse_settings(table: object, where: str) -> Settings:
     """Check a table and turn it into settings; raise UsageError naming the key that is wrong."""
     if not isinstance(table, Mapping):
         raise UsageError(f"{where} must be a table, got {table!r}")
-    known = {item.name: getattr(Settings(), item.name) for item in fields(Settings)}
-    for key, value in table.items():
-        if key not in known:
-            raise UsageError(f"{where}: unknown key {key!r}; valid: {', '.join(sorted(known))}")
-        if not _alike(value, known[key]):
-            raise UsageError(f"{where}: {key}={value!r} is not valid; expected something like {known[key]!r}")
-    settings = replace(Settings(), **table)
+    settings = validate(Settings, table, where)
     _check(settings, where)
     return settings
 
 
-def _alike(value: Any, example: Any) -> bool:
-    """Whether a value has the type of the default."""
-    if isinstance(example, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(example, dict):
-        return isinstance(value, dict) and all(_alike(item, 0.0) for item in value.values())
-    if isinstance(example, list):
-        return isinstance(value, list) and all(_alike(item, example[0] if example else "") for item in value)
-    return isinstance(value, type(example)) and not isinstance(value, bool)
-
-
 def _check(settings: Settings, where: str) -> None:
-    for name in ("slower", "least", "alpha", "turns", "turn_seconds", "batch", "channels", "size", "kernel_size",
-                 "deadline_seconds"):  # fmt: skip
-        if getattr(settings, name) <= 0:
-            raise UsageError(f"{where}: {name}={getattr(settings, name)!r} must be positive")
-    for name, value in {
-        **settings.margins,
-        **{n: getattr(settings, n) for n in ("parameters", "flops", "allocated_bytes")},
-    }.items():
+    """What no single value can tell."""
+    growth = {name: settings.growth(name) for name in ("parameters", "flops", "allocated_bytes")}
+    for name, value in {**settings.margins, **growth}.items():
         if value < 0:
             raise UsageError(f"{where}: {name}={value!r} must not be negative")
-    if len(settings.pairs) != 2 or not 0 < settings.pairs[0] < settings.pairs[1]:
+    if len(settings.pairs) != 2 or not settings.pairs[0] < settings.pairs[1]:
         raise UsageError(f"{where}: pairs={settings.pairs} must be two growing numbers, such as [8, 16]")
-    if not settings.phases or not set(settings.phases) <= set(PHASES):
-        raise UsageError(f"{where}: phases={settings.phases} must be some of {', '.join(PHASES)}")
     if not settings.least < settings.slower:
         raise UsageError(f"{where}: least={settings.least:g} must be below slower={settings.slower:g}")
     if settings.alpha >= 1:

@@ -95,11 +95,18 @@ def test_mistakes_are_named(tmp_path: Path, row: str, reason: str, until: str | 
 
 
 @pytest.mark.parametrize(
-    "text", ["accepted = 3", "[[accepted]]\nrow = 'a'", "[[accepted]]\nrow='a'\nchange=1\nreason='b'\nuntil='x'", "{"]
+    ("text", "message"),
+    [
+        ("accepted = 3", r"accepted must be tables, each headed \[\[accepted\]\]"),
+        ("[[accepted]]\nrow = 'a'", "entry 1: missing keys change, reason"),
+        ("[[accepted]]\nrow='a'\nchange=1\nreason='b'\nuntil='x'", "until='x' is not valid; expected date"),
+        ("[[acepted]]\nrow = 'a'", "unknown key 'acepted'; valid: accepted"),
+        ("{", "cannot be read"),
+    ],
 )
-def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
+def test_a_wrong_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / accepted.FILE).write_text(text)
-    with pytest.raises(UsageError, match=r"coordbench-accepted\.toml cannot be read"):
+    with pytest.raises(UsageError, match=rf"coordbench-accepted\.toml.*{message}"):
         accepted.read_accepted(tmp_path)
 
 

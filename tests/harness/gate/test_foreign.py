@@ -157,7 +157,7 @@ def test_this_project_refuses_its_own_older_layout_and_measures_its_newer_one(tm
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
 
     def gate(base: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "coordbench", "gate", "--base", base, "--stages", "costs"]
+        command = [sys.executable, "-m", "coordbench", "gate", "--base", base, "--stages", "costs", "--layers", "conv"]
         environment = {**os.environ, "PYTHONPATH": str(clone)}
         return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
 
@@ -165,9 +165,10 @@ def test_this_project_refuses_its_own_older_layout_and_measures_its_newer_one(tm
     assert (refused.returncode, refused.stderr.count("\n")) == (ExitCode.NOT_COMPARABLE, 1)
     assert "has no package coordbench" in refused.stderr
     layer = clone / "variants" / "conv.py"
-    layer.write_text(layer.read_text().replace("import ", "import sys\nimport ", 1))
+    layer.write_text(layer.read_text() + "\n_MORE = 1\n")
     measured = gate("HEAD")
     assert measured.returncode == ExitCode.OK, measured.stdout + measured.stderr
+    assert "pass conv: parameters, flops, allocated_bytes" in measured.stdout
 
 
 @pytest.mark.parametrize("name", shipping.FILES)
