@@ -217,6 +217,27 @@ def test_arms_of_a_contest_are_trained_alike() -> None:
                     )
 
 
+NETWORKS = (
+    ("dcgan[width=4]", ((5,), (1, 16, 16))), ("vae[width=4]", ((5,), (1, 16, 16))), ("deconv", ((2,), (1, 8, 8))),
+    ("unet[depth=2, width=4]", ((1, 8, 8), (1, 8, 8))), ("classifier", ((1, 16, 16), (4,))),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("backbone", "wanted"), NETWORKS)
+def test_no_network_asks_who_a_layer_is(backbone: str, wanted: Shapes) -> None:
+    known = registry.layer("conv")
+
+    def stranger(in_channels: int, out_channels: int, kernel_size: int, **more: object) -> nn.Module:
+        return known(in_channels, out_channels, kernel_size, **more)  # type: ignore[arg-type]
+
+    networks = []
+    for factory in (known, stranger):
+        torch.manual_seed(0)
+        networks.append(registry.network(backbone, factory)(*wanted))  # type: ignore[arg-type]
+    x = torch.randn(2, *wanted[0])
+    assert torch.equal(networks[0](x), networks[1](x))
+
+
 # Planted faults
 
 

@@ -100,3 +100,26 @@ def test_a_generator_of_coordconv_costs_little_more_than_one_of_convolutions() -
         costs[name] = count(model, (z,)).forward
     assert costs["conv"] < costs["geoconv"] < costs["coordconv"] < 1.2 * costs["conv"]
     assert costs["coordgate"] < 3 * costs["conv"]
+
+
+@pytest.mark.parametrize("selector", ["conv", "conv[padding=circular]", "coordconv", "geoconv", "coordgate"])
+def test_the_fast_form_is_compiled_lowered_and_stacked_as_any_layer(selector: str) -> None:
+    module, x = doubling(selector, 4, (4, 3), fuse=True).float().eval(), torch.randn(2, 4, 4, 3)
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager", dynamic=False)
+    torch.testing.assert_close(compiled(x), module(x), rtol=1e-4, atol=1e-5)
+    torch._dynamo.reset()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = module(x)
+        low.float().square().mean().backward()
+    assert low.dtype == torch.bfloat16
+    torch.testing.assert_close(low.float(), module(x), rtol=0.1, atol=0.1)
+    parameters = {name: torch.stack([p, 2 * p]).detach() for name, p in module.named_parameters()}
+    stacked = torch.func.vmap(lambda p: torch.func.functional_call(module, p, (x,)))(parameters)
+    torch.testing.assert_close(stacked[0], module(x), rtol=1e-4, atol=1e-5)
+
+
+def test_second_derivatives_of_the_fast_form() -> None:
+    module = doubling("coordconv", 3, (2, 3), fuse=True)
+    x = torch.randn(2, 4, 2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(module, (x,), fast_mode=True)
