@@ -38,6 +38,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
+    if list(arguments) == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"coordbench {version('coordbench')}")
+        return ExitCode.OK
     import tyro
 
     from coordbench.harness.cli.commands import app
@@ -57,5 +62,5 @@ def _dispatch(arguments: Sequence[str]) -> int:
 def _one_line(box: str) -> str:
     """The sentences of a parser's error box, without its frame and its help."""
     lines = [line.strip("\u2502 ") for line in box.splitlines() if not line.startswith(("\u256d", "\u2570"))]
-    told = itertools.takewhile(lambda line: not line.startswith(("Argument helptext", "For full helptext")), lines)
-    return " ".join(line if not line.startswith("\u2500") else "-" for line in told if line).strip(" -")
+    message = itertools.takewhile(lambda line: not line.startswith(("Argument helptext", "For full helptext")), lines)
+    return " ".join(line if not line.startswith("\u2500") else "-" for line in message if line).strip(" -")

@@ -2,36 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
 import sqlalchemy as sql
 
 from coordbench.harness.core.cell import Cell, describe, differing
-from coordbench.harness.core.trial import Trial
-from coordbench.harness.plan.planning import Plan
-from coordbench.harness.run import identity
+from coordbench.harness.core.trial import Job, Trial
+from coordbench.harness.plan.planning import Plan, with_rate
+from coordbench.harness.run import identity, matching
 from coordbench.harness.run.progress import describe as describe_job
+from coordbench.harness.run.rates import Tuner, extra_trials
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 
 
+@dataclass(frozen=True)
+class Settled:
+    """The trials that a run would come to, and why one of them cannot be known yet: trial -> reason."""
+
+    tuning: tuple[Trial, ...]
+    trials: tuple[Trial, ...]
+    open: Mapping[Trial, str]
+
+    @property
+    def everything(self) -> tuple[Trial, ...]:
+        """All trials, those that choose a learning rate first."""
+        return *self.tuning, *self.trials
+
+
+def settle(plan: Plan, store: Store) -> Settled:
+    """Look up what a run decides on its way, widths and learning rates, in what earlier runs left."""
+    plan = matching.recorded(plan, store)
+    numbers = _numbers(plan.tuning, store)
+    tuner = Tuner.of(plan, store)
+    more = tuner.extensions(numbers) if len(numbers) == len(plan.tuning) else {}
+    extra = extra_trials(more)
+    numbers |= _numbers(extra, store)
+    tuning = (*plan.tuning, *extra)
+    if len(numbers) < len(tuning):
+        return Settled(tuning, plan.trials, {**_unmatched(plan), **dict.fromkeys(plan.rates, "learning rate")})
+    choices = tuner.choices(more, numbers) if plan.tuning else {}
+    trials = tuple(
+        with_rate(trial, choices[trial.cell].rate) if trial in plan.rates else trial for trial in plan.trials
+    )
+    return Settled(tuning, trials, _unmatched(plan))
+
+
+def _numbers(trials: Iterable[Trial], store: Store) -> dict[Job, int]:
+    """Trial -> the number of the record that answers it, for those that have one."""
+    known = ((trial, store.find(identity.of_trial(trial))) for trial in trials)
+    return {trial: number for trial, number in known if number is not None}
+
+
+def _unmatched(plan: Plan) -> dict[Trial, str]:
+    waiting = (trial for trial in (*plan.tuning, *plan.trials) if trial.cell.match and trial.cell.width is None)
+    return dict.fromkeys(waiting, "width")
+
+
 def forecast(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = False) -> str:
     """The plan in a few lines; with `explain`, one line per trial on why it is run or reused."""
-    lines: list[str] = []
-    pending: list[Trial] = []
-    for trial in (*plan.tuning, *plan.trials):
-        why = _why(trial, store, fresh)
-        if why != "reused":
-            pending.append(trial)
-        lines.append(f"{describe_job(trial)}: {why}")
+    settled = settle(plan, store)
+    reasons = {trial: _reason(trial, settled, store, fresh) for trial in settled.everything}
+    pending = [trial for trial in settled.everything if reasons[trial] != "reused"]
+    head = (
+        f"preset {plan.preset.name}: {len(settled.everything)} trials, {len(pending)} to run; "
+        f"{len(plan.costs)} cost measurements"
+    )
+    lines = [f"{describe_job(trial)}: {reasons[trial]}" for trial in settled.everything]
+    details = [*lines, *_untracked(settled.everything)] if explain else _cells(settled.trials)
+    return "\n".join([head, _estimate(pending, store), *details])
+
+
+def _estimate(pending: Sequence[Trial], store: Store) -> str:
+    """How long the trials to run will take, as far as earlier ones tell."""
+    if not pending:
+        return "nothing to train"
     seconds = _seconds(store)
     known = [seconds[key] for trial in pending if (key := _kind(trial.cell)) in seconds]
-    estimate = "no estimate of the time yet: none of these has been run here"
-    if pending and known:
-        estimate = f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
-    total = len(plan.trials) + len(plan.tuning)
-    head = f"preset {plan.preset.name}: {total} trials, {len(pending)} to run; {len(plan.costs)} cost measurements"
-    tuned = ["tuned trials are looked up after their learning rates are chosen"] if plan.tuning else []
-    details = [*lines, *_untracked(plan)] if explain else _cells(plan)
-    return "\n".join([head, estimate if pending else "nothing to train", *tuned, *details])
+    if not known:
+        return "no estimate of the time yet: none of these has been run here"
+    return f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
+
+
+def _reason(trial: Trial, settled: Settled, store: Store, fresh: bool) -> str:
+    if not fresh and trial in settled.open:
+        return f"run, or reused once its {settled.open[trial]} is chosen"
+    return _why(trial, store, fresh)
 
 
 def _why(trial: Trial, store: Store, fresh: bool) -> str:
@@ -47,9 +104,9 @@ def _why(trial: Trial, store: Store, fresh: bool) -> str:
     return f"run: {changes}" if changes != "nothing changed" else "run: the earlier trial failed"
 
 
-def _untracked(plan: Plan) -> list[str]:
+def _untracked(trials: Iterable[Trial]) -> list[str]:
     """What the plug-ins of a plan do that no record's identity follows."""
-    lines = (line for trial in (*plan.tuning, *plan.trials) for line in identity.of_trial(trial).untracked)
+    lines = (line for trial in trials for line in identity.of_trial(trial).untracked)
     return [f"not tracked, so a change in it re-runs nothing: {line}" for line in dict.fromkeys(lines)]
 
 
@@ -68,7 +125,7 @@ def _seconds(store: Store) -> dict[tuple[str, str], float]:
     return {cell: sum(values) / len(values) for cell, values in known.items()}
 
 
-def _cells(plan: Plan) -> list[str]:
-    cells = dict.fromkeys(trial.cell for trial in plan.trials)
+def _cells(trials: Iterable[Trial]) -> list[str]:
+    cells = dict.fromkeys(trial.cell for trial in trials)
     conditions = ("steps", *(name for name in differing(cells) if name != "steps"))
     return [f"  {describe(cell, conditions)}" for cell in cells]

@@ -6,13 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeVar
 
+import sqlalchemy as sql
+
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.trial import CostJob, Job
+from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.plan.planning import Plan
 from coordbench.harness.process import isolate
 from coordbench.harness.run.worker import run_quantity
+from coordbench.harness.store import schema
+from coordbench.harness.store.store import Store
 
 TOLERANCE = 0.02
 _HALVINGS = 14
@@ -36,29 +40,52 @@ class Match:
 
 def resolve(plan: Plan, plugins: Sequence[str] = ()) -> Plan:
     """Give every trial of a plan whose sweep asks for a match its width, and its row a note."""
-    cells = dict.fromkeys(_unsolved(trial) for trial in plan.trials if trial.cell.match)
-    found: dict[Cell, Match] = {}
-    for cell in cells:
+    solved: dict[Cell, Match] = {}
+    for cell in _matched(plan):
         outcome = isolate.call(solve, cell, plan.preset.baseline, tuple(plugins), deadline=600.0)
         if outcome.value is None:
             raise UsageError(f"match={cell.match!r} of {cell.variant} in {cell.backbone}: {outcome.error}")
-        found[cell] = outcome.value
-    fit = {trial: _fitted(trial, found) for trial in (*plan.trials, *plan.tuning)}
-    notes = {
-        fit[t]: {"match": asdict(m) | {"left_over": m.left_over}} for t in plan.trials if (m := found.get(_unsolved(t)))
-    }
+        solved[cell] = outcome.value
+    fitted = _with_widths(plan, {cell: match.width for cell, match in solved.items()})
+    matches = ((trial, solved.get(_unsolved(trial))) for trial in fitted.trials)
+    notes = {trial: {"match": asdict(m) | {"left_over": m.left_over}} for trial, m in matches if m is not None}
+    return replace(fitted, notes=dict(fitted.notes) | notes)
+
+
+def recorded(plan: Plan, store: Store) -> Plan:
+    """The plan with the widths that earlier runs found; a cell that none has matched stays without one."""
+    wanted = _matched(plan)
+    if not wanted:
+        return plan
+    query = sql.select(schema.items.c.job).where(schema.items.c.kind == "trial").order_by(schema.items.c.run)
+    widths: dict[Cell, float] = {}
+    for row in store.read(query):
+        if row.job.get("match") and row.job.get("width") is not None:
+            job = Trial.read(row.job)
+            widths[_unsolved(job)] = row.job["width"]
+    return _with_widths(plan, {cell: widths[cell] for cell in wanted if cell in widths})
+
+
+def _matched(plan: Plan) -> list[Cell]:
+    return list(dict.fromkeys(_unsolved(trial) for trial in plan.trials if trial.cell.match))
+
+
+def _with_widths(plan: Plan, widths: Mapping[Cell, float]) -> Plan:
+    """The plan with these widths in the cells that they were solved for."""
     return replace(
         plan,
-        trials=tuple(fit[trial] for trial in plan.trials),
-        tuning=tuple(fit[trial] for trial in plan.tuning),
-        costs=tuple(_fitted(job, found) for job in plan.costs),
-        rates={fit[trial]: rates for trial, rates in plan.rates.items()},
-        notes=dict(plan.notes) | notes,
+        trials=tuple(_fitted(trial, widths) for trial in plan.trials),
+        tuning=tuple(_fitted(trial, widths) for trial in plan.tuning),
+        costs=tuple(_fitted(job, widths) for job in plan.costs),
+        rates={_fitted(trial, widths): rates for trial, rates in plan.rates.items()},
+        notes={_fitted(trial, widths): note for trial, note in plan.notes.items()},
     )
 
 
 def solve(cell: Cell, baseline: str, plugins: Sequence[str]) -> Match:
     """Find the width for a cell by bisection; runs in its own process."""
+    for plugin in plugins:
+        registry.load_plugin(plugin)  # the backbone may be a user's
     by = cell.match or "parameters"
 
     def amount(candidate: Cell) -> int:
@@ -70,7 +97,9 @@ def solve(cell: Cell, baseline: str, plugins: Sequence[str]) -> Match:
     whole = options["width"].holds(int)
     start = registry.select("backbone", cell.network[0]).all_options["width"]
     wanted = amount(replace(cell, variant=registry.select("variant", baseline).selector))
-    width, reached = bisect(lambda width: amount(replace(cell, width=width)), float(str(start)), wanted, whole=whole)
+    width, reached = bisect(
+        lambda width: amount(replace(cell, width=width)), _number(float(str(start)), whole), wanted, whole=whole
+    )
     return Match(by, width, reached, wanted)
 
 
@@ -105,6 +134,6 @@ def _unsolved(job: Job) -> Cell:
     return Cell(cell.task, cell.backbone, cell.variant, match=cell.match)
 
 
-def _fitted(job: J, found: Mapping[Cell, Match]) -> J:
-    match = found.get(_unsolved(job))
-    return job if match is None else replace(job, cell=replace(job.cell, width=match.width))
+def _fitted(job: J, widths: Mapping[Cell, float]) -> J:
+    width = widths.get(_unsolved(job))
+    return job if width is None else replace(job, cell=replace(job.cell, width=width))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -20,18 +19,16 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError, describe_error
 from coordbench.harness.core.identity import Identity
-from coordbench.harness.core.problem import Metric
 from coordbench.harness.core.record import FAILED, CostRecord, Record
-from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import CostJob, Job, Trial
-from coordbench.harness.plan.planning import Plan, tuning_trials, with_rate
+from coordbench.harness.plan.planning import Plan, with_rate
 from coordbench.harness.plan.preset import Preset
-from coordbench.harness.plan.tuning import Choice, choose, extend
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.run import files, identity, patience
 from coordbench.harness.run.cluster import OtherCodeError
 from coordbench.harness.run.patience import Patience, StoreLostError
 from coordbench.harness.run.progress import Listener
+from coordbench.harness.run.rates import Tuner, extra_trials
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.answers import REUSED, Answer
 from coordbench.harness.store.schema import items
@@ -128,16 +125,14 @@ class Driver:
         if not plan.tuning:
             return [(trial, plan.notes.get(trial, {})) for trial in plan.trials]
         found = self._stage(_plain(plan.tuning), result, executor, limits)
-        cells = {trial: trial.cell for trial in plan.rates}
-        grids = {cell: plan.rates[trial] for trial, cell in cells.items()}
-        more = self._extensions(grids, found)
-        extra = [trial for cell, rates in more.items() for trial in tuning_trials(cell, rates)]
-        found = found | self._stage(_plain(extra), result, executor, limits)
-        choices = {cell: self._choose(cell, (*rates, *more[cell]), found) for cell, rates in grids.items()}
+        tuner = Tuner.of(plan, self.store)
+        more = tuner.extensions(found)
+        found = found | self._stage(_plain(extra_trials(more)), result, executor, limits)
+        choices = tuner.choices(more, found)
         trials: list[Noted] = []
         for trial in plan.trials:
             note = dict(plan.notes.get(trial, {}))
-            choice = choices[cells[trial]] if trial in cells else None
+            choice = choices[trial.cell] if trial in plan.rates else None
             if choice is not None:
                 trial = with_rate(trial, choice.rate)
                 note["tuning"] = asdict(choice)
@@ -267,28 +262,6 @@ class Driver:
             return limits
         return replace(limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
 
-    def _choose(self, cell: Cell, rates: Sequence[float], found: Mapping[Job, int]) -> Choice:
-        metric = _primary(cell)
-        scores: dict[float, list[float | None]] = {rate: [] for rate in rates}
-        for trial in tuning_trials(cell, rates):
-            rate = trial.cell.budget.learning_rate
-            if rate is not None:
-                scores[rate].append(self.store.score(found[trial], "validation", metric.name))
-        return choose(scores, metric.better)
-
-    def _extensions(
-        self, grids: Mapping[Cell, tuple[float, ...]], found: Mapping[Job, int]
-    ) -> dict[Cell, tuple[float, ...]]:
-        """The rates to try in addition, the same for all cells that differ only in their variant or width."""
-        peers: dict[tuple[Selector, str, tuple[float, ...]], list[Cell]] = defaultdict(list)
-        for cell, rates in grids.items():
-            peers[cell.task, cell.network[0].name, rates].append(cell)
-        more: dict[Cell, tuple[float, ...]] = {}
-        for (_, _, rates), cells in peers.items():
-            added = extend(rates, [self._choose(cell, rates, found) for cell in cells])
-            more |= dict.fromkeys(cells, added)
-        return more
-
 
 def _plain(jobs: Iterable[Job]) -> list[Noted]:
     return [(job, {}) for job in jobs]
@@ -310,10 +283,6 @@ def _by_seed(job: Job) -> int:
 
 def _identify(job: Job) -> Identity:
     return identity.of_trial(job) if isinstance(job, Trial) else identity.of_cost(job)
-
-
-def _primary(cell: Cell) -> Metric:
-    return registry.select("task", cell.task).entry.metrics[0]
 
 
 def _record(future: Future[Any], job: Job) -> Record | CostRecord:

@@ -44,7 +44,7 @@ def run(
     sources = load_plugins(plugin)
     target = environment.device(device)
     chosen = planning.narrow(planning.read_preset(preset), variants, tasks, seeds)
-    plan = matching.resolve(planning.make_plan(chosen, target), sources)
+    plan = planning.make_plan(chosen, target)
     with open_store(store, out) as opened:
         if not dry_run:
             take_up(reuse, opened)
@@ -52,6 +52,7 @@ def run(
             print(forecast.forecast(plan, opened, fresh=fresh, explain=explain))
         if dry_run:
             return ExitCode.OK
+        plan = matching.resolve(plan, sources)
         result = execute(plan, opened, Execution(target, workers, cluster, sources, fresh, out))
         if profile:
             profile_networks([job.cell for job in plan.costs], plan.preset.baseline, sources, out)

@@ -1,0 +1,73 @@
+"""A forecast tells what a run would do, tuned and matched trials among it, and starts no process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coordbench.harness.cli import main as cli
+from coordbench.harness.core.exit_codes import ExitCode
+from coordbench.harness.process import isolate
+
+PRESET = """
+[run]
+seeds = 2
+
+[[sweep]]
+tasks = ["toy"]
+backbones = ["toy_net"]
+variants = ["conv", "coordconv"]
+steps = 3
+learning_rates = [0.001, 0.01]
+match = "parameters"
+costs = false
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path, toy: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tuned.toml").write_text(PRESET)
+    return ["run", "tuned.toml", "--plugin", str(toy), "--device", "cpu", "--no-report"]
+
+
+@pytest.fixture
+def planned(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[str]]:
+    """What `--dry-run --explain` prints, while no process can be started."""
+
+    def call(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    def lines() -> list[str]:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(isolate, "call", call)
+            patch.setattr("subprocess.Popen", call)
+            patch.setattr("os.fork", call)
+            assert cli.run([*command, "--dry-run", "--explain"]) == ExitCode.OK
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+def test_tuned_and_matched_trials_are_looked_up_where_they_were_run(
+    command: list[str], planned: Callable[[], list[str]]
+) -> None:
+    before = planned()
+    assert before[1] == "no estimate of the time yet: none of these has been run here"
+    assert sum(line.endswith("once its learning rate is chosen") for line in before) == 4
+    assert cli.run(command) == ExitCode.OK
+    head, estimate, *lines = planned()
+    assert ", 0 to run;" in head
+    assert estimate == "nothing to train"
+    assert lines
+    assert all(line.endswith(": reused") for line in lines)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith("coordbench 0.")
