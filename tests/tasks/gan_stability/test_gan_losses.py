@@ -81,3 +81,18 @@ def test_every_gan_trains_by_every_loss(task: str, loss: str) -> None:
     cell = Cell.of(selector, "dcgan[width=4]", "coordconv", budget=Budget(3))
     record = train.run(Trial(cell, 0, "tune"))
     assert record.status == "ok", record.error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1001, 1002])
+def test_stacked_digits_see_a_collapse_and_its_absence(seed: int) -> None:
+    """Without normalization the minimax game loses nearly all of 1,000 modes; the relativistic one keeps most."""
+
+    def modes(rules: str) -> float:
+        task = f"stacked_digits[batch=32, latent=32, {rules}]"
+        budget = Budget(800, learning_rate=2e-3, evaluations=1)
+        record = train.run(Trial(Cell.of(task, "dcgan[norm=none, width=8]", "conv", budget=budget), seed))
+        return record.scores["test"]["modes"]
+
+    assert modes("loss=saturating") < 200
+    assert modes("loss=relativistic, penalty=r1_r2") > 450
