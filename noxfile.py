@@ -60,8 +60,8 @@ def layers(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Kill random processes of a run of 300 short trials, driver included, until all are done."""
-    session.run(python(session), "tests/benchmarks/soak.py", *session.posargs, external=True)
+    """Kill and freeze processes of a run of 300 short trials, and its store, until all are done."""
+    session.run(python(session), "-m", "tests.benchmarks.soak", *session.posargs, external=True)
 
 
 @nox.session

@@ -25,6 +25,8 @@ from coordbench.harness.process.watch import Ending, Pipes, Watch, describe_deat
 
 ALONE = 2
 """How often a call is made again, alone, after the fork server died while it ran."""
+ATTEMPTS = 8
+"""How often at most where the fork server dies before the call has begun, which is no fault of the call."""
 
 T = TypeVar("T")
 
@@ -59,14 +61,15 @@ def call(
     """
     start = time.monotonic()
     packed = pickle.dumps(Call(tuple(sys.path), _folder(), memory_bytes, pickle.dumps((function, arguments))))
-    with _turns.shared():
-        ending = _attempt(packed, deadline)
-    attempts = 1
-    while ending.server_died and attempts <= ALONE and not stopping():
-        attempts += 1
-        with _turns.alone():
+    attempts = deaths = 0
+    while True:
+        with _turns.alone() if attempts else _turns.shared():
             ending = _attempt(packed, deadline)
-    outcome = cast(Outcome[T], _outcome(ending, deadline, alone=attempts > 1))
+        attempts += 1
+        deaths += ending.server_died and ending.started
+        if not ending.server_died or deaths > ALONE or attempts >= ATTEMPTS or stopping():
+            break
+    outcome = cast(Outcome[T], _outcome(ending, deadline, guilty=deaths > ALONE))
     return replace(outcome, attempts=attempts, seconds=time.monotonic() - start)
 
 
@@ -91,7 +94,7 @@ def _attempt(packed: bytes, deadline: float) -> Ending:
     return ending if ending.code is not None else replace(ending, reason=server.bury())
 
 
-def _outcome(ending: Ending, deadline: float, *, alone: bool) -> Outcome[object]:
+def _outcome(ending: Ending, deadline: float, *, guilty: bool) -> Outcome[object]:
     """How a call ended, in words."""
     status, error = ending.status, "" if ending.value is None else str(ending.value)
     if status == "ok":
@@ -99,16 +102,16 @@ def _outcome(ending: Ending, deadline: float, *, alone: bool) -> Outcome[object]
     if status == "timeout":
         error = f"no result within {deadline:g} s"
     elif ending.server_died:
-        error = _server_death(ending.reason, alone=alone)
+        error = _server_death(ending.reason, guilty=guilty)
     elif status == "crashed":
         error = error or describe_death(ending.code, ending.log)
         status = "out_of_memory" if "bad_alloc" in ending.log else "crashed"
     return Outcome(status, error=error, log=ending.log)
 
 
-def _server_death(reason: str, *, alone: bool) -> str:
+def _server_death(reason: str, *, guilty: bool) -> str:
     last = f": {reason}" if reason else ""
-    if alone:
+    if guilty:
         return f"it ended the fork server: that died each time this ran, twice with nothing beside it{last}"
     return f"the fork server died{last}"
 

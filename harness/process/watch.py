@@ -35,6 +35,8 @@ class Ending:
     log: str = ""
     code: int | None = None
     server_died: bool = False
+    started: bool = False
+    """Whether the process had set itself up, so that what happened then may be its doing."""
     reason: str = ""
     """What the fork server printed last, where it died."""
 
@@ -74,6 +76,7 @@ class Watch:
         self.pid: int | None = None
         self.code: int | None = None
         self.server_gone = False
+        self.started = False
         self._poll = select.poll()
         for inbox in (pipes.results, pipes.log, pipes.status):
             self._poll.register(inbox.descriptor, select.POLLIN)
@@ -86,7 +89,7 @@ class Watch:
         finally:
             _forget(self.pid)
         died = status == "crashed" and value is None and self.code is None
-        return Ending(status, value, self._log(), self.code, died)
+        return Ending(status, value, self._log(), self.code, died, self.started)
 
     def _result(self) -> tuple[Status, object]:
         """The result, or what there is in place of one."""
@@ -97,6 +100,7 @@ class Watch:
             except ForeignBytesError:
                 return "crashed", "the process wrote into the pipe of its result"
             if message == STARTED:
+                self.started = True
                 self.until = time.monotonic() + self.deadline
             elif message is not None:
                 return _unpack(message)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
 import sqlite3
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from coordbench.harness.run.patience import StoreLostError
 from coordbench.harness.run.sweep import Driver, Result
 from coordbench.harness.store import engine, schema
 from coordbench.harness.store.store import Store
+from tests.postgres import BINARIES, Postgres
 
 SWEEP: dict[str, Any] = {
     "tasks": ["toy"], "backbones": ["toy_net"], "variants": ["conv"], "steps": 5, "evaluations": 1, "costs": False,
@@ -116,43 +115,14 @@ def test_a_lost_store_has_an_exit_code_of_its_own() -> None:
     assert StoreLostError("x").code == ExitCode.STORE_LOST == 7
 
 
-@pytest.fixture
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Callable[..., None]]]:
-    """A server of its own, and how it is told to stop and start."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not binaries:
-        pytest.skip("no PostgreSQL server is installed")
-    home = Path(os.environ.get("TMPDIR", "/tmp")) / f"pg{os.getpid()}"
-    home.mkdir(mode=0o755)
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if user:
-        shutil.chown(home, "postgres")
+@pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server is installed")
+def test_a_server_that_is_restarted_costs_no_record(toy: Path, tmp_path: Path) -> None:
+    with Postgres() as server, Store(server.url) as store:
 
-    def tool(name: str, *arguments: str) -> None:
-        command = [*user, str(binaries[-1] / name), "-D", str(home / "data"), *arguments]
-        subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        def restart() -> None:
+            server.stop()
+            threading.Timer(2, server.start).start()
 
-    def control(*arguments: str) -> None:
-        where = f"-c listen_addresses= -c unix_socket_directories={home}"
-        tool("pg_ctl", "-w", "-l", str(home / "log"), "-o", where, *arguments)
-
-    tool("initdb", "-A", "trust", "-U", "coordbench")
-    control("start")
-    yield f"postgresql+psycopg://coordbench@/postgres?host={home}", control
-    control("-m", "immediate", "stop")
-    shutil.rmtree(home)
-
-
-def test_a_server_that_is_restarted_costs_no_record(
-    toy: Path, tmp_path: Path, postgres: tuple[str, Callable[..., None]]
-) -> None:
-    url, control = postgres
-
-    def restart() -> None:
-        control("-m", "immediate", "stop")
-        threading.Timer(2, lambda: control("start")).start()
-
-    with Store(url) as store:
         listener = Listener(restart)
         assert _run(store, toy, tmp_path, listener, 120).statuses == {"ok": 18}
         assert len(_identities(store)) == len(set(_identities(store))) == 18
