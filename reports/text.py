@@ -103,7 +103,7 @@ def seconds(value: object) -> str:
         return number(value)
     for unit, name in ((3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms")):
         if abs(amount) >= unit:
-            return f"{amount / unit:.3g} {name}"
+            return f"{_three(amount / unit)} {name}"
     return f"{amount * 1e6:.3g} µs" if amount else "0 s"
 
 
@@ -114,8 +114,13 @@ def size(value: object) -> str:
         return number(value)
     for name, exponent in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if abs(amount) >= 2**exponent:
-            return f"{amount / 2**exponent:.3g} {name}"
+            return f"{_three(amount / 2**exponent)} {name}"
     return f"{int(amount)} B"
+
+
+def _three(amount: float) -> str:
+    """Three digits, or all of those before the point: never a power of ten."""
+    return f"{amount:.3g}" if abs(amount) < 999.5 else f"{amount:,.0f}"
 
 
 def cost_reader(cost: str) -> Reader:

@@ -72,7 +72,9 @@ def compare_runs(store: Store, a: str, b: str) -> RunComparison:
 def _changed_sources(store: Store, a: str, b: str) -> list[str]:
     """What the records of both runs depend on by one name, and which is not the same in both."""
     sides = [summarize.sources(store, run) for run in (a, b)]
-    return sorted(name for name in sides[0].keys() & sides[1].keys() if sides[0][name] != sides[1][name])
+    return sorted(
+        name for name in sides[0].keys() & sides[1].keys() if sides[0][name] != sides[1][name] and " " in name
+    )
 
 
 def _cells(store: Store, run: str) -> pd.DataFrame:
@@ -102,7 +104,7 @@ def _score_rows(
     for cell, pair, whole, sign, found in zip(cells, kept, pairs, signs, judged, strict=True):
         low, high = sorted((sign * found.low, sign * found.high))
         failed = int(whole.isna().any(axis=1).sum())
-        note = f"{failed} seeds failed on a side and count as the worst" if failed else ""
+        note = f"{failed} seed{'s' * (failed > 1)} failed on a side and count as the worst" if failed else ""
         if found.verdict == "open":
             more = f"{found.more_seeds}" if found.more_seeds else f"more than {MOST_SEEDS}"
             few = f"fewer than {FEWEST_PAIRS} pairs decide nothing" if found.pairs < FEWEST_PAIRS else ""

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from coordbench.reports.figures.style import INK, LINE, MUTED, PALETTE, STYLE
 
-WIDEST = 620
-"""A figure is never drawn smaller than this, or than itself, so that its text stays readable [pt]."""
+SMALLEST = 0.75
+"""A figure is never drawn smaller than this share of itself, so that its text stays readable."""
 
 
 def inline(figure: Figure, title: str) -> Markup:
@@ -63,7 +63,7 @@ def _opening(svg: str, title: str) -> str:
     if head is None:
         raise ValueError("matplotlib wrote no viewBox")
     width = round(float(head[1]))
-    style = f"width:{width}pt;min-width:{min(width, WIDEST)}pt"
+    style = f"width:{width}pt;min-width:{round(SMALLEST * width)}pt"
     return f'<svg viewBox="0 0 {head[1]} {head[2]}" style="{style}" role="img" aria-label="{escape(title)}">'
 
 

@@ -28,6 +28,7 @@ def write_history(points: pd.DataFrame, metric: str, out: Path) -> Path:
         ],
         "plots": plots,
         "unit": _unit(metric, points),
+        "label": _label(metric, _unit(metric, points)),
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
     template = environment().get_template("history.html.j2")
@@ -64,6 +65,12 @@ def _unit(metric: str, points: pd.DataFrame) -> str:
         if metric.endswith(f"_{ending}"):
             return ending
     return str(points["unit"].iloc[0]) if len(points) else ""
+
+
+def _label(metric: str, unit: str) -> str:
+    """What the axis is called; times and sizes have their unit beside each number."""
+    name = metric.removesuffix(f"_{unit}").replace("_", " ")
+    return f"{name} [{unit}]" if unit and unit not in ("seconds", "bytes") else name
 
 
 def _commit(commit: str) -> str:

@@ -37,7 +37,7 @@ function differencesDrawn(f) {
   });
   if (f.pairs > 1) svg.append(drawing("line", {class: "interval", x1: x(f.mean - half), x2: x(f.mean + half), y1: bottom - 10, y2: bottom - 10}), drawing("circle", {class: "mean", cx: x(f.mean), cy: bottom - 10, r: 5}));
   for (const [value, anchor] of [[low, "start"], [0, "middle"], [high, "end"]]) {
-    if (value === 0 && anchor !== "middle") continue;
+    if (anchor !== "middle" && Math.abs(x(value) - x(0)) < 56) continue;
     const label = drawing("text", {x: x(value), y: bottom + 16, "text-anchor": anchor});
     label.textContent = value === 0 ? "0" : signed(Number(value.toPrecision(2)));
     svg.append(label);

@@ -22,11 +22,11 @@ function draw(figure) {
   const options = {
     width, height: 240, series, bands, legend: {show: false}, cursor: {drag: {x: true, y: false}},
     scales: {x: {time: false, range: (_, least, most) => [least - 0.4, most + 0.4]}},
-    axes: [{...line, size: 46, splits: () => data.runs.map((_, i) => i).filter((i) => i % every === 0), values: (_, ticks) => ticks.map(when)}, {...line, size: 76, values: (_, ticks) => distinct(ticks)}],
+    axes: [{...line, size: 46, splits: () => data.runs.map((_, i) => i).filter((i) => i % every === 0), values: (_, ticks) => ticks.map(when)}, {...line, size: 76, label: data.label, labelSize: 20, labelFont: "12px system-ui, sans-serif", values: (_, ticks) => distinct(ticks)}],
     hooks: {setCursor: [(u) => {
       const out = figure.nextElementSibling, i = u.cursor.idx, run = data.runs[i];
       out.replaceChildren();
-      if (!run) return;
+      if (!run) { legend(out, plot, names); return; }
       out.append(`${run[1]} ${run[2]}: `);
       names.forEach((name) => {
         const [mean, low, high] = plot.lines[name].values;
@@ -39,7 +39,10 @@ function draw(figure) {
   };
   figure.replaceChildren();
   new uPlot(options, columns, figure);
-  const out = figure.nextElementSibling;
+  legend(figure.nextElementSibling, plot, names);
+}
+function legend(out, plot, names) {
+  out.replaceChildren();
   names.forEach((name) => {
     const dot = element("span", {className: "dot"});
     dot.style.setProperty("--shade", `var(--c${plot.lines[name].slot})`);
