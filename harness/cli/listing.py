@@ -26,8 +26,8 @@ def rows(kind: str, plugins: Sequence[Path] = (), store: str | None = None, out:
     if kind == "runs":
         with open_store(store, out) as opened:
             frame = summarize.runs(opened).rename(columns={"run": "name"})
-        found: list[Row] = json.loads(frame.to_json(orient="records"))
-        return found
+        listed: list[Row] = json.loads(frame.to_json(orient="records"))
+        return listed
     if kind == "variants":
         return [_variant(entry) for entry in registry.entries("variant")]
     if kind == "tasks":
@@ -37,20 +37,20 @@ def rows(kind: str, plugins: Sequence[Path] = (), store: str | None = None, out:
     return [_reference(entry) for entry in registry.entries("reference")]
 
 
-def show(found: Sequence[Row], *, as_json: bool) -> str:
+def show(listed: Sequence[Row], *, as_json: bool) -> str:
     """Rows as JSON, or as aligned text: name and description."""
     if as_json:
-        return json.dumps(found, indent=1, default=str)
-    width = max((len(row["name"]) for row in found), default=0)
-    return "\n".join(f"{row['name']:<{width}}  {_text(row)}".rstrip() for row in found)
+        return json.dumps(listed, indent=1, default=str)
+    width = max((len(row["name"]) for row in listed), default=0)
+    return "\n".join(f"{row['name']:<{width}}  {_text(row)}".rstrip() for row in listed)
 
 
 def _text(row: Row) -> str:
     options = "; ".join(
         f"{option['name']}={option['default']} ({option['values']})" for option in row.get("options", ())
     )
-    told = row.get("description") or ", ".join(f"{key}={value}" for key, value in row.items() if key != "name")
-    return str(told) + (f"  [{options}]" if options else "")
+    description = row.get("description") or ", ".join(f"{key}={value}" for key, value in row.items() if key != "name")
+    return str(description) + (f"  [{options}]" if options else "")
 
 
 def _common(entry: Entry) -> Row:

@@ -18,8 +18,8 @@ from coordbench.harness.plan.validation import Names, Positive, Whole, check_key
 
 PRESETS = Path(__file__).parents[1] / "presets"
 
-MOST_SEEDS = 10_000
-"""Nobody trains more; a plan of a billion would never be listed."""
+PILOT_SEEDS = 1000
+"""Seeds from here on are pilots: they choose rates, steps and regimes, and no verdict rests on them."""
 
 Seeds = list[int] | int
 """Seeds by name, or 0, 1, 2, ... by their number."""
@@ -115,10 +115,11 @@ def narrow(preset: Preset, variants: Sequence[str] = (), tasks: Sequence[str] = 
 
 def seeds_of(seeds: Seeds) -> list[int]:
     """The seeds of a preset: a list, or 0, 1, 2, ... by their number."""
-    listed = list(range(min(seeds, MOST_SEEDS + 1))) if isinstance(seeds, int) else seeds
-    if not 0 < len(listed) <= MOST_SEEDS or min(listed) < 0 or len(set(listed)) < len(listed):
+    listed = list(range(min(seeds, PILOT_SEEDS + 1))) if isinstance(seeds, int) else seeds
+    if not listed or min(listed) < 0 or max(listed) >= PILOT_SEEDS or len(set(listed)) < len(listed):
         raise UsageError(
-            f"seeds={show(seeds)} must be a number of seeds from 1 to {MOST_SEEDS}, or different ones from 0 on"
+            f"seeds={show(seeds)} must be a number of seeds from 1 to {PILOT_SEEDS}, or different ones from 0 to "
+            f"{PILOT_SEEDS - 1}; those from {PILOT_SEEDS} on are pilots, which no verdict may rest on"
         )
     return listed
 

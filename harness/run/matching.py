@@ -18,7 +18,6 @@ from coordbench.harness.run.worker import run_quantity
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 
-TOLERANCE = 0.02
 _HALVINGS = 14
 J = TypeVar("J", bound=Job)
 
@@ -34,7 +33,7 @@ class Match:
 
     @property
     def left_over(self) -> float:
-        """Relative difference to the baseline's budget; more than TOLERANCE is told."""
+        """Relative difference to the baseline's budget."""
         return self.amount / self.wanted - 1
 
 

@@ -124,11 +124,11 @@ class Driver:
         """
         if not plan.tuning:
             return [(trial, plan.notes.get(trial, {})) for trial in plan.trials]
-        found = self._stage(_plain(plan.tuning), result, executor, limits)
+        numbers = self._stage(_plain(plan.tuning), result, executor, limits)
         tuner = Tuner.of(plan, self.store)
-        more = tuner.extensions(found)
-        found = found | self._stage(_plain(extra_trials(more)), result, executor, limits)
-        choices = tuner.choices(more, found)
+        more = tuner.extensions(numbers)
+        numbers = numbers | self._stage(_plain(extra_trials(more)), result, executor, limits)
+        choices = tuner.choices(more, numbers)
         trials: list[Noted] = []
         for trial in plan.trials:
             note = dict(plan.notes.get(trial, {}))
@@ -210,8 +210,8 @@ class Driver:
         """Answer what earlier records can, take it from the plan, and return the number of each one's record."""
         answers: dict[Job, int] = {}
         wanted = [(place, known) for place, (_, known) in planned.items()]
-        found = self._patiently(lambda: self.store.reuse(result.run, wanted))
-        for place, (record, status) in found.items():
+        records = self._patiently(lambda: self.store.reuse(result.run, wanted))
+        for place, (record, status) in records.items():
             answers[planned.pop(place)[0]] = record
             result.reused += 1
             _count(result, status)

@@ -184,7 +184,7 @@ def _stored(home: Path, points: int) -> dict[str, Seconds]:
 
 def memory(home: Path) -> None:
     """Drive a run whose records are ready at once, and look at the memory of this process on the way."""
-    made = plan.make_plan(plan.read_preset(str(_preset(home, 10_000, 0))), "cpu")
+    made = plan.make_plan(plan.read_preset(str(_preset(home, 1000, *range(10)))), "cpu")
     told = Told(2_000, 10_000)
     with open_store(None, home / "memory") as store:
         Driver(store, told, 1, _Ready(told), fresh=True).run(made)
@@ -239,12 +239,13 @@ def _facts() -> dict[str, Any]:
     return {"suite": "naps", "metrics": [metric], "references": {}}
 
 
-def _preset(home: Path, seeds: int, milliseconds: float) -> Path:
-    """Write the plug-in and a preset over it, and register the plug-in."""
+def _preset(home: Path, seeds: int, *milliseconds: float) -> Path:
+    """Write the plug-in and a preset over it, one task for each nap, and register the plug-in."""
+    tasks = [f"nap[milliseconds={nap}]" for nap in milliseconds]
     (home / "nap.py").write_text(PLUGIN)
     path = home / "naps.toml"
     path.write_text(
-        f'[run]\nseeds = {seeds}\n[[sweep]]\ntasks = ["nap[milliseconds={milliseconds}]"]\n'
+        f"[run]\nseeds = {seeds}\n[[sweep]]\ntasks = {tasks}\n"
         'backbones = ["one_layer"]\nvariants = ["plain"]\nsteps = 1\ncosts = false\n'
     )
     registry.load_plugin(home / "nap.py")
