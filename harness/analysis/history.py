@@ -6,19 +6,19 @@ Runs of other machines, versions and days stand side by side here, so a differen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from coordbench.harness.analysis import summarize
-from coordbench.harness.analysis.summarize import PLACE
+from coordbench.harness.analysis import cells
+from coordbench.harness.analysis.runs import runs
+from coordbench.harness.analysis.tables import Tables, tables
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.selector import Selector
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.harness.store.store import Store
 
 COLUMNS = [
-    *("run", "started", "commit", "task", "backbone", "label", *PLACE),
+    *("run", "started", "commit", "cell", "label", *(name for name in cells.CELL if name != "variant")),
     *("metric", "unit", "count", "mean", "low", "high"),
 ]
 COSTS = {
@@ -35,50 +35,54 @@ def history(store: Store, metric: str, *, tasks: Sequence[str] = (), last: int =
 
     `metric` is a score's name or a cost; `tasks` are base names; raises UsageError listing the metrics that exist.
     """
-    runs = summarize.runs(store).tail(last)
-    if runs.empty:
+    listed = runs(store).tail(last)
+    if listed.empty:
         raise UsageError(f"the store {store.name} holds no run yet; start one by `coordbench run`")
     known = set(COSTS)
     frames = [pd.DataFrame(columns=COLUMNS)]
-    for run, started, commit in runs[["run", "started", "commit"]].astype(str).to_numpy().tolist():
-        tables = summarize.tables(store, run)
-        known |= set(tables.scores["metric"])
-        found = _costs(tables, metric) if metric in COSTS else _scores(store, run, tables, metric)
-        frames.append(found.assign(run=run, started=started, commit=commit).reindex(columns=COLUMNS))
+    for run, started, commit in listed[["run", "started", "commit"]].astype(str).to_numpy().tolist():
+        read = tables(store, run)
+        known |= set(read.scores["metric"])
+        points = _costs(read, metric) if metric in COSTS else _scores(read, metric)
+        frames.append(_named(points, tasks).assign(run=run, started=started, commit=commit, metric=metric))
     if metric not in known:
         raise UsageError(f"no run holds a metric {metric!r}; valid: {', '.join(sorted(known))}")
-    whole = pd.concat([frame for frame in frames if not frame.empty] or frames, ignore_index=True)
-    base = whole["task"].map(lambda task: Selector.parse(str(task)).name)
-    return whole[base.isin(tasks)].reset_index(drop=True) if tasks else whole
+    return pd.concat([frame for frame in frames if not frame.empty] or frames, ignore_index=True)[COLUMNS]
 
 
-def _costs(tables: summarize.Tables, metric: str) -> pd.DataFrame:
-    costs = tables.costs.dropna(subset=[metric]).rename(columns={"variant": "label"})
-    values = costs[metric].astype(float)
-    return costs.assign(metric=metric, unit=COSTS[metric], count=1, mean=values, low=float("nan"), high=float("nan"))
+def _named(points: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
+    """The points of these tasks, their cells in columns too."""
+    if tasks:
+        chosen = np.array([cell.task.name in tasks for cell in points["cell"]], dtype=bool)
+        points = points[chosen].reset_index(drop=True)
+    return pd.concat([points, cells.columns(points["cell"]).rename(columns={"variant": "label"})], axis=1)
 
 
-def _scores(store: Store, run: str, tables: summarize.Tables, metric: str) -> pd.DataFrame:
-    test = tables.scores[(tables.scores["split"] == "test") & (tables.scores["metric"] == metric)]
-    trials = summarize.cells(store, run, tables.trials)[tables.trials["variant"].notna()]
-    joined = trials.join(test.set_index("trial")["value"], how="inner")
+def _costs(read: Tables, metric: str) -> pd.DataFrame:
+    costs = read.costs.dropna(subset=[metric]).reset_index(drop=True)
+    frame = costs[["cell"]].assign(unit=COSTS[metric], count=1, mean=costs[metric].astype(float))
+    return frame.assign(low=float("nan"), high=float("nan"))
+
+
+def _scores(read: Tables, metric: str) -> pd.DataFrame:
+    test = read.scores[(read.scores["split"] == "test") & (read.scores["metric"] == metric)]
+    trials = read.trials[read.trials["variant"].notna()]
+    joined = trials[["cell"]].join(test.set_index("trial")["value"], how="inner")
     rows = [
-        dict(zip(summarize.CELL, cell, strict=True)) | _summed(group["value"])
-        for cell, group in joined.groupby(summarize.CELL, sort=False)
+        (cell, len(group), float(group["value"].mean()), *mean_interval(group["value"]))
+        for cell, group in joined.groupby("cell", sort=False)
     ]
-    frame = pd.DataFrame(rows, columns=[*summarize.CELL, "count", "mean", "low", "high"])
-    return frame.rename(columns={"variant": "label"}).assign(metric=metric, unit="")
+    return pd.DataFrame(rows, columns=["cell", "count", "mean", "low", "high"]).assign(unit="")
 
 
-def _summed(values: pd.Series[Any]) -> dict[str, Any]:
-    low, high = mean_interval(values)
-    return {"count": len(values), "mean": float(values.mean()), "low": low, "high": high}
-
-
-def show(found: pd.DataFrame) -> str:
+def show(points: pd.DataFrame) -> str:
     """One line per row, with short commits."""
-    table = found.assign(commit=found["commit"].astype(str).str[:10], started=found["started"].astype(str).str[:16])
-    alike = set(PLACE) - set(summarize.telling(found))
-    return str(
-        table.drop(columns=["metric", "unit", *alike]).to_string(index=False, float_format=lambda value: f"{value:.4g}")
-    )
+    table = points.assign(commit=points["commit"].astype(str).str[:10], started=points["started"].astype(str).str[:16])
+    alike = [name for name in cells.PLACE if points[name].nunique() < 2]
+    shown = table.drop(columns=["metric", "unit", "cell", *alike])
+    return str(shown.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+
+
+def plain(points: pd.DataFrame) -> str:
+    """The rows as JSON, an array of objects."""
+    return str(points.drop(columns="cell").to_json(orient="records"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.tables import tables as read_tables
 from coordbench.harness.core.cell import MemoryFormat
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
@@ -75,7 +75,7 @@ def measure_costs(request: Request, out: Path | None, *, as_json: bool) -> tuple
 
 
 def _table(store: Store, run: str) -> pd.DataFrame:
-    return flatten(summarize.tables(store, run).costs).sort_values(
+    return flatten(read_tables(store, run).costs).sort_values(
         ["task", "memory_format", "ratio_forward_backward"], ignore_index=True
     )
 

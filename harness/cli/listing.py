@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.runs import runs as listed_runs
 from coordbench.harness.core import registry
 from coordbench.harness.core.entries import Entry, ReferenceEntry, TaskEntry, VariantEntry
 from coordbench.harness.plan import planning as plan
@@ -25,7 +25,7 @@ def rows(kind: str, plugins: Sequence[Path] = (), store: str | None = None, out:
         return [{"name": name, "description": plan.read_preset(name).description} for name in plan.presets()]
     if kind == "runs":
         with open_store(store, out) as opened:
-            frame = summarize.runs(opened).rename(columns={"run": "name"})
+            frame = listed_runs(opened).rename(columns={"run": "name"})
         listed: list[Row] = json.loads(frame.to_json(orient="records"))
         return listed
     if kind == "variants":

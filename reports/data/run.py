@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.runs import run_facts
+from coordbench.harness.analysis.tables import tables
 from coordbench.harness.store.store import Store, open_store
 from coordbench.reports.data import accounts, costs, overall, probes, ranking, rates
 from coordbench.reports.data.facts import RunFacts
@@ -92,6 +92,4 @@ def load(run: str | None = None, *, store: Store | str | None = None, out: Path 
         with open_store(store, Path(out)) as opened:
             return load(run, store=opened)
     name = store.resolve_run(run)
-    read = summarize.tables(store, name, series=False)
-    trials = pd.concat([read.trials, summarize.budgets(store, name)], axis=1)
-    return Run(name, RunFacts.read(summarize.run_facts(store, name)), replace(read, trials=trials), store)
+    return Run(name, RunFacts.read(run_facts(store, name)), tables(store, name, series=False), store)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.tables import Tables
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.record import FAILED
 from coordbench.harness.store.store import Store
 from coordbench.reports.data import colors
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.facts import RunFacts
 
-CONTEST = [
-    *("suite", "full_task", "full_backbone", "device", "dtype"),
-    *summarize.BUDGET,
-]
 COSTS = ["parameters", "flops", "latency_forward_seconds", "latency_step_seconds", "peak_memory_bytes"]
 
 
@@ -29,7 +26,7 @@ class Stored:
 
     name: str
     facts: RunFacts
-    tables: summarize.Tables
+    tables: Tables
     store: Store
 
     @cached_property
@@ -89,27 +86,28 @@ class Stored:
     def _numbered(self) -> pd.DataFrame:
         frame = self.tables.trials
         frame = frame.assign(
-            full_task=summarize.selector(frame, "task"),
-            full_backbone=summarize.selector(frame, "backbone"),
+            full_task=pd.Series([str(cell.task) for cell in frame["cell"]], dtype="str"),
+            full_backbone=pd.Series([str(cell.backbone or "") for cell in frame["cell"]], dtype="str"),
+            steps_planned=[cell.budget.steps for cell in frame["cell"]],
             contest=np.nan,
             score=pd.to_numeric(frame["score"], errors="coerce").replace([np.inf, -np.inf], np.nan),
         )
         competing = frame["reference"].isna() & (
             frame["suite"] != "costs"
         )  # where only costs are wanted nobody competes
-        frame.loc[competing, "contest"] = frame[competing].groupby(CONTEST, dropna=False, sort=False).ngroup()
+        arenas = frame.loc[competing, "cell"].map(_arena)
+        frame.loc[competing, "contest"] = arenas.groupby(arenas, sort=False).ngroup()
         return frame
 
     def _contests(self, rows: pd.DataFrame) -> Iterator[Contest]:
-        columns = ["contest", "full_task", "full_backbone", "steps_planned", "schedule", "learning_rate",
-                   "memory_format", "match", "device", "dtype"]  # fmt: skip
-        for number, task, backbone, steps, schedule, rate, layout, match, device, dtype in rows[columns].itertuples(
+        for number, task, backbone, cell in rows[["contest", "full_task", "full_backbone", "cell"]].itertuples(
             index=False
         ):
-            about = self.facts.tasks[task]
+            about, budget = self.facts.tasks[task], cell.budget
+            rate = float("nan") if budget.learning_rate is None else budget.learning_rate
+            trained = budget.steps, budget.schedule or "", rate, cell.memory_format, cell.match or ""
             bounds = [self._bound(task, kind) for kind in ("floor", "ceiling")]
-            budget = int(steps), str(schedule), float(rate), str(layout), str(match)
-            yield Contest(int(number), task, backbone, *budget, str(device), str(dtype), about, *bounds)
+            yield Contest(int(number), task, backbone, *trained, cell.device, cell.dtype, about, *bounds)
 
     def _bound(self, task: str, kind: str) -> float:
         """The strongest mean score of the task's references of a kind; nan where none succeeded."""
@@ -127,3 +125,8 @@ def _with_merit(trials: pd.DataFrame, signs: dict[int, float], floors: dict[int,
     failed = trials["status"].isin(FAILED) | ((trials["status"] == "ok") & merit.isna() & trials["contest"].notna())
     worst = np.fmin(merit.groupby(trials["contest"]).transform("min"), trials["contest"].map(floors).astype(float))
     return trials.assign(failed=failed, merit=merit.where(~failed, worst))
+
+
+def _arena(cell: Cell) -> Cell:
+    """What the cells of a contest share: all but the variant."""
+    return replace(cell, variant=None)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.cells import CELL
 from coordbench.harness.analysis.compare import RunComparison, compare_runs
-from coordbench.harness.analysis.summarize import CELL
+from coordbench.harness.analysis.runs import run_facts
 from coordbench.harness.store.store import Store
 from coordbench.reports.data.facts import RunFacts
 from coordbench.reports.pages.rendering import environment, write
@@ -45,7 +45,7 @@ def write_comparison(store: Store, run_a: str, run_b: str, out: Path) -> Path:
 
 def save(store: Store, comparison: RunComparison, out: Path) -> Path:
     """Write the page of a comparison."""
-    about = [RunFacts.read(summarize.run_facts(store, run)) for run in (comparison.a, comparison.b)]
+    about = [RunFacts.read(run_facts(store, run)) for run in (comparison.a, comparison.b)]
     template = environment().get_template("compare.html.j2")
     html = template.render(comparison=comparison, changes=changes(comparison), about=about, units=UNITS)
     return write(html, out / page_name(comparison.a, comparison.b))
@@ -57,7 +57,7 @@ def page_name(run_a: str, run_b: str) -> str:
 
 
 def newest_pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
-    """The last two runs of each preset, the earlier first; `listed` are those of `summarize.runs`."""
+    """The last two runs of each preset, the earlier first; `listed` are those of `analysis.runs`."""
     runs = [group["run"].astype(str).tolist() for _, group in listed.groupby("preset", sort=False)]
     return [(names[-2], names[-1]) for names in runs if len(names) > 1]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from coordbench.harness.analysis import summarize
-from coordbench.harness.analysis.summarize import PLACE
+from coordbench.harness.analysis.cells import PLACE
+from coordbench.harness.core.cell import differing
 from coordbench.reports.data.colors import COUNT, slots
 from coordbench.reports.pages.embedded import Json, short
 from coordbench.reports.pages.rendering import environment, write
@@ -42,14 +42,13 @@ def write_history(points: pd.DataFrame, metric: str, out: Path) -> Path:
 def _plots(points: pd.DataFrame, runs: Sequence[str]) -> list[dict[str, Json]]:
     """One plot per task, backbone and place: a line per layer, its values run by run, null where it took no part."""
     shades = slots(points["label"].astype(str))
-    telling = summarize.telling(points)
+    conditions = differing(points["cell"])
     plots: list[dict[str, Json]] = []
     for _, rows in points.groupby(["task", "backbone", *PLACE], sort=False, dropna=False):
         first = rows.iloc[0]
         lines = {str(label): _line(values, runs, shades) for label, values in rows.groupby("label", sort=False)}
-        plots.append(
-            {"title": f"{first['task']}, {first['backbone']}{summarize.place(first, telling)}", "lines": lines}
-        )
+        words = [f"{name} {first['cell'].conditions[name]}" for name in conditions if first["cell"].conditions[name]]
+        plots.append({"title": ", ".join([str(first["task"]), str(first["backbone"]), *words]), "lines": lines})
     return plots
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.runs import runs as listed_runs
 from coordbench.harness.store.store import Store
 from coordbench.reports.data.accounts import STATUSES
 from coordbench.reports.pages.comparison import newest_pairs, page_name
@@ -16,7 +16,7 @@ def write_index(store: Store, out: Path) -> Path:
 
     Pages of comparisons of which a run was deleted are removed, since nothing links to what they compare any more.
     """
-    listed = summarize.runs(store)
+    listed = listed_runs(store)
     remove_orphans(set(listed["run"].astype(str)), out)
     statuses = [status for status in STATUSES if status in listed]
     rows = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.runs import runs as listed_runs
 from coordbench.harness.profiling.shape import page_name
 from coordbench.harness.store.store import Store
 from coordbench.reports.claims import claims, ledger, summary
@@ -45,7 +45,7 @@ def write_page(run: Run, out: Path) -> Path:
 
 def _compare_with_last(store: Store, run: str, out: Path) -> None:
     """Set a run beside the one before it of the same preset, where it is the newest and both are of a common size."""
-    listed = summarize.runs(store)
+    listed = listed_runs(store)
     sizes = listed.set_index("run").drop(columns=["preset", "started", "finished", "commit", "command"]).sum(axis=1)
     for earlier, later in comparison.newest_pairs(listed):
         if later == run and sizes[[earlier, later]].max() <= MOST_COMPARED:

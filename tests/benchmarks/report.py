@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from coordbench.harness.analysis.summarize import tables
+from coordbench.harness.analysis.tables import tables
 from coordbench.harness.process.environment import describe
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, open_store

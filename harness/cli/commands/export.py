@@ -22,7 +22,7 @@ def export(
     store: StoreURL = None,
 ) -> int:
     """Write the tables of a run into its folder in --out; read from the store there, or else in the default folder."""
-    from coordbench.harness.analysis import summarize
+    from coordbench.harness.analysis.tables import tables as read_tables
     from coordbench.harness.cli.export import export as write
     from coordbench.harness.cli.records import export_records
     from coordbench.harness.store.store import FILE, open_store
@@ -31,7 +31,7 @@ def export(
         name = opened.resolve_run(run)
         if records is not None:
             return export_records(opened, [name], records, with_samples=samples)
-        tables = summarize.tables(opened, name)
+        tables = read_tables(opened, name)
         for path in write(tables.named(), format, out / name):
             print(path)
     return ExitCode.OK

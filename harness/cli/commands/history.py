@@ -31,6 +31,6 @@ def history(
     if points.empty:
         print(f"coordbench: no run of this choice holds {metric!r}", file=sys.stderr)
         return ExitCode.NOTHING_MEASURED
-    print(points.to_json(orient="records") if json else trend.show(points))
+    print(trend.plain(points) if json else trend.show(points))
     print(f"report: {write_history(points, metric, out)}", file=sys.stderr)
     return ExitCode.OK

@@ -21,7 +21,7 @@ def runs(
     out: Out = OUT,
 ) -> int:
     """Delete runs, or all but the newest of each preset, with their pages and the records that no other run uses."""
-    from coordbench.harness.analysis import summarize
+    from coordbench.harness.analysis.runs import runs as listed_runs
     from coordbench.harness.store.store import open_store
     from coordbench.reports.pages.index import remove_orphans, write_index
 
@@ -30,7 +30,7 @@ def runs(
     if action == "prune" and (names or keep < 0):
         raise UsageError(f"runs prune takes no names and keep >= 0, got {names} and keep={keep}")
     with open_store(store, out, existing=True) as opened:
-        listed = summarize.runs(opened)
+        listed = listed_runs(opened)
         old = [name for _, group in listed.groupby("preset") for name in group["run"].iloc[: max(0, len(group) - keep)]]
         chosen = [opened.resolve_run(name) for name in names] if action == "delete" else old
         for name in chosen:
@@ -38,5 +38,5 @@ def runs(
             (out / f"{name}.html").unlink(missing_ok=True)
         if (out / "index.html").is_file():
             write_index(opened, out)
-        remove_orphans(set(summarize.runs(opened)["run"].astype(str)), out)
+        remove_orphans(set(listed_runs(opened)["run"].astype(str)), out)
     return ExitCode.OK

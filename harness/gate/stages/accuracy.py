@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from coordbench.harness.analysis import summarize
-from coordbench.harness.analysis.summarize import CELL
+from coordbench.harness.analysis.runs import run_facts
+from coordbench.harness.analysis.tables import tables
+from coordbench.harness.core.cell import Cell, describe, differing
 from coordbench.harness.core.problem import Metric
 from coordbench.harness.gate.rows import GateRow, Outcome
 from coordbench.harness.gate.settings import Settings
@@ -98,14 +99,14 @@ def compare(store: Store, runs: tuple[str, str], settings: Settings) -> list[Gat
     metrics = _metrics(store, runs[1])
     rows: list[GateRow] = []
     compared: list[Compared] = []
-    for cell, paired in _paired(base, candidate):
+    for key, cell, paired in _paired(base, candidate):
         rows += _failures(cell, paired)
         if not ((paired["status_base"] == "ok") & (paired["status_candidate"] == "ok")).any():
             note = f"no trial ended well on both sides; {paired['error_candidate'].iloc[0]}"
             rows.append(GateRow(cell, "accuracy", "trials", "not measured", note=note[:300]))
         compared += [
             item
-            for metric in metrics[str(paired["task"].iloc[0])]
+            for metric in metrics[str(key.task)]
             if (item := _compared(cell, metric, paired, settings.margins.get(metric.name, metric.margin)))
         ]
     outcomes = judge([item.difference for item in compared])
@@ -142,26 +143,22 @@ def _failures(cell: str, paired: pd.DataFrame) -> list[GateRow]:
 
 def _scores(store: Store, run: str) -> pd.DataFrame:
     """The variants' trials of a run with one column per metric of the test split."""
-    tables = summarize.tables(store, run)
-    test = tables.scores[tables.scores["split"] == "test"]
+    read = tables(store, run)
+    test = read.scores[read.scores["split"] == "test"]
     wide = test.pivot(index="trial", columns="metric", values="value")
-    trials = summarize.cells(store, run, tables.trials)[tables.trials["variant"].notna()]
-    return trials[[*CELL, "seed", "status", "error"]].join(wide)
+    trials = read.trials[read.trials["variant"].notna()]
+    return trials[["cell", "seed", "status", "error"]].join(wide)
 
 
-def _paired(base: pd.DataFrame, candidate: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Name of a cell, and both sides' trials of it side by side, one row per seed."""
-    metrics = (set(base.columns) | set(candidate.columns)) - {*CELL, "seed"}
-    base, candidate = (side.reindex(columns=[*CELL, "seed", *sorted(metrics)]) for side in (base, candidate))
-    both = base.merge(candidate, on=[*CELL, "seed"], suffixes=("_base", "_candidate"), validate="one_to_one")
-    telling = summarize.telling(both)
-    return [(_name(group.iloc[0], telling), group) for _, group in both.groupby(CELL, sort=False)]
-
-
-def _name(row: pd.Series, telling: Sequence[str]) -> str:
-    return f"{row['variant']} in {row['backbone']} on {row['task']}{summarize.place(row, telling)}"
+def _paired(base: pd.DataFrame, candidate: pd.DataFrame) -> list[tuple[Cell, str, pd.DataFrame]]:
+    """A cell, its name, and both sides' trials of it side by side, one row per seed."""
+    metrics = (set(base.columns) | set(candidate.columns)) - {"cell", "seed"}
+    base, candidate = (side.reindex(columns=["cell", "seed", *sorted(metrics)]) for side in (base, candidate))
+    both = base.merge(candidate, on=["cell", "seed"], suffixes=("_base", "_candidate"), validate="one_to_one")
+    conditions = differing(both["cell"])
+    return [(cell, describe(cell, conditions), both[both["cell"] == cell]) for cell in dict.fromkeys(both["cell"])]
 
 
 def _metrics(store: Store, run: str) -> dict[str, list[Metric]]:
-    tasks = summarize.run_facts(store, run)["tasks"]
+    tasks = run_facts(store, run)["tasks"]
     return {task: [Metric(**metric) for metric in facts["metrics"]] for task, facts in tasks.items()}

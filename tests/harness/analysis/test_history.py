@@ -68,8 +68,8 @@ def test_budgets_are_told_apart_and_a_run_without_costs_has_none(tmp_path: Path)
         assert found[["steps_planned", "count", "mean"]].to_numpy().tolist() == [[1, 2, 1], [2, 2, 2]]
         assert "steps_planned" in history.show(found)
         page = write_history(found, "accuracy", tmp_path).read_text()
-        assert "steps planned 1" in page
-        assert "steps planned 2" in page
+        assert "steps 1" in page
+        assert "steps 2" in page
         assert history.history(store, "flops", tasks=["t"]).empty
 
 

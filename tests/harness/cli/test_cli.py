@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.tables import tables as read_tables
+from coordbench.harness.analysis.trials import TRIAL_COLUMNS
 from coordbench.harness.cli import main as cli
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.store.store import Store
@@ -95,7 +96,7 @@ def test_a_run_is_planned_run_explained_exported_and_pruned(
     assert cli.run(["export", "--format", "csv", "--out", "tables"]) == ExitCode.OK
     (folder,) = (tmp_path / "tables").iterdir()  # one per run, so that the next does not replace it
     trials = pd.read_csv(folder / "trials.csv")
-    assert list(trials.columns) == summarize.TRIAL_COLUMNS
+    assert list(trials.columns) == TRIAL_COLUMNS
     assert len(trials) == 8
     assert cli.run([*command, "--no-report"]) == ExitCode.OK
     capsys.readouterr()
@@ -172,14 +173,14 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(
     assert "Traceback" not in rest
     url = f"sqlite:///{tmp_path / 'coordbench-results' / 'results.sqlite'}"
     with Store(url) as store:
-        before = summarize.tables(store, store.resolve_run(None)).trials
+        before = read_tables(store, store.resolve_run(None)).trials
     assert len(before) == 12
     assert before["status"].eq("ok").sum() >= len(seen)
     assert not _alive(driver.pid)
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert again.returncode == ExitCode.OK, again.stderr
     with Store(url) as store:
-        after = summarize.tables(store, store.resolve_run(None)).trials
+        after = read_tables(store, store.resolve_run(None)).trials
     done = before["status"].eq("ok")
     assert after["status"].eq("ok").all()
     assert after.loc[done, "score"].equals(before.loc[done, "score"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coordbench.harness.analysis.summarize import tables
+from coordbench.harness.analysis.tables import tables
 from coordbench.harness.cli import main as cli
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.store.store import open_store

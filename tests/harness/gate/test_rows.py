@@ -131,7 +131,7 @@ def test_each_budget_of_a_cell_is_compared_with_its_own(tmp_path: Path) -> None:
                 score = 0.9 * (trial.cell.budget.steps == 200) - loss + 0.001 * trial.seed
                 store.add(runs[-1], place, who, Record("ok", scores={"test": {"accuracy": score}}))
         rows = accuracy.compare(store, (runs[0], runs[1]), Settings())
-    assert [r.layer.partition(", ")[2] for r in rows] == ["steps planned 100", "steps planned 200"]
+    assert [r.layer.partition(", ")[2] for r in rows] == ["steps 100", "steps 200"]
     assert [(r.outcome, len(r.pairs)) for r in rows] == [("regressed", 5)] * 2
     assert [r.change for r in rows] == pytest.approx([-0.1, -0.1])
 

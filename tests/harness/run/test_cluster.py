@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.tables import tables as read_tables
 from coordbench.harness.store.store import Store
 
 pytest.importorskip("distributed", reason="the extra coordbench[cluster] is not installed")
@@ -92,7 +92,7 @@ def _run(start: Start, address: str, preset: str, toy: Path, out: Path) -> subpr
 
 def _statuses(out: Path) -> list[str]:
     with Store(f"sqlite:///{out / 'results.sqlite'}") as store:
-        return list(summarize.tables(store, store.resolve_run(None)).trials["status"])
+        return list(read_tables(store, store.resolve_run(None)).trials["status"])
 
 
 def _done(out: Path) -> int:

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sql
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.tables import tables as read_tables
+from coordbench.harness.analysis.trials import TRIAL_COLUMNS
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
@@ -113,7 +114,7 @@ def run(tmp_path: Path, temporary: Path) -> Run:
         assert "Traceback" not in done.stderr, done.stderr
         assert _left(temporary, tmp_path / "out") == []
         with Store(f"sqlite:///{tmp_path / 'out' / 'results.sqlite'}") as store:
-            return done.returncode, summarize.tables(store, store.resolve_run(None)).trials
+            return done.returncode, read_tables(store, store.resolve_run(None)).trials
 
     return call
 
@@ -189,7 +190,7 @@ def test_a_run_goes_on_where_it_was_and_repeats_only_what_changed(
 
 def test_scores_are_normalized_between_the_computed_bounds(toy: Path, preset: Callable[..., str], run: Run) -> None:
     _, trials = run(preset(["conv"], steps=300), [toy], "--no-report")
-    assert list(trials.columns) == summarize.TRIAL_COLUMNS
+    assert list(trials.columns) == TRIAL_COLUMNS
     normalized = trials.set_index("label")["normalized"]
     assert normalized["toy_mean"].eq(0).all()
     assert normalized["toy_exact"].eq(1).all()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from coordbench.harness.analysis import summarize
 from coordbench.harness.analysis.compare import compare_runs
+from coordbench.harness.analysis.tables import tables as read_tables
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
@@ -89,7 +89,7 @@ def test_a_plugin_that_changes_during_a_run_leaves_no_record_to_reuse(store: Sto
     registry.load_plugin(toy)
     made = plan.make_plan(plan.parse_preset({"run": {"seeds": 4}, "sweep": [SWEEP]}, "mine"))
     run = Driver(store, Editor(), workers=1, plugins=(str(toy),)).run(made).run
-    found = summarize.tables(store, run).trials
+    found = read_tables(store, run).trials
     assert found["status"].iloc[0] == "ok"
     assert found["status"].iloc[-1] == "error"
     assert "a plug-in was changed while the run went on" in found["error"].iloc[-1]
@@ -108,6 +108,6 @@ class _Odd(Executor):
 
 
 def test_a_record_that_cannot_be_stored_is_an_error_and_the_others_are_kept(store: Store, toy: Path) -> None:
-    found = summarize.tables(store, swept(store, toy, SWEEP, executor=_Odd())).trials
+    found = read_tables(store, swept(store, toy, SWEEP, executor=_Odd())).trials
     assert sorted(found["status"]) == ["error"] + ["ok"] * (len(found) - 1)
     assert "its record cannot be stored: TypeError" in found.loc[found["status"] == "error", "error"].iloc[0]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.runs import runs as listed_runs
+from coordbench.harness.analysis.tables import tables as read_tables
 from coordbench.harness.cli import main as cli
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.store.address import mask, parse, show
@@ -22,7 +23,7 @@ def test_a_folder_of_any_name_holds_its_store(tmp_path: Path, name: str) -> None
         run = fill(store, [(trial(0), record(1.0))])
     assert (tmp_path / name / FILE).is_file()
     with open_store(None, tmp_path / name, existing=True) as store:
-        assert summarize.tables(store, run).trials["score"].tolist() == [1.0]
+        assert read_tables(store, run).trials["score"].tolist() == [1.0]
 
 
 def test_two_odd_folders_hold_two_stores(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_two_odd_folders_hold_two_stores(tmp_path: Path) -> None:
             fill(store, [(trial(0), record(1.0))])
     for name in ("que?ry=1", "que?mode=memory"):
         with open_store(None, tmp_path / name) as store:
-            assert len(summarize.runs(store)) == 1
+            assert len(listed_runs(store)) == 1
     assert not (tmp_path / "que").exists()
 
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sql
 
-from coordbench.harness.analysis import summarize
+from coordbench.harness.analysis.runs import runs as listed_runs
+from coordbench.harness.analysis.tables import tables as read_tables
 from coordbench.harness.cli import main as cli
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
@@ -32,7 +33,7 @@ from tests.harness.store.filling import FACTS, fill, identity, record, trial
 def test_what_is_stored_is_read_back_exactly(url: str) -> None:
     with Store(url) as store:
         run = fill(store, [(trial(0), record(0.1 + 0.2))])
-        tables = summarize.tables(store, run)
+        tables = read_tables(store, run)
     assert tables.trials["score"].tolist() == [0.1 + 0.2]
     assert tables.curves["value"].tolist() == [1, 1 / 2, 1 / 3]
     assert tables.curves["seconds"].tolist() == [0.1, 0.2, 0.3]
@@ -48,7 +49,7 @@ def test_conditions_steps_and_fates_are_columns_not_parts_of_names(url: str) -> 
     fate = Fate(State.COLLAPSED, 1.5, 30.0)
     conditional = record(0.0, scores={"test": named}, samples=shown, fate=fate, epoch_steps=16.0)
     with Store(url) as store:
-        tables = summarize.tables(store, fill(store, [(trial(0), pickle.loads(pickle.dumps(conditional)))]))
+        tables = read_tables(store, fill(store, [(trial(0), pickle.loads(pickle.dumps(conditional)))]))
     scores = tables.scores.set_index("metric").astype(object)
     columns = scores[["of", "axis", "level", "part"]]
     rows = columns.where(columns.notna(), None).to_dict("split")
@@ -73,7 +74,7 @@ def test_normalized_is_zero_at_the_floor_and_one_at_the_ceiling_of_the_same_seed
         (trial(1), record(1.0)),
     ]
     with Store(url) as store:
-        trials = summarize.tables(store, fill(store, jobs)).trials
+        trials = read_tables(store, fill(store, jobs)).trials
     assert trials["normalized"].tolist()[:3] == [0.0, 1.0, 0.75]
     assert pd.isna(trials["normalized"][3])  # that seed has no bounds
 
@@ -82,7 +83,7 @@ def test_an_item_without_a_record_is_a_skipped_row(url: str) -> None:
     with Store(url) as store:
         run = fill(store, [(trial(0), record(1.0))])
         store.add_items(run, [(trial(1), identity(trial(1)), {})])
-        trials = summarize.tables(store, run).trials
+        trials = read_tables(store, run).trials
     assert trials["status"].tolist() == ["ok", "skipped"]
 
 
@@ -107,7 +108,7 @@ def test_costs_stand_beside_every_seed_and_raw_latencies_are_kept(url: str) -> N
         run = fill(store, [(trial(seed), record(1.0)) for seed in (0, 1)])
         [position] = store.add_items(run, [(job, identity(job), {})])
         store.add(run, position, identity(job), cost)
-        tables = summarize.tables(store, run)
+        tables = read_tables(store, run)
     assert tables.trials["flops"].tolist() == [2**40, 2**40]
     assert tables.latencies[["variant", "phase", "turn", "seconds"]].to_numpy().tolist() == [
         ["conv", "forward", 0, 0.1],
@@ -123,7 +124,7 @@ def test_deleting_a_run_keeps_what_another_run_uses(url: str) -> None:
         answered = store.reuse(second, [(position, identity(trial(0))), (position, identity(trial(9)))])
         assert [status for _, status in answered.values()] == ["ok"]
         assert store.delete_run(first) == 1
-        assert summarize.tables(store, second).trials["score"].tolist() == [1.0]
+        assert read_tables(store, second).trials["score"].tolist() == [1.0]
         assert store.resolve_run(None) == second
         with pytest.raises(UsageError, match=f"no run named '{first}'"):
             store.resolve_run(first)
@@ -138,7 +139,7 @@ def test_the_latest_run_is_the_last_one_started_also_when_the_clock_goes_backwar
         monkeypatch.setattr("coordbench.harness.store.encoding.now", lambda: "2020-01-01T00:00:00.000+00:00")
         last = store.start_run("p", "", {}, FACTS)
         assert store.latest_run() == last
-        assert summarize.runs(store)["run"].iloc[-1] == last
+        assert listed_runs(store)["run"].iloc[-1] == last
 
 
 def test_a_store_that_may_only_be_read_says_so(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_store_that_may_only_be_read_says_so(tmp_path: Path) -> None:
     with Store(f"sqlite:///{path}") as store:
         run = fill(store, [(trial(0), record(1.0))])
     with Store(f"sqlite:///file:{path}?mode=ro&uri=true") as store:
-        assert summarize.tables(store, run).trials["score"].tolist() == [1.0]
+        assert read_tables(store, run).trials["score"].tolist() == [1.0]
         with pytest.raises(StoreError, match="readonly database"):
             store.start_run("p", "", {}, FACTS)
 
@@ -155,7 +156,7 @@ def test_text_of_any_kind_survives(url: str) -> None:
     nasty = "'; DROP TABLE records; -- \u2603 <script>\n\x01"
     failed = record(1.0, status="error", error=nasty + "\0", notes={"log": nasty + "\0\ud800"})
     with Store(url) as store:
-        trials = summarize.tables(store, fill(store, [(trial(0, label=f"conv[text={nasty}]"), failed)])).trials
+        trials = read_tables(store, fill(store, [(trial(0, label=f"conv[text={nasty}]"), failed)])).trials
     assert trials["label"].tolist() == [f"conv[text={nasty}]"]
     assert trials["variant_options"].tolist() == [f"text={nasty}"]
     assert trials["error"].tolist() == [nasty]
@@ -169,7 +170,7 @@ def test_what_a_database_cannot_hold_is_replaced(url: str) -> None:
         run = fill(store, [(trial(0), record(1.0, scores=scores, error="half \ud800"))])
         [position] = store.add_items(run, [(job, identity(job), {})])
         store.add(run, position, identity(job), CostRecord("ok", details=details, environment={"python": "3"}))
-        tables = summarize.tables(store, run)
+        tables = read_tables(store, run)
     assert tables.trials["error"].tolist() == ["half ?"]
     assert set(tables.scores["metric"]) == {"mse", "mx"}
     assert tables.costs["details"].tolist() == [{"ratio": None, "list": [None, 1.0], "path": "a"}]
@@ -184,9 +185,9 @@ def test_many_records_are_committed_together_or_not_at_all(url: str) -> None:
         broken = record(9.0, steps=object())
         with pytest.raises(StoreError):
             store.add_many(run, [*answers[:3], (places[3], identity(jobs[3]), broken)])
-        assert summarize.tables(store, run).trials["status"].eq("skipped").all()
+        assert read_tables(store, run).trials["status"].eq("skipped").all()
         numbers = store.add_many(run, answers[::-1])
-        tables = summarize.tables(store, run)
+        tables = read_tables(store, run)
         assert store.add_many(run, []) == []
         assert [store.score(number, "test", "mse") for number in numbers] == [4.0, 3.0, 2.0, 1.0, 0.0]
     assert tables.trials["score"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
@@ -207,8 +208,8 @@ def test_two_runs_write_into_one_store_at_once(url: str) -> None:
         writer.join(120)
     assert [writer.exitcode for writer in writers] == [0, 0]
     with Store(url) as store:
-        for run in summarize.runs(store)["run"]:
-            assert summarize.tables(store, run).trials["score"].tolist() == [float(seed) for seed in range(40)]
+        for run in listed_runs(store)["run"]:
+            assert read_tables(store, run).trials["score"].tolist() == [float(seed) for seed in range(40)]
 
 
 def test_a_run_waits_for_another_that_makes_the_store_at_the_same_moment(tmp_path: Path) -> None:
@@ -259,7 +260,7 @@ def test_a_full_disk_is_told_and_loses_nothing_committed(tmp_path: Path) -> None
         with pytest.raises(StoreError, match="full"):
             store.add(run, position, identity(trial(1)), record(2.0, samples=big))
     with Store(url) as store:
-        assert summarize.tables(store, run).trials["status"].tolist() == ["ok", "skipped"]
+        assert read_tables(store, run).trials["status"].tolist() == ["ok", "skipped"]
 
 
 def test_a_store_that_another_run_holds_for_long_is_waited_for(url: str) -> None:
@@ -277,7 +278,7 @@ def test_a_store_that_another_run_holds_for_long_is_waited_for(url: str) -> None
                 transaction.commit()
                 assert waiting.result() == [1]
                 assert waiting2.result() > 1
-        assert summarize.tables(store, run).trials["score"].tolist()[0] == 2.0
+        assert read_tables(store, run).trials["score"].tolist()[0] == 2.0
 
 
 def test_a_store_that_stays_locked_is_told_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +290,7 @@ def test_a_store_that_stays_locked_is_told_and_loses_nothing(tmp_path: Path, mon
             holder.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match="database is locked"):
                 store.add(run, 0, identity(trial(0)), record(2.0))
-            assert summarize.tables(store, run).trials["score"].tolist() == [1.0]  # readers are not in the way
+            assert read_tables(store, run).trials["score"].tolist() == [1.0]  # readers are not in the way
             holder.execute("ROLLBACK")
         assert store.add(run, 0, identity(trial(0)), record(2.0)) == 2
 
@@ -303,7 +304,7 @@ def test_a_damaged_store_is_told_with_what_can_still_be_read(tmp_path: Path) -> 
         file.seek(4096 * (page.rootpage - 1))
         file.write(b"\xff" * 4096)
     with Store(f"sqlite:///{path}") as store, pytest.raises(StoreError) as told:
-        summarize.tables(store, run)
+        read_tables(store, run)
     assert "malformed; still readable: 1 environments, 60 items, 1 meta, 60 records, 1 runs" in str(told.value)
     assert "60 series" in str(told.value)
     assert "scores" not in str(told.value)
@@ -317,5 +318,5 @@ def test_runs_are_deleted_by_name_and_pruned_by_age(url: str, capsys: pytest.Cap
     assert cli.run(["runs", "prune", "--keep", "1", "--store", url]) == ExitCode.OK
     assert capsys.readouterr().out == f"deleted {names[0]} and 1 records\n"
     with Store(url) as store:
-        assert list(summarize.runs(store)["run"]) == names[2:]
-        assert summarize.tables(store, names[2]).trials["score"].tolist() == [1.0]
+        assert list(listed_runs(store)["run"]) == names[2:]
+        assert read_tables(store, names[2]).trials["score"].tolist() == [1.0]
