@@ -47,9 +47,12 @@ class Subject:
         return len(next(leaf for leaf in tree_leaves(list(self.inputs.values())) if isinstance(leaf, Tensor)))
 
     def start(self) -> None:
-        """Make the optimizers afresh: no gradients, no optimizer state."""
+        """Make the optimizers afresh: no gradients, not of the batch either, no optimizer state."""
         for model in self.models.values():
             model.zero_grad(set_to_none=True)
+        for leaf in tree_leaves(self.batch):
+            if isinstance(leaf, Tensor):
+                leaf.grad = None
         idle = Budget(steps=1, learning_rate=0.0, schedule="constant")
         self.updates = [train.Update(phase, self.models, idle) for phase in self.problem.phases]
 
