@@ -19,12 +19,14 @@ _FEWEST = 3
 
 
 def figures(run: Run, contest: Contest, variants: Collection[str]) -> list[Markup]:
-    """One figure for each metric that was tested at several levels of an axis, such as `mse` at m = 8."""
+    """One figure for each metric that was tested at several levels of an axis, in the words of its task."""
     rows = _swept(run, contest, variants)
     drawn = []
     for (metric, axis), levels in rows.groupby(["of", "axis"], sort=False):
         if levels["level"].nunique() >= _FEWEST:
-            figure = curves.conditions(run.slots, _summed(levels), str(metric), str(axis))
+            words = run.facts.tasks[contest.task].axes.get(str(axis))
+            label = words.x if words and words.x else str(axis)
+            figure = curves.conditions(run.slots, _summed(levels), str(metric), label)
             drawn.append(svg.inline(figure, f"{metric} by {axis}, contest {contest.number}"))
     return drawn
 

@@ -25,6 +25,7 @@ TASKS: dict[str, Any] = {
         "source": "Nobody 2020",
         "summary": "Tell <b>left</b> from right.",
         "references": {"guess": "floor", "answer": "ceiling"},
+        "axes": {"m": {"x": "points in the image", "y": "", "color": ""}},
     },
     "beta": {
         "suite": "second_suite",

@@ -120,3 +120,7 @@ def test_a_gallery_keeps_four_sheets_from_first_to_last() -> None:
     assert row.large
     assert [column.name for column in row.columns] == ["real", "conv"]  # what comes alone first
     assert 'width="180"' in row.columns[0].pictures[0].drawn
+
+
+def test_the_axis_of_a_condition_has_the_words_of_its_task(store: Store, fill: Any, tmp_path: Path) -> None:
+    assert "points in the image" in write_report(store, fill(), tmp_path).read_text()
