@@ -21,10 +21,24 @@ def findings(run: Run, ledger: Sequence[Finding]) -> list[str]:
     statuses = run.trials["status"]
     if not len(statuses):
         return ["Nothing was planned, so nothing was found."]
+    altered = [sentence for sentence in [_altered(run)] if sentence]
     if not int((statuses == "ok").sum()):
-        return [f"No trial ended well: all {plural(len(statuses), 'trial')} failed or were not run. See Failures."]
+        none = f"No trial ended well: all {plural(len(statuses), 'trial')} failed or were not run. See Failures."
+        return [*altered, none]
     sentences = (_leader(run), *_never_ended(run), *_standings(run), _claims(ledger), _doubt(run))
-    return [sentence for sentence in sentences if sentence]
+    return [*altered, *(sentence for sentence in sentences if sentence)]
+
+
+def _altered(run: Run) -> str:
+    """Which records are no longer what was stored, before anything else is believed."""
+    trials = run.trials[run.trials["altered"].astype(bool)]
+    costs = run.tables.costs["altered"].astype(bool)
+    names = [f"{label}, seed {seed}" for label, seed in trials[["label", "seed"]].head(MOST_NAMED).to_numpy().tolist()]
+    if not len(trials) and not costs.any():
+        return ""
+    measured = f" and {plural(int(costs.sum()), 'measurement')} of costs" if costs.any() else ""
+    which = f" ({'; '.join(names)}{', ..' if len(trials) > MOST_NAMED else ''})" if names else ""
+    return f"Altered after it was stored, do not trust: {plural(len(trials), 'trial')}{which}{measured}."
 
 
 def cost_of(run: Run, variant: str) -> float | None:

@@ -97,3 +97,12 @@ def test_a_damaged_curve_is_told_in_one_line(store: Store) -> None:
     _change(store, SERIES.where(schema.series.c.record == 1).values(values=b"123"))
     with pytest.raises(StoreError, match="is damaged"):
         tables(store, store.resolve_run(None))
+
+
+def test_the_page_says_first_what_was_altered(store: Store, tmp_path: Path) -> None:
+    assert cli.run(["report", "--out", str(tmp_path)]) == ExitCode.OK
+    (page,) = (path for path in tmp_path.glob("*.html") if path.name != "index.html")
+    assert "Altered" not in page.read_text()
+    _change(store, SCORES.where(schema.scores.c.record == 1).values(value=9.0))
+    assert cli.run(["report", "--out", str(tmp_path)]) == ExitCode.OK
+    assert "Altered after it was stored, do not trust: 1 trial (conv, seed 0)." in page.read_text()
