@@ -111,8 +111,8 @@ def _wrong_shape(variant: str) -> str:
     from coordbench.harness import laws
     from coordbench.harness.core import registry
 
-    found = laws.try_law("shapes", registry.layer(variant))
-    return "" if found.passed or " gave " not in found.detail else found.detail
+    result = laws.try_law("shapes", registry.layer(variant))
+    return "" if result.passed or " gave " not in result.detail else result.detail
 
 
 def run_quantity(job: CostJob, plugins: Sequence[str], wanted: tuple[str, float]) -> Part:

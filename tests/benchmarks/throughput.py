@@ -35,6 +35,7 @@ from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.sources import digest
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.process import environment
@@ -74,7 +75,7 @@ def nap(network, seed, *, milliseconds: float = 0.0):
 """
 
 
-class Told:
+class Memory:
     """A listener that notes the resident memory [MB] after some records."""
 
     def __init__(self, *counts: int) -> None:
@@ -150,7 +151,7 @@ def _on_cluster(home: Path, address: str, path: Path, count: int) -> float:
         with connect(address) as executor, open_store(None, home / "dask") as store:
             executor.client.wait_for_workers(count)
             began = time.perf_counter()
-            result = Driver(store, Told(), 1, executor, (str(home / "nap.py"),), fresh=True).run(made)
+            result = Driver(store, Memory(), 1, executor, (str(home / "nap.py"),), fresh=True).run(made)
             seconds = time.perf_counter() - began
             assert result.statuses == {"ok": 200}, result.statuses
     return seconds
@@ -185,26 +186,26 @@ def _stored(home: Path, points: int) -> dict[str, Seconds]:
 def memory(home: Path) -> None:
     """Drive a run whose records are ready at once, and look at the memory of this process on the way."""
     made = plan.make_plan(plan.read_preset(str(_preset(home, 1000, *range(10)))), "cpu")
-    told = Told(2_000, 10_000)
+    listener = Memory(2_000, 10_000)
     with open_store(None, home / "memory") as store:
-        Driver(store, told, 1, _Ready(told), fresh=True).run(made)
-    before, after = told.counts.values()
+        Driver(store, listener, 1, _Ready(listener), fresh=True).run(made)
+    before, after = listener.counts.values()
     _tell("memory of the driver from 2,000 to 10,000 records", after - before, f"MB more than {before:.0f}", "flat")
 
 
 class _Ready(ThreadPoolExecutor):
     """An executor that trains nothing and gives records of 100 kB, as fast as the driver takes them."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, listener: Memory) -> None:
         super().__init__(1)
-        self.told = told
+        self.listener = listener
 
     def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
         """Answer a job."""
         return super().submit(self._answer, arguments[0].seed)
 
     def _answer(self, seed: int) -> Record:
-        self.told.room.acquire()
+        self.listener.room.acquire()
         return _record(seed, 25_000)
 
 
@@ -225,7 +226,7 @@ def _answer(number: int, points: int) -> tuple[Trial, Identity, Record]:
         Cell.of(f"nap[milliseconds={task}]", "one_layer", f"plain[width={layer}]", budget=Budget(300)),
         number // 200,
     )
-    key = environment.digest([task, layer, job.seed])
+    key = digest([task, layer, job.seed])
     known = Identity(key, _PARTS | {"task": str(task), "layer": str(layer)})
     assert known.digest  # a sweep has it from looking for an earlier record
     return job, known, _record(number, points=points)
