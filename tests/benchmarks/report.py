@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from coordbench.harness.analysis.tables import tables
+from coordbench.harness.core.cell import Budget, Cell
+from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process.environment import describe
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store, open_store
@@ -53,11 +55,8 @@ def _insert(store: Store, run: str, cells: list[Any], costs: list[Any], loss_cur
     common = {"identity": "x", "sources": "", "created": "", "environment": "large", "error": ""}
     for i, (task, label, reference, seed) in enumerate(cells):
         level = {"low": 0.0, "high": 1.0}.get(reference, 0.3 + 0.4 * (hash((task, label)) % 97) / 97)
-        job = {
-            "task": task, "seed": seed, "backbone": "net" if label else None, "variant": label, "reference": reference,
-            "budget": {"steps": POINTS, "learning_rate": None, "schedule": None, "evaluations": 10}, "device": "cpu",
-            "dtype": "float32", "memory_format": "contiguous", "purpose": "test",
-        }  # fmt: skip
+        net = "net" if label else None
+        job = Trial(Cell.of(task, net, label, reference=reference, budget=Budget(POINTS)), seed).plain
         ok = generator.random() > 0.01
         rows["items"].append(_item(run, i, "trial", job))
         rows["records"].append(
@@ -69,14 +68,14 @@ def _insert(store: Store, run: str, cells: list[Any], costs: list[Any], loss_cur
             continue
         score = float(level + 0.05 * generator.normal())
         rows["scores"] += [
-            {"record": i + 1, "split": split, "metric": "accuracy", "value": score} for split in ("validation", "test")
+            {"record": i + 1, "split": split, "metric": "accuracy", "of": "accuracy", "value": score}
+            for split in ("validation", "test")
         ]
         if label:
             rows["series"] += _curves(i + 1, score, generator, loss_curves)
     for j, (task, label) in enumerate(costs):
         number = len(cells) + j
-        job = {"task": task, "backbone": "net", "variant": label}
-        job |= {"device": "cpu", "dtype": "float32", "memory_format": "contiguous"}
+        job = dict(CostJob(Cell.of(task, "net", label)).plain)
         size = 1000 * (1 + len(label) + j % 11)
         rows["items"].append(_item(run, number, "cost", job))
         rows["records"].append(
