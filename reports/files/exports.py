@@ -51,10 +51,10 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
         "failures": run.failures,
         "environment": run.environment,
         "probes": run.probes,
-        "costs": run.costs.drop(columns="noisy_phases"),  # a list, which not every format can hold
+        "costs": run.costs.drop(columns=["noisy_phases", "cell"], errors="ignore"),  # not every format can hold them
         "claims": ledger.table(run),
         "contests": _contests(run),
-        "trials": run.tables.trials,
+        "trials": run.tables.named()["trials"],
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 from coordbench.harness import laws
 from coordbench.harness.cli.checking import checked
 from coordbench.harness.core import registry
+from coordbench.harness.core.errors import UsageError
 
 LAYER = '''
 import random
@@ -112,5 +113,5 @@ def test_every_law_has_a_mutant() -> None:
 
 
 def test_a_wrong_selector_is_refused_before_any_law() -> None:
-    with pytest.raises(registry.UsageError, match="unknown variant 'no_such_layer'"):
+    with pytest.raises(UsageError, match="unknown variant 'no_such_layer'"):
         laws.check("no_such_layer")

@@ -53,7 +53,8 @@ def _twice(modules: dict[str, str]) -> dict[str, list[str]]:
     """Files of this project that were loaded under more than one name, `__main__` aside."""
     names: dict[str, list[str]] = {}
     for name, file in modules.items():
-        if Path(file).is_relative_to(ROOT) and name != "__main__":
+        ours = Path(file).is_relative_to(ROOT) and "site-packages" not in file
+        if ours and name != "__main__":
             names.setdefault(file, []).append(name)
     return {file: loaded for file, loaded in names.items() if len(loaded) > 1}
 
