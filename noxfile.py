@@ -40,7 +40,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on two processes; arguments go to pytest."""
-    arguments = session.posargs or ["-n", "2", "--benchmark-disable", "-m", "not slow"]
+    arguments = session.posargs or ["-n", "2", "--benchmark-disable", "-m", "not slow", "--durations=20", "--durations-min=5"]
     session.run(python(session), "-m", "pytest", *arguments, external=True)
 
 

@@ -195,6 +195,7 @@ def _distinct() -> Iterator[tuple[str, str, Shapes]]:
                     yield from ((contest.backbone, variant, wanted) for wanted in shapes(contest.task))
 
 
+@pytest.mark.slow  # fifty starts of each network: half a minute
 def test_arms_start_by_one_law() -> None:
     seen = {(backbone, variant, len(wanted[0])): wanted for backbone, variant, wanted in _distinct()}
     for (backbone, variant, _), wanted in seen.items():
