@@ -40,7 +40,8 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on two processes; arguments go to pytest."""
-    arguments = session.posargs or ["-n", "2", "--benchmark-disable", "-m", "not slow", "--durations=20", "--durations-min=5"]
+    usual = ("-n", "2", "--benchmark-disable", "-m", "not slow", "--durations=20", "--durations-min=5")
+    arguments = session.posargs or usual
     session.run(python(session), "-m", "pytest", *arguments, external=True)
 
 
