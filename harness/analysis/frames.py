@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.statistics.arrays import Floats
 from coordbench.harness.store import schema
 from coordbench.harness.store.encoding import unpack
@@ -22,6 +23,11 @@ MEASURED = ["metric", "of", "axis", "level", "part"]
 def frame(store: Store, query: sql.Select[Any], columns: Sequence[str]) -> pd.DataFrame:
     """The rows of a query under these names."""
     return pd.DataFrame(dict(zip(columns, read_columns(store, query, len(columns)), strict=True)))
+
+
+def base_names(selectors: pd.Series) -> pd.Series:
+    """The names of selectors such as `unet[depth=3]` without their options; null where there is none."""
+    return selectors.map(lambda text: Selector.parse(text).name, na_action="ignore")
 
 
 def read_columns(store: Store, query: sql.Select[Any], count: int) -> list[Sequence[Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from coordbench.harness.analysis.frames import base_names
 from coordbench.harness.statistics.fit import power_law
 
 QUANTITIES = (
@@ -25,9 +26,8 @@ def curves(costs: pd.DataFrame) -> pd.DataFrame:
     """
     rows: list[tuple[Any, ...]] = []
     cell = ["variant", "device", "dtype", "memory_format"]
-    known = costs.assign(
-        task=costs["task"].str.split("[").str[0], backbone=costs["backbone"].str.split("[").str[0]
-    ).dropna(subset=["options"])
+    names = {column: base_names(costs[column]) for column in ("task", "backbone")}
+    known = costs.assign(**names).dropna(subset=["options"])
     for key, group in known.groupby(["task", "backbone", *cell]):
         for axis, others, points in _axes(group):
             for quantity in (name for name in QUANTITIES if name in points):

@@ -75,7 +75,11 @@ def stored_trials(store: Store) -> Iterator[StoredTrial]:
     """All finished trials of a store that are no tuning, each record once, in a fixed order."""
     query = (
         sql.select(
-            records, sql.cast(items.c.job, sql.Text).label("job"), sources.c.parts, environments.c.facts.label("e")
+            *(column for column in records.c if column.name != "facts"),
+            sql.cast(records.c.facts, sql.Text).label("facts"),  # as its checksum covers it
+            sql.cast(items.c.job, sql.Text).label("job"),
+            sources.c.parts,
+            environments.c.facts.label("surroundings"),
         )
         .join(items, items.c.record == records.c.id)
         .join(sources, sources.c.id == records.c.sources)
@@ -87,19 +91,15 @@ def stored_trials(store: Store) -> Iterator[StoredTrial]:
     listed: dict[int, dict[tuple[str, str], float]] = {}
     for score in store.read(sql.select(scores)):
         listed.setdefault(score.record, {})[score.split, score.metric] = score.value
-    texts = {
-        row.id: row.facts
-        for row in store.read(sql.select(records.c.id, sql.cast(records.c.facts, sql.Text).label("facts")))
-    }
     for row in store.read(query):
         trial = Trial.read(json.loads(row.job))
         if row.id in seen or trial.purpose != "test":
             continue
         seen.add(row.id)
         values = listed.get(row.id, {})
-        plain = dict(row._mapping) | {"facts": texts[row.id]}
-        mark = checksum.of_record(plain, ((split, metric, value) for (split, metric), value in values.items()))
-        yield StoredTrial(trial, row.status, values, row.parts, row.e, mark != row.checksum)
+        named = ((split, metric, value) for (split, metric), value in values.items())
+        mark = checksum.of_record(dict(row._mapping), named)
+        yield StoredTrial(trial, row.status, values, row.parts, row.surroundings, mark != row.checksum)
 
 
 def _check(row: StoredTrial, plugins: Sequence[str], deadline: float) -> Check:

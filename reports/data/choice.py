@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.statistics.paired import judge
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.ranking import Merits
@@ -83,7 +84,7 @@ def summary(run: Run) -> list[tuple[Contest, list[Best | None]]]:
 
 
 def _base(contest: Contest) -> str:
-    return contest.task.split("[")[0]
+    return Selector.parse(contest.task).name
 
 
 def _best(run: Run, rows: pd.DataFrame) -> Best | None:

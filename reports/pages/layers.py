@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from coordbench.harness.analysis import scaling
+from coordbench.harness.analysis.frames import base_names
 from coordbench.reports.data import choice
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.costs import PLACE, details
@@ -152,7 +153,7 @@ def scaled(run: Run) -> Iterator[tuple[Sweep, str, Figure]]:
 
 def _swept(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that may lie on a curve: of a variant in three or more forms of one task and one backbone."""
-    names = [frame[name].str.split("[").str[0] for name in ("task", "backbone")]
+    names = [base_names(frame[name]) for name in ("task", "backbone")]
     count = frame.groupby([*names, *(frame[n] for n in ("variant", "device", "dtype", "memory_format"))])["task"]
     return frame[count.transform("size") >= 3]
 

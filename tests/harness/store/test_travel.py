@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CurvePoint, Record
 from coordbench.harness.core.trial import Trial
+from coordbench.harness.store import checksum
+from coordbench.harness.store.encoding import pack
 from coordbench.harness.store.schema import items, records, runs, scores, series
 from coordbench.harness.store.store import Store, open_store, unpack
 from coordbench.harness.store.travel.archive import MANIFEST, ArchiveError, open_archive, write_archive
@@ -233,11 +234,39 @@ def test_a_source_that_is_not_there_is_a_mistake(
     assert not (tmp_path / "nowhere.sqlite").exists()
 
 
-def test_many_records_merge_at_the_speed_of_reading_them(pair: tuple[Store, Store]) -> None:
+def _statements(source: Store, target: Store) -> int:
+    """How often a merge asks either database."""
+    asked: list[str] = []
+
+    def count(connection: object, cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    for store in (source, target):
+        sql.event.listen(store.engine, "before_cursor_execute", count)
+    merge(source, target)
+    for store in (source, target):
+        sql.event.remove(store.engine, "before_cursor_execute", count)
+    return len(asked)
+
+
+def test_a_merge_asks_in_batches_and_never_once_a_record(pair: tuple[Store, Store], tmp_path: Path) -> None:
     first, second = pair
-    _fill(second, range(2000))
-    start = time.process_time()
-    _content(second)
-    merge(second, first)
+    _fill(second, range(1000))
+    few = _statements(second, first)
+    with open_store(None, tmp_path / "c") as third, open_store(None, tmp_path / "d") as fourth:
+        _fill(third, range(3000))
+        many = _statements(third, fourth)
+        assert len(_content(fourth)) == 3000
     assert len(first.read(sql.select(runs))) == 1
-    assert time.process_time() - start < 30  # a hundred times what it takes: it must not grow with the square
+    assert few < 100
+    assert many <= 3 * few
+
+
+def test_a_curve_that_was_changed_by_hand_is_still_seen_in_a_folder(pair: tuple[Store, Store], tmp_path: Path) -> None:
+    first, _ = pair
+    run = _fill(first, range(1))
+    with first.writing() as connection:
+        connection.execute(series.update().values(values=pack([0.5] * 100)))
+    with open_archive(write_archive(first, [run], tmp_path / "records")) as archive:
+        [row] = archive.read(sql.select(series))
+    assert checksum.of_parts(row.metric, row.steps, row.seconds, row.values) != row.checksum

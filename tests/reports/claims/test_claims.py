@@ -14,6 +14,7 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CurvePoint, Record
 from coordbench.harness.core.scores import Fate, State
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.statistics.paired import LEVEL, smallest_detectable_effect
 from coordbench.harness.store.store import Store
@@ -340,9 +341,9 @@ def test_claims_are_about_what_exists(claim: claims.Claim) -> None:
         assert claim.metric in {"", *metrics, *COSTS}
         assert registry.select("variant", side.variant).label == side.variant  # as records spell it
         if side.backbone:
-            name, _, rest = side.backbone.rstrip("]").partition("[")
-            spelled = dict(part.split("=") for part in rest.split(", ") if part)
-            backbone = registry.select("backbone", selector(name, spelled))
+            parsed = Selector.parse(side.backbone)
+            spelled = dict(parsed.options)
+            backbone = registry.select("backbone", selector(parsed.name, spelled))
             assert set(spelled) <= {option.name for option in backbone.entry.options}
             assert backbone.entry.name in task.entry.backbones
 

@@ -7,8 +7,9 @@ from coordbench.harness.profiling.memory import Allocation, StepMemory
 from coordbench.harness.profiling.profile import Frame, Row, StepProfile
 from coordbench.reports.profiles.flame import flame_data
 from coordbench.reports.profiles.memory import HEIGHT, memory_data
-from coordbench.reports.profiles.page import count, milliseconds, size
+from coordbench.reports.profiles.page import milliseconds
 from coordbench.reports.profiles.roofline import roofline_data
+from coordbench.reports.text import big, size
 
 
 def _profile(label: str, seconds: float) -> StepProfile:
@@ -46,4 +47,4 @@ def test_points_of_the_roofline_say_how_far_they_are_below_it() -> None:
 
 
 def test_numbers_have_units_that_a_person_reads() -> None:
-    assert (milliseconds(0.01234), size(3 * 2**20), size(10), count(2.5e9)) == ("12.3", "3 MiB", "10 B", "2.5 G")
+    assert (milliseconds(0.01234), size(3 * 2**20), size(10), big(2.5e9)) == ("12.3", "3 MiB", "10 B", "2.5 G")
