@@ -67,9 +67,9 @@ def profile(asked: Asked, *, as_json: bool) -> int:
         measured, base, *_ = [*_done(in_fresh_process(profiles, request)), None]
         assert measured is not None
         pair = [measured, *([base] if base else [])]
-        print(json.dumps(json_ready(pair), indent=1) if as_json else profile_text(measured, base))
         title = measured.label + (f" against {base.label}" if base else "") + f", {request.described}"
         page = write_profile(measured, base, title, folder / f"{asked.name}.html")
+        print(json.dumps(json_ready(pair), indent=1) if as_json else profile_text(measured, base))
         print(f"trace: {trace} (opens in Perfetto)\npage: {page}", file=sys.stderr if as_json else sys.stdout)
 
     return _guarded(act)

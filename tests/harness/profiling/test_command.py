@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,9 @@ def test_a_run_links_the_profile_of_each_network_in_its_costs(toy: Path, tmp_pat
     for variant in ("conv", "coordconv"):
         assert f'href="profiles/toy-toy_net-{variant}.html"' in page.read_text()
         assert (out / "profiles" / f"toy-toy_net-{variant}.html").is_file()
+
+
+def test_the_page_is_there_when_nobody_reads_the_table_to_its_end(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m coordbench profile conv --against none --shape 2,4,8,8 --out {tmp_path} | true"
+    subprocess.run(["bash", "-c", command], cwd=ROOT, check=True, capture_output=True)
+    assert (tmp_path / "profiles" / "conv.html").is_file()
