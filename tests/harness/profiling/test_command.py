@@ -16,6 +16,7 @@ from coordbench.harness.profiling.request import ProfileError, ProfileRequest, i
 from coordbench.harness.profiling.shape import LayerShape
 from coordbench.harness.profiling.work import profiles
 
+ROOT = Path(__file__).parents[3]
 BAD = """
 import os, time
 import torch
