@@ -13,6 +13,7 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SWEEP_SECONDS = 2.0  # for what is left to die; one that hangs in the kernel must not hold us
+_EMPTY_LOOKS = 3
 
 
 def adopt_orphans() -> None:
@@ -33,14 +34,14 @@ def children() -> list[int]:
     try:
         return [int(pid) for pid in listed.read_text().split()]
     except OSError:  # a kernel that was built without this file
-        return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _parent(path) == os.getpid()]
+        return [pid for pid, stat in _files("stat") if int(stat.rpartition(b")")[2].split()[1]) == os.getpid()]
 
 
-def _parent(stat: Path) -> int:
-    try:
-        return int(stat.read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+def _files(name: str) -> Iterator[tuple[int, bytes]]:
+    """The number of each process of the system, with the content of one of its files."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # another user's, or gone
+            yield int(pid), Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def end_group(pid: int) -> None:
@@ -69,14 +70,15 @@ def _reap(pid: int) -> bool:
 
 
 def end_marked(mark: str) -> None:
-    """End every process that was started with `mark`, such as NAME=VALUE, in its environment."""
-    for pid in _marked(mark.encode()):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    """End every process that was started with `mark`, such as NAME=VALUE, in its environment.
 
-
-def _marked(mark: bytes) -> Iterator[int]:
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # another user's, or gone
-            if mark in path.read_bytes().split(b"\0"):
-                yield int(path.parent.name)
+    One look is not enough: a process may fork, while we read, a child that our list of processes does not have.
+    """
+    until = time.monotonic() + _SWEEP_SECONDS
+    empty = 0
+    while empty < _EMPTY_LOOKS and time.monotonic() < until:
+        marked = [pid for pid, variables in _files("environ") if mark.encode() in variables.split(b"\0")]
+        empty = 0 if marked else empty + 1
+        for pid in marked:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)

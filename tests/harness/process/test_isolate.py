@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from coordbench.harness.process import isolate, watch, wire
+from coordbench.harness.process import family, isolate, watch, wire
 
 ROOT = Path(__file__).parents[3]
 
@@ -176,8 +176,10 @@ def _wait_for(path: Path) -> None:
 
 def _gone(pid: int) -> bool:
     for _ in range(100):
-        stat = Path(f"/proc/{pid}/stat")
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
             return True
         time.sleep(0.1)
     return False
@@ -295,6 +297,27 @@ def test_a_daemon_ends_with_the_call_that_left_it(tmp_path: Path) -> None:
 def _leave_a_daemon_and_kill_the_server(path: str) -> None:
     _leave_a_daemon(path)
     os.kill(os.getppid(), signal.SIGKILL)
+
+
+FORKER = """
+import os, time
+until = time.monotonic() + 2
+while time.monotonic() < until:
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_one_that_forks_all_the_time_is_ended_by_its_mark(number: int) -> None:
+    name = f"COORDBENCH_TEST_{os.getpid()}_{number}"
+    forker = subprocess.Popen([sys.executable, "-c", FORKER], env=os.environ | {name: "1"})
+    time.sleep(0.1)
+    family.end_marked(f"{name}=1")
+    forker.wait()
+    assert not [pid for pid, variables in family._files("environ") if name.encode() in variables]
 
 
 def test_a_daemon_ends_with_the_fork_server(tmp_path: Path) -> None:
