@@ -11,7 +11,7 @@ from coordbench.harness.analysis.runs import runs as listed_runs
 from coordbench.harness.core import registry
 from coordbench.harness.core.entries import Entry, ReferenceEntry, TaskEntry, VariantEntry
 from coordbench.harness.plan import planning as plan
-from coordbench.harness.run import files
+from coordbench.harness.run.sources import files
 from coordbench.harness.store.store import open_store
 
 Row = dict[str, Any]

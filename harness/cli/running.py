@@ -15,7 +15,8 @@ from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.plan.planning import Plan
 from coordbench.harness.run import patience
 from coordbench.harness.run.progress import Progress
-from coordbench.harness.run.sweep import Driver, Result
+from coordbench.harness.run.recorder import Result
+from coordbench.harness.run.sweep import Driver
 from coordbench.harness.store.store import Store
 
 

@@ -19,7 +19,7 @@ from coordbench.harness.core.sources import digest, source_digest
 from coordbench.harness.core.trial import Job
 from coordbench.harness.process import environment
 from coordbench.harness.process.settings import WORKER
-from coordbench.harness.run import files
+from coordbench.harness.run.sources import files
 from coordbench.harness.run.worker import Limits, work
 
 

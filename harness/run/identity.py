@@ -21,8 +21,8 @@ from coordbench.harness.core.sources import digest, digest_of_files, source_dige
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process import environment
 from coordbench.harness.process.settings import WORKER
-from coordbench.harness.run import definitions, files, packages
-from coordbench.harness.run.definitions import Use
+from coordbench.harness.run.sources import definitions, files, packages
+from coordbench.harness.run.sources.definitions import Use
 
 _TRAIN = (files.ROOT / "harness" / "training" / "train.py", "run")
 

@@ -19,7 +19,8 @@ from coordbench.harness.core.registry import plugins
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.process import environment
 from coordbench.harness.process.settings import WORKER
-from coordbench.harness.run import definitions, files, identity, packages
+from coordbench.harness.run import identity
+from coordbench.harness.run.sources import definitions, files, packages
 
 LAYER = '''
 """A layer."""

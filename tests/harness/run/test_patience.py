@@ -24,7 +24,8 @@ from coordbench.harness.core.scores import At, Fate, State
 from coordbench.harness.plan import planning
 from coordbench.harness.run import patience
 from coordbench.harness.run.patience import StoreLostError
-from coordbench.harness.run.sweep import Driver, Result
+from coordbench.harness.run.recorder import Result
+from coordbench.harness.run.sweep import Driver
 from coordbench.harness.store import engine, schema
 from coordbench.harness.store.store import Store
 from tests.postgres import BINARIES, Postgres

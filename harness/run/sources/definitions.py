@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from coordbench.harness.core.sources import imported_from, syntax_tree, tree_digest
-from coordbench.harness.run import files
+from coordbench.harness.run.sources import files
 
 Use = tuple[Path, str | None]
 """A file and a name at its top level; None stands for all of the file, "" for what runs at its import."""

@@ -12,7 +12,7 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.sources import imported_modules, syntax_tree
 
 PACKAGE = "coordbench"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 _FOLDERS = ("harness", "variants", "tasks")
 _PUBLIC = Path(coordbench.__file__).resolve()
 """The public names."""

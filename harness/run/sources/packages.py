@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coordbench.harness.core.sources import digest, imported_modules, source_digest, syntax_tree
-from coordbench.harness.run import files
+from coordbench.harness.run.sources import files
 
 _ALWAYS = ("torch", "numpy")
 _UNSEEN_CALLS = {

@@ -1,0 +1,125 @@
+"""Answer jobs over an executor, each by an earlier record or by the work of a fresh process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from coordbench.harness.core.errors import UsageError, describe_error
+from coordbench.harness.core.identity import Identity
+from coordbench.harness.core.record import CostRecord, Record
+from coordbench.harness.core.trial import CostJob, Job, Trial
+from coordbench.harness.process import environment
+from coordbench.harness.run import identity
+from coordbench.harness.run.cluster import OtherCodeError
+from coordbench.harness.run.patience import StoreLostError
+from coordbench.harness.run.recorder import Planned, Recorder
+from coordbench.harness.run.worker import Limits, work
+
+Noted = tuple[Job, Mapping[str, Any]]
+"""A job and what this run notes about it."""
+
+Arrival = Future[Record | CostRecord]
+Waiting = dict[Arrival, tuple[int, Identity, Job]]
+
+_OUTSTANDING = 2000
+"""Jobs that are handed to the executor and whose records may wait in memory, when the store is away."""
+
+_BATCH = 500
+"""Records in one transaction at most, so that a crowd of them is reported in time and need not stay in memory."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How the jobs of a run are answered."""
+
+    recorder: Recorder
+    executor: Executor
+    limits: Limits
+    plugins: tuple[str, ...] = ()
+    fresh: bool = False
+    """Whether every job is done again, whatever is in the store."""
+    checkpoints: Path | None = None
+
+    def answer(self, jobs: Iterable[Noted]) -> dict[Job, int]:
+        """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
+        planned = self.recorder.plan([(job, _identify(job), dict(note)) for job, note in jobs])
+        answers = {} if self.fresh else self.recorder.reuse(planned)
+        self.recorder.listener.expect(len(planned), len(answers))
+        answers |= {} if self.fresh else self.recorder.take_up(planned)
+        return answers | self._work(planned)
+
+    def _work(self, planned: Planned) -> dict[Job, int]:
+        answers: dict[Job, int] = {}
+        arrived: SimpleQueue[Arrival] = SimpleQueue()
+        waiting: Waiting = {}
+        queue = iter(planned.items())
+        try:
+            while True:
+                for place, (job, known) in itertools.islice(queue, _OUTSTANDING - len(waiting)):
+                    future = self.executor.submit(work, job, self.plugins, self._limits(job, known))
+                    waiting[future] = place, known, job
+                    future.add_done_callback(arrived.put)
+                if not waiting:
+                    return answers
+                ready = _take(arrived)
+                answers |= self._commit({future: waiting[future] for future in ready})
+                for future in ready:
+                    del waiting[future]
+        except StoreLostError as error:
+            finished = [(known, future.result()) for future, (_, known, _) in waiting.items() if _finished(future)]
+            raise self.recorder.put_aside(error, finished) from error
+
+    def _commit(self, ready: Waiting) -> dict[Job, int]:
+        """Store what has arrived in one transaction."""
+        lost = [one for one in ready if one.cancelled() or isinstance(one.exception(), OtherCodeError)]
+        arrived = [(*ready[one], _record(one, ready[one][-1])) for one in ready if one not in lost]
+        numbers = self.recorder.add(arrived)
+        for error in (future.exception() for future in lost if not future.cancelled()):
+            raise UsageError(str(error))
+        if lost:  # nobody here cancels, so the scheduler did, or is gone
+            raise UsageError("the cluster was lost; finished records are kept, the same command goes on from them")
+        return numbers
+
+    def _limits(self, job: Job, identified: Identity) -> Limits:
+        """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
+        if self.checkpoints is None or isinstance(job, CostJob) or job.cell.reference is not None:
+            return self.limits
+        return replace(self.limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
+
+
+def plain(jobs: Sequence[Job]) -> list[Noted]:
+    """Jobs about which a run notes nothing."""
+    return [(job, {}) for job in jobs]
+
+
+def _take(arrived: SimpleQueue[Arrival]) -> list[Arrival]:
+    """Wait for one future, and take all that have arrived by then."""
+    ready = [arrived.get()]
+    with suppress(Empty):
+        while len(ready) < _BATCH:
+            ready.append(arrived.get_nowait())
+    return ready
+
+
+def _identify(job: Job) -> Identity:
+    return identity.of_trial(job) if isinstance(job, Trial) else identity.of_cost(job)
+
+
+def _record(future: Arrival, job: Job) -> Record | CostRecord:
+    """The record of a finished job; what went wrong outside its own process is a record too."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    kind = Record if isinstance(job, Trial) else CostRecord
+    return kind("crashed", describe_error(error), environment=environment.describe(job.cell.device))
+
+
+def _finished(future: Arrival) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
