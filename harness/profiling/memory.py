@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
 import torch
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.autograd.profiler import record_function
 
+from coordbench.harness.profiling.recording import recording
 from coordbench.harness.profiling.workload import MARK, Workload
 
 Category = Literal["kept for backward", "gradients", "optimizer", "temporary"]
@@ -79,16 +80,16 @@ def record_memory(workload: Workload) -> StepMemory:
         parameter.grad = None
     gc.collect()
     resident = sum(p.nbytes for p in workload.parameters)
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as recorded:
+    with recording(workload.device, memory=True) as recorded:
         with record_function(_STEP):
             workload.run()
         gradients = {p.grad.data_ptr() for p in workload.parameters if p.grad is not None}
     roots = cast(
         "Sequence[_TraceNode]",
-        recorded.profiler.kineto_results.experimental_event_tree(),
+        recorded.kineto_results.experimental_event_tree(),
     )
     step = next(node for node in _walk(roots) if node[0].name == _STEP)[0]
-    return StepMemory(tuple(_allocations(step, gradients)), resident)
+    return StepMemory(tuple(_allocations(step, gradients, workload.device)), resident)
 
 
 def _walk(nodes: Sequence[_TraceNode], path: tuple[str, ...] = ()) -> Iterator[tuple[_TraceNode, tuple[str, ...]]]:
@@ -97,13 +98,13 @@ def _walk(nodes: Sequence[_TraceNode], path: tuple[str, ...] = ()) -> Iterator[t
         yield from _walk(node.children, (*path, node.name))
 
 
-def _allocations(step: _TraceNode, gradients: set[int]) -> Iterator[Allocation]:
-    kind = torch._C._profiler._ExtraFields_Allocation
+def _allocations(step: _TraceNode, gradients: set[int], device: str) -> Iterator[Allocation]:
+    kind, wanted = torch._C._profiler._ExtraFields_Allocation, torch.device(device).type
     events = sorted(
         (
             (node.start_time_ns, i, node, path)
             for i, (node, path) in enumerate(_walk([step]))
-            if isinstance(node.extra_fields, kind)
+            if isinstance(node.extra_fields, kind) and node.extra_fields.device.type == wanted
         ),
         key=lambda event: event[:2],
     )

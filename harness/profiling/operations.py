@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict, cast
@@ -18,6 +18,7 @@ import torch
 from torch.profiler import ExecutionTraceObserver
 
 from coordbench.harness.profiling.markers import LINE, MODULE, marking
+from coordbench.harness.profiling.recording import without_gc
 from coordbench.harness.profiling.workload import MARK, Workload
 
 Direction = Literal["data", "forward", "backward", "optimizer"]
@@ -82,17 +83,18 @@ def record_operations(workload: Workload) -> list[Operation]:
     observer = ExecutionTraceObserver().register_callback(name)
     try:
         observer.start()
-        with marking(workload.modules), torch.profiler.record_function(_STEP):
-            workload.run()
-        observer.stop()
-        observer.unregister_callback()
-        nodes = json.loads(Path(name).read_text())["nodes"]
+        with without_gc():  # the trace has a hundred thousand parts, among which it would look for garbage
+            with marking(workload.modules), torch.profiler.record_function(_STEP):
+                workload.run()
+            observer.stop()
+            observer.unregister_callback()
+            nodes = json.loads(Path(name).read_text())["nodes"]
     finally:
         Path(name).unlink(missing_ok=True)
     return _operations(cast("list[_Node]", nodes))
 
 
-def outermost(operations: list[Operation]) -> list[int]:
+def outermost(operations: Sequence[Operation]) -> list[int]:
     """The operators that ran under no other: what the source, or autograd, asked for."""
     inside = [False] * len(operations)
     chosen = []

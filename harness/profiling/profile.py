@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from coordbench.harness.profiling import counts
 from coordbench.harness.profiling.limits import Bound, Limits, measure_limits
 from coordbench.harness.profiling.memory import StepMemory, record_memory
 from coordbench.harness.profiling.operations import Direction, Operation, outermost, record_operations
-from coordbench.harness.profiling.timing import rounds_within, time_operations, time_steps
+from coordbench.harness.profiling.timing import StepTimes, rounds_within, time_operations, time_steps
 from coordbench.harness.profiling.workload import Workload
 
 BETWEEN = "Python and dispatch"
 """The time in which no operator runs: Python, autograd's engine, and what calls operators."""
+IDLE = "idle between kernels"
+"""On a GPU: the time in which no kernel runs, and the GPU waits for the host."""
 AFTERWARDS = "after the last operator"
 """The rest of the step, which lies at no place that is known."""
 
@@ -65,6 +68,12 @@ class StepProfile:
     limits: Limits
     formula_flops: int | None
     """A forward pass by the layer's own formula [FLOPs]."""
+    device: str = "cpu"
+
+    @property
+    def between_name(self) -> str:
+        """What the time is called in which nothing runs."""
+        return BETWEEN if self.device == "cpu" else IDLE
 
     @property
     def flops(self) -> int:
@@ -87,57 +96,84 @@ class StepProfile:
         return sum(row.seconds for row in self.rows if row.operator != AFTERWARDS) / self.seconds
 
 
-def profile_steps(workloads: Sequence[Workload], seconds: float = 1.5) -> list[StepProfile]:
-    """Profile workloads, their undisturbed steps timed in turns; takes about three times `seconds` for each [s]."""
+@dataclass(frozen=True)
+class _Measured:
+    """A workload's step as it was recorded and timed, before its rows are made."""
+
+    workload: Workload
+    operations: list[Operation]
+    times: StepTimes
+
+
+def profile_steps(workloads: Sequence[Workload], seconds: float = 1.0) -> list[StepProfile]:
+    """Profile workloads, their undisturbed steps timed in turns; takes about three times `seconds` for each [s].
+
+    A step that is longer than `seconds` runs five times in all.
+    """
+    device = workloads[0].device
+    bursts = [measure_limits(device)]
     rounds = min(rounds_within(workload, seconds) for workload in workloads)
     undisturbed = time_steps(workloads, rounds)
-    return [_profile(*pair, rounds) for pair in zip(workloads, undisturbed, strict=True)]
+    measured = []
+    for workload, duration in zip(workloads, undisturbed, strict=True):
+        bursts.append(measure_limits(device))
+        operations = record_operations(workload)
+        measured.append(_Measured(workload, operations, time_operations(workload, operations, duration, rounds)))
+    bursts.append(measure_limits(device))
+    limits = functools.reduce(Limits.best, bursts)
+    rows = [_rows(item) for item in measured]
+    for row in (row for group in rows for row in group if row.flops and row.seconds > 0):
+        limits = limits.raised(row.flops, row.nbytes, row.seconds, row.calls)
+    return [_profile(*pair, limits) for pair in zip(measured, rows, strict=True)]
 
 
-def _profile(workload: Workload, undisturbed: float, rounds: int) -> StepProfile:
-    operations = record_operations(workload)
-    times = time_operations(workload, operations, undisturbed, rounds)
-    durations = [float(value) for value in times.events]
-    rows = [*_rows(operations, durations, measure_limits()), *_between(operations, [float(v) for v in times.gaps])]
-    rest = undisturbed - sum(row.seconds for row in rows)
-    rows.append(Row("between", AFTERWARDS, "", "", "", 1, rest, 0, 0, 0, "dispatch"))
+def _profile(measured: _Measured, rows: Sequence[Row], limits: Limits) -> StepProfile:
+    workload, operations, times = measured.workload, measured.operations, measured.times
+    bounded = [replace(row, bound=limits.bound(row.flops, row.nbytes, row.calls)) for row in rows]
+    bounded += _between(operations, [float(v) for v in times.parts.gaps], workload.device)
+    rest = times.undisturbed - sum(row.seconds for row in bounded)
+    bounded.append(Row("between", AFTERWARDS, "", "", "", 1, rest, 0, 0, 0, "dispatch"))
     return StepProfile(
         label=workload.label,
-        seconds=undisturbed,
+        seconds=times.undisturbed,
         profiler_overhead=times.overhead,
-        rows=tuple(sorted(rows, key=lambda row: -row.seconds)),
-        flame=_flame(operations, durations, workload.label, undisturbed),
+        rows=tuple(sorted(bounded, key=lambda row: -row.seconds)),
+        flame=_flame(operations, [float(v) for v in times.parts.lengths], workload.label, times.undisturbed),
         memory=record_memory(workload),
-        limits=measure_limits(),
+        limits=limits,
         formula_flops=workload.flops,
+        device=workload.device,
     )
 
 
-def _between(operations: Sequence[Operation], gaps: Sequence[float]) -> Iterator[Row]:
-    """The time in which no operator runs, by the place that leads to the next one."""
+def _between(operations: Sequence[Operation], gaps: Sequence[float], device: str) -> Iterator[Row]:
+    """The time in which nothing runs, by the place that leads to the next operator."""
     places: dict[tuple[str, str], float] = {}
-    for i in outermost(list(operations)):
+    for i in outermost(operations):
         key = operations[i].place or f"autograd, {operations[i].direction}", operations[i].module
         places[key] = places.get(key, 0.0) + gaps[i]
     for (place, module), seconds in places.items():
-        yield Row("between", BETWEEN, "", place, module, 1, seconds, 0, 0, 0, "dispatch")
+        yield Row("between", BETWEEN if device == "cpu" else IDLE, "", place, module, 1, seconds, 0, 0, 0, "dispatch")
 
 
-def _rows(operations: Sequence[Operation], durations: Sequence[float], limits: Limits) -> Iterator[Row]:
+def _rows(measured: _Measured) -> list[Row]:
+    """Equal operators at one place as one row; which limit is the nearest is not known yet."""
+    operations, lengths = measured.operations, measured.times.parts.lengths
     flops = counts.flops(operations)
     groups: dict[tuple[Direction, str, str, str, str], list[int]] = {}
-    for i in outermost(list(operations)):
+    for i in outermost(operations):
         operation = operations[i]
         shapes = ", ".join(str(list(layout.shape)) for layout in operation.inputs)
         key = operation.direction, operation.name, shapes, operation.place, operation.module
         groups.setdefault(key, []).append(i)
+    rows = []
     for (direction, name, shapes, place, module), members in groups.items():
         total = sum(flops[i] for i in members)
         read = sum(counts.read_bytes(operations[i]) for i in members)
         written = sum(counts.written_bytes(operations[i]) for i in members)
-        seconds = sum(durations[i] for i in members)
-        bound = limits.bound(total, read + written, len(members))
-        yield Row(direction, name, shapes, place, module, len(members), seconds, total, read, written, bound)
+        seconds = float(lengths[members].sum())
+        rows.append(Row(direction, name, shapes, place, module, len(members), seconds, total, read, written, "memory"))
+    return rows
 
 
 def _flame(operations: Sequence[Operation], durations: Sequence[float], label: str, seconds: float) -> Frame:
@@ -163,7 +199,7 @@ def _flame(operations: Sequence[Operation], durations: Sequence[float], label: s
             frames.append(Frame(name, sum(durations[i] for i in group), under(group, depth + 1)))
         return _merged(frames)
 
-    return Frame(label, seconds, under(outermost(list(operations)), 0))
+    return Frame(label, seconds, under(outermost(operations), 0))
 
 
 def _merged(frames: Sequence[Frame]) -> tuple[Frame, ...]:

@@ -26,7 +26,7 @@ class ProfileRequest:
     shape: LayerShape = field(default_factory=LayerShape)
     cells: tuple[Cell, ...] = ()
     plugins: tuple[str, ...] = ()
-    seconds: float = 1.5
+    seconds: float = 1.0
     trace: str | None = None
     """Where a trace of the first one goes, for Perfetto or chrome."""
 

@@ -26,6 +26,7 @@ def json_ready(profiles: Sequence[StepProfile]) -> list[dict[str, object]]:
     return [
         {
             "label": profile.label,
+            "device": profile.device,
             "seconds": profile.seconds,
             "profiler_overhead": profile.profiler_overhead,
             "attributed": profile.attributed,
@@ -47,7 +48,7 @@ def _headline(profile: StepProfile, base: StepProfile | None) -> str:
     between = profile.between_seconds / profile.seconds
     return (
         f"{profile.label}: {1e3 * profile.seconds:.3g} ms{ratio}\n"
-        f"{between:.0%} Python and dispatch; peak memory {profile.memory.peak_bytes / 2**20:.3g} MiB; "
+        f"{between:.0%} {profile.between_name}; peak memory {profile.memory.peak_bytes / 2**20:.3g} MiB; "
         f"the profiler added {profile.profiler_overhead:.0%}"
     )
 

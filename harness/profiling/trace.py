@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.autograd.profiler import record_function
 
 from coordbench.harness.profiling.markers import marking
+from coordbench.harness.profiling.recording import recording
 from coordbench.harness.profiling.workload import Workload
 
 _STEPS = 3
 
 
-def write_trace(workload: Workload, path: str) -> None:
-    """Write a trace with the lines of source and the modules around the operators; its times are not scaled."""
-    workload.run()
-    workload.run()
-    with profile(activities=[ProfilerActivity.CPU], record_shapes=True, acc_events=True) as recorded:
-        for i in range(_STEPS):
+def write_trace(workload: Workload, path: str, step_seconds: float) -> None:
+    """Write a trace with the lines of source and the modules around the operators; its times are not scaled.
+
+    It has three steps, of a workload that has run before, or one where a step takes long [s].
+    """
+    with recording(workload.device, shapes=True) as recorded:
+        for i in range(_STEPS if step_seconds < 0.5 else 1):
             with record_function(f"step {i + 1}"), marking(workload.modules):
                 workload.run()
     recorded.export_chrome_trace(path)

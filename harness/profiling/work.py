@@ -17,9 +17,10 @@ def profiles(request: ProfileRequest) -> list[StepProfile] | UsageError:
         workloads = _workloads(request)
     except UsageError as error:
         return error
+    measured = profile_steps(workloads, request.seconds)
     if request.trace is not None:
-        write_trace(workloads[0], request.trace)
-    return profile_steps(workloads, request.seconds)
+        write_trace(workloads[0], request.trace, measured[0].seconds)
+    return measured
 
 
 def fingerprints(request: ProfileRequest) -> list[Fingerprint] | UsageError:

@@ -30,6 +30,8 @@ class Workload:
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
     flops: int | None = None
     """A forward pass by the layer's formula [FLOPs], where it has one."""
+    device: str = "cpu"
+    """Where it runs; on a GPU `run` returns once the GPU has done its work, too."""
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -50,7 +52,8 @@ def layer_workload(selector: str, shape: LayerShape) -> Workload:
         raise UsageError(f"{selector} refuses the shape {shape}: {error}") from error
     work = workload.work_on(module, sizes, shape.device)
     flops = workload.flops_by(layer.selected.entry.flops, work)
-    return Workload(layer.label, _layer_step(work, shape.phase), {"": module}, flops)
+    step = _finished(_layer_step(work, shape.phase), shape.device)
+    return Workload(layer.label, step, {"": module}, flops, shape.device)
 
 
 def _layer_step(work: workload.LayerWorkload, phase: Phase) -> Callable[[], object]:
@@ -70,4 +73,17 @@ def task_workload(cell: Cell) -> Workload:
             subject.batch = train.to_device(subject.problem.batches(next(steps)), cell)
         subject.step()
 
-    return Workload(f"{cell.label} in {cell.backbone} on {cell.task}", run, subject.models)
+    label = f"{cell.label} in {cell.backbone} on {cell.task}"
+    return Workload(label, _finished(run, cell.device), subject.models, device=cell.device)
+
+
+def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:
+    """A step that waits for the GPU, which works on while the host goes ahead."""
+    if not device.startswith("cuda"):
+        return step
+
+    def run() -> None:
+        step()
+        torch.cuda.synchronize(device)
+
+    return run

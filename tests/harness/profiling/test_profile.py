@@ -179,7 +179,7 @@ def test_a_view_moves_no_bytes_and_a_copy_moves_both_ways() -> None:
 
 
 def test_the_nearest_limit_bounds() -> None:
-    limits = Limits(flops_per_second=1e9, bytes_per_second=1e9, seconds_per_call=1e-6)
+    limits = Limits(1e9, bytes_per_second=1e9, seconds_per_call=1e-6, cached_bytes_per_second=1e9)
     assert limits.bound(10**6, 10**3) == "compute"
     assert limits.bound(10**3, 10**6) == "memory"
     assert limits.bound(10, 10) == "dispatch"
@@ -190,3 +190,30 @@ def test_a_shape_that_a_layer_refuses_is_a_mistake_of_one_line() -> None:
         layer_workload("conv", LayerShape((2, 4)))
     with pytest.raises(UsageError, match=r"coordconv refuses the shape .* size"):
         layer_workload("coordconv", LayerShape((2, 4, 8, 8, 8, 8)))
+
+
+def test_a_step_that_is_long_is_run_few_times() -> None:
+    ran: list[None] = []
+    layer = nn.Linear(4, 4)
+    x = torch.rand(2, 4)
+
+    def run() -> None:
+        ran.append(None)
+        layer(x).sum().backward()
+
+    profile_steps([Workload("", run, {"": layer})], seconds=0.0)
+    assert len(ran) == 5  # to fill caches, for its time, its operators, their times, its memory
+
+
+def test_no_operator_lies_above_the_roof() -> None:
+    slow_machine = Limits(1e9, 1e9, 1e-6, 2e9)
+    assert slow_machine.roof(10**9, 10**8) == 1e9
+    seen = slow_machine.raised(10**9, 10**8, seconds=0.5)  # at 2e9 FLOP/s
+    assert (seen.flops_per_second, seen.roof(10**9, 10**8)) == (2e9, 2e9)
+    moved = slow_machine.raised(10**6, 10**8, seconds=0.05)  # 2e9 bytes/s, from memory
+    assert (moved.bytes_per_second, moved.roof(10**6, 10**8)) == (2e9, 10**6 / 0.05)
+    assert slow_machine.raised(10**6, 10**6, seconds=1.0) == slow_machine
+
+
+def test_of_several_bursts_the_best_counts() -> None:
+    assert Limits(1.0, 5.0, 2.0, 4.0).best(Limits(3.0, 2.0, 1.0, 6.0)) == Limits(3.0, 5.0, 1.0, 6.0)

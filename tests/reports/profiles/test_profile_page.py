@@ -16,7 +16,7 @@ def _profile(label: str, seconds: float) -> StepProfile:
     row = Row("forward", "aten::mm", "[2, 2]", "layer.py:3 forward", "", 1, seconds, 8, 16, 16, "compute")
     frame = Frame(label, seconds, (Frame("forward", seconds, (Frame("aten::mm", seconds / 2),)),))
     memory = StepMemory((Allocation("aten::mm", 64, 0, 1, "temporary"),), 128)
-    return StepProfile(label, seconds, 0.1, (row,), frame, memory, Limits(1e9, 1e9, 1e-6), 8)
+    return StepProfile(label, seconds, 0.1, (row,), frame, memory, Limits(1e9, 1e9, 1e-6, 1e9), 8)
 
 
 def test_boxes_are_as_wide_as_their_time_and_say_how_much_more_they_take() -> None:
@@ -42,7 +42,7 @@ def test_the_area_of_the_peak_reaches_the_top() -> None:
 
 def test_points_of_the_roofline_say_how_far_they_are_below_it() -> None:
     [operator, whole] = roofline_data([_profile("mine", 1.0)])["points"]
-    # 8 FLOPs on 32 bytes in a second: an intensity of .25, where the roof is at .25e9
+    # 8 FLOPs on 32 bytes in a second: an intensity of .25, where the roof is at .25e9; the step has one product
     assert operator["share_of_roof"] == whole["share_of_roof"] == 8 / 0.25e9
 
 
