@@ -19,7 +19,6 @@ import sys
 from collections.abc import Sequence
 
 from coordbench.harness.process import child, family
-from coordbench.harness.process.tricks import hugepages
 
 STATUS = struct.Struct("i")
 """A number in the pipe of a status."""
@@ -34,7 +33,6 @@ def main(requests: int, preload: Sequence[str]) -> None:
     for name in preload:
         with contextlib.suppress(Exception):  # a broken file must not stop us; the trial that needs it says why
             importlib.import_module(name)
-    hugepages.collapse()
     gc.freeze()  # a collection in a trial's process would otherwise touch, and so copy, most of the memory it shares
     Server(socket.socket(fileno=requests)).serve()
 

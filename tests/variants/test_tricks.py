@@ -34,7 +34,7 @@ def test_results_are_equal_without_tricks(entry: VariantEntry, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("", "True"), ("-huge_pages", "True"), ("off", "False"), ("-huge_pages,-hand_written", "False")],
+    [("", "True"), ("-moved_code", "True"), ("off", "False"), ("-moved_code,-hand_written", "False")],
 )
 def test_the_environment_turns_them_off(value: str, expected: str) -> None:
     code = "from coordbench.variants._parts import tricks; print(tricks.eager())"

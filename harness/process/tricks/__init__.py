@@ -1,7 +1,7 @@
 """What the system must be asked for so that trials are fast and repeatable; results are the same without.
 
 Each trick says in its file what it gains, as measured. `COORDBENCH_TRICKS=off` leaves all of them out, a list of names
-such as `COORDBENCH_TRICKS=-huge_pages,-moved_code` those.
+such as `COORDBENCH_TRICKS=-moved_code` those.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 VARIABLE = "COORDBENCH_TRICKS"
 
-Trick = Literal["huge_pages", "moved_code"]
+Trick = Literal["moved_code"]
 
 
 def enabled(trick: Trick) -> bool:
