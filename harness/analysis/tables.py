@@ -10,12 +10,12 @@ import pandas as pd
 import sqlalchemy as sql
 
 from coordbench.harness.analysis import frames
-from coordbench.harness.analysis.altered import altered_records
 from coordbench.harness.analysis.items import Items, read_items
 from coordbench.harness.analysis.runs import run_facts
 from coordbench.harness.analysis.trials import COSTS, TRIAL_COLUMNS, trials_table
 from coordbench.harness.analysis.tuning import tuning_table
-from coordbench.harness.store import schema
+from coordbench.harness.store import checksum, schema
+from coordbench.harness.store.altered import altered_parts, altered_rows, by_record
 from coordbench.harness.store.store import Store
 
 _COST_CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match", "width"]
@@ -53,7 +53,8 @@ def tables(store: Store, run: str, *, series: bool = True) -> Tables:
     scores = frames.scores(store, run)
     wrong = set[object]()
     for items in (planned, measured):
-        wrong |= altered_records(store, run, items.stored, scores, series=series and items is planned)
+        wrong |= _altered(items, scores)
+    wrong |= _altered_parts(store, run) if series else set()
     costs = _costs(measured, wrong)
     many = run if series else ""  # no run has this name
     return Tables(
@@ -83,6 +84,22 @@ def _costs(items: Items, wrong: set[object]) -> pd.DataFrame:
 def _latencies(times: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """Raw latency samples [s] with the cell they belong to."""
     return times.merge(costs[[*_COST_CELL, "record"]], on="record")[[*_COST_CELL, "phase", "turn", "seconds"]]
+
+
+def _altered(items: Items, scores: pd.DataFrame) -> set[object]:
+    """The records of items, by number, whose row or scores are no longer what was stored."""
+    columns = (scores[name].tolist() for name in ("record", "split", "metric", "value"))
+    values = zip(*(items.stored[name] for name in checksum.FIELDS), strict=True)
+    rows = zip(items.stored["record"], items.stored["checksum"], values, strict=True)
+    return altered_rows((row for row in rows if row[0] is not None), by_record(zip(*columns, strict=True)))
+
+
+def _altered_parts(store: Store, run: str) -> set[object]:
+    """The records of which a curve, a latency or a sample is no longer what was stored."""
+    names = ["metric", "steps", "seconds", "values", "checksum"]
+    curves = [frames.children(store, run, schema.series, names, kind) for kind in ("trial", "cost")]
+    samples = frames.children(store, run, schema.samples, ["data", "checksum"])
+    return {row for part in (*curves, samples) for row in altered_parts(part.itertuples(index=False))}
 
 
 def _environment(store: Store, run: str) -> pd.DataFrame:

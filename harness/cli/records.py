@@ -13,7 +13,9 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.store.address import file_of, parse
 from coordbench.harness.store.store import Store
-from coordbench.harness.store.travel.archive import is_archive, open_archive, write_archive
+from coordbench.harness.store.travel import verified
+from coordbench.harness.store.travel.archive import open_archive, write_archive
+from coordbench.harness.store.travel.manifest import is_archive
 from coordbench.harness.store.travel.merge import Merged, merge
 
 
@@ -49,6 +51,8 @@ def merge_sources(sources: Sequence[str], store: Store, *, as_json: bool) -> int
     else:
         for name, item in merged.items():
             print(_line(name, item))
+            for job in item.altered:
+                print(f"  altered, its numbers are no longer what was stored: {job}")
             for conflict in item.conflicts:
                 print(f"  conflict, both kept: {conflict.job}\n    here:  {conflict.here}\n    there: {conflict.there}")
     return ExitCode.INCONCLUSIVE if any(item.conflicts for item in merged.values()) else ExitCode.OK
@@ -60,6 +64,8 @@ def take_up(sources: Sequence[str], store: Store) -> None:
         with opened(source) as other:
             item = merge(other, store, with_runs=False)
         print(f"{source}: {item.records} records may be used, {item.equal} were there")
+        for job in item.altered:
+            print(f"  not used, its numbers are no longer what was stored: {job}")
 
 
 def _line(name: str, item: Merged) -> str:
@@ -67,23 +73,29 @@ def _line(name: str, item: Merged) -> str:
     return f"{name}: {item.records} records and {item.runs} runs are new, {item.equal} records were there{conflicts}"
 
 
-def export_records(store: Store, runs: Sequence[str], folder: Path, *, with_samples: bool) -> int:
+def export_records(store: Store, runs: Sequence[str], folder: Path, *, with_samples: bool, note: str) -> int:
     """Write the records of runs as a folder, and print it with its size."""
-    path = write_archive(store, runs, folder, with_samples=with_samples)
+    path = write_archive(store, runs, folder, with_samples=with_samples, note=note)
     size = sum(file.stat().st_size for file in path.iterdir())
     print(f"{path}: {size / 2**20:.2f} MiB")
     return ExitCode.OK
 
 
-def verify_source(source: str, sample: int, seed: int, plugins: Sequence[str], *, as_json: bool) -> int:
-    """Train a sample of a source's rows again; 0 all verified, 1 some differ, 3 some are stale and none differs."""
+def verify_source(
+    source: str, sample: int, seed: int, plugins: Sequence[str], *, as_json: bool, with_note: bool
+) -> int:
+    """Train a sample of a source's rows again; 0 all verified, 1 some differ, 3 what is left is stale or undecided."""
     from coordbench.harness.run.verify import verify
 
+    if with_note and not is_archive(Path(source)):
+        raise UsageError(f"--note writes into a folder of records, which {source!r} is not")
     with opened(source) as store:
         checks = verify(
             store, sample, seed, plugins,
             say=lambda check: None if as_json else print(f"{check.answer:<16} {check.label}  {check.detail}".rstrip()),
         )  # fmt: skip
+    if with_note:
+        verified.add(Path(source), [(check.identity, check.answer) for check in checks])
     counts = Counter(check.answer for check in checks)
     if as_json:
         print(json.dumps([asdict(check) for check in checks], indent=1))
@@ -91,4 +103,4 @@ def verify_source(source: str, sample: int, seed: int, plugins: Sequence[str], *
         print(", ".join(f"{count} {answer}" for answer, count in sorted(counts.items())))
     if counts["differs"] or counts["altered"] or counts["failed"]:
         return ExitCode.REGRESSED
-    return ExitCode.INCONCLUSIVE if counts["stale"] else ExitCode.OK
+    return ExitCode.INCONCLUSIVE if counts["stale"] or counts["undecided"] else ExitCode.OK

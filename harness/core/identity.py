@@ -25,9 +25,13 @@ class Identity:
         """One hash over all."""
         return digest({**self.parts, "job": self.key})
 
-    def explain(self, before: Mapping[str, str]) -> str:
-        """Say in one line how these parts differ from those of an earlier record."""
+    def changes(self, before: Mapping[str, str]) -> list[str]:
+        """The parts that differ from those of an earlier record, by their names."""
         changed = [name for name in self.parts if name in before and before[name] != self.parts[name]]
         added = [f"{name} (new)" for name in self.parts if name not in before]
         gone = [f"{name} (gone)" for name in before if name not in self.parts]
-        return ", ".join(sorted(changed + added + gone)) or "nothing changed"
+        return sorted(changed + added + gone)
+
+    def explain(self, before: Mapping[str, str]) -> str:
+        """Say in one line how these parts differ from those of an earlier record."""
+        return ", ".join(self.changes(before)) or "nothing changed"

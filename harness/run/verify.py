@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import sqlalchemy as sql
+import numpy as np
 
-from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.process import environment
-from coordbench.harness.run import identity
+from coordbench.harness.run.stored import Result, StoredJob, result_of, stored_jobs, stored_result
+from coordbench.harness.run.tolerance import tolerance
 from coordbench.harness.run.worker import Limits, work
-from coordbench.harness.store import checksum
-from coordbench.harness.store.answers import REUSED
-from coordbench.harness.store.schema import environments, items, records, scores, sources
+from coordbench.harness.store.altered import altered_records
 from coordbench.harness.store.store import Store
 
-Answer = Literal["verified", "within tolerance", "differs", "altered", "stale", "failed"]
+Answer = Literal["verified", "within tolerance", "undecided", "differs", "altered", "stale", "failed"]
 _PLATFORM = ("processor", "platform", "python", "versions")
 
 
@@ -30,27 +27,22 @@ _PLATFORM = ("processor", "platform", "python", "versions")
 class Check:
     """One row that was trained again: what came of it, and the difference in words."""
 
+    identity: str
     label: str
     answer: Answer
     detail: str = ""
 
 
 @dataclass(frozen=True)
-class StoredTrial:
-    """A trial with its record, as a store holds it."""
+class Difference:
+    """A part of a result that came out otherwise; `is_tolerated` says whether another platform explains it.
 
-    trial: Trial
-    status: str
-    scores: Mapping[tuple[str, str], float]
-    parts: Mapping[str, str]
-    environment: Mapping[str, object]
-    is_altered: bool
+    It is None where that is not known. Curves and arrays go with the scores, so there it explains them.
+    """
 
-    @property
-    def label(self) -> str:
-        """The trial in words."""
-        cell = self.trial.cell
-        return f"{cell.label} in {cell.backbone or 'no network'} on {cell.task}, seed {self.trial.seed}"
+    words: str
+    size: float = float("inf")
+    is_tolerated: bool | None = None
 
 
 def verify(
@@ -60,82 +52,83 @@ def verify(
     """Draw `sample` rows by `seed`, train each again, and compare; raise UsageError where there is none to draw."""
     if sample < 1:
         raise UsageError(f"--sample {sample} must be at least 1")
-    stored = list(stored_trials(store))
-    if not stored:
+    rows = [row for row in stored_jobs(store) if isinstance(row.job, Trial) and row.job.purpose == "test"]
+    if not rows:
         raise UsageError(f"{store.name} holds no finished trial to verify")
-    drawn = random.Random(seed).sample(stored, min(sample, len(stored)))
+    drawn = random.Random(seed).sample(rows, min(sample, len(rows)))
+    with store.reading() as connection:
+        altered = altered_records(connection, [row.record for row in drawn])
     checks = []
     for row in drawn:
-        checks.append(_check(row, plugins, deadline))
+        is_altered = row.record in altered
+        checks.append(_altered(row) if is_altered else _check(row, stored_result(store, row.record), plugins, deadline))
         say(checks[-1])
     return checks
 
 
-def stored_trials(store: Store) -> Iterator[StoredTrial]:
-    """All finished trials of a store that are no tuning, each record once, in a fixed order."""
-    query = (
-        sql.select(
-            *(column for column in records.c if column.name != "facts"),
-            sql.cast(records.c.facts, sql.Text).label("facts"),  # as its checksum covers it
-            sql.cast(items.c.job, sql.Text).label("job"),
-            sources.c.parts,
-            environments.c.facts.label("surroundings"),
-        )
-        .join(items, items.c.record == records.c.id)
-        .join(sources, sources.c.id == records.c.sources)
-        .join(environments, environments.c.id == records.c.environment)
-        .where(records.c.kind == "trial", records.c.status.in_(REUSED))
-        .order_by(records.c.identity, records.c.id)
-    )
-    seen: set[int] = set()
-    listed: dict[int, dict[tuple[str, str], float]] = {}
-    for score in store.read(sql.select(scores)):
-        listed.setdefault(score.record, {})[score.split, score.metric] = score.value
-    for row in store.read(query):
-        trial = Trial.read(json.loads(row.job))
-        if row.id in seen or trial.purpose != "test":
-            continue
-        seen.add(row.id)
-        values = listed.get(row.id, {})
-        named = ((split, metric, value) for (split, metric), value in values.items())
-        mark = checksum.of_record(dict(row._mapping), named)
-        yield StoredTrial(trial, row.status, values, row.parts, row.surroundings, mark != row.checksum)
+def _altered(row: StoredJob) -> Check:
+    words = "it is no longer what was stored: a score, curve or array was changed by hand"
+    return Check(row.identity, row.label, "altered", words)
 
 
-def _check(row: StoredTrial, plugins: Sequence[str], deadline: float) -> Check:
-    if row.is_altered:
-        return Check(row.label, "altered", "its numbers are not those that were stored: they were changed by hand")
-    try:
-        today = identity.of_trial(row.trial)
-    except UsageError as error:
-        return Check(row.label, "stale", str(error))
-    changed = today.explain(row.parts)
-    if changed != "nothing changed":
-        return Check(row.label, "stale", changed)
-    record = work(row.trial, plugins, Limits(deadline=deadline))
+def _check(row: StoredJob, before: Result, plugins: Sequence[str], deadline: float) -> Check:
+    if changed := row.changes:
+        return Check(row.identity, row.label, "stale", ", ".join(changed))
+    record = work(row.job, plugins, Limits(deadline=deadline))
     if not isinstance(record, Record) or record.status != row.status:
-        return Check(row.label, "failed", f"{record.status} instead of {row.status}: {record.error}")
-    scores_now = {
-        (split, str(name)): value for split, values in record.scores.items() for name, value in values.items()
-    }
-    return _compared(row, scores_now)
+        words = f"{record.status} instead of {row.status}: {record.error}"
+        return Check(row.identity, row.label, "failed", words)
+    return compared(row, before, result_of(record))
 
 
-def _compared(row: StoredTrial, today: Mapping[tuple[str, str], float]) -> Check:
-    """Equal bits on the same platform; on another one differences within the margin of the task's metric."""
-    worst, where = 0.0, ""
-    for key in {*row.scores, *today}:
-        before, now = row.scores.get(key), today.get(key)
-        gap = float("inf") if before is None or now is None else abs(now - before)
-        if gap > worst:
-            worst, where = gap, f"{' '.join(key)} was {before}, is {now}"
-    if worst == 0:
-        return Check(row.label, "verified")
-    here = environment.describe(row.trial.cell.device)
+def compared(row: StoredJob, before: Result, now: Result) -> Check:
+    """Equal bits on the same platform; on another one scores within what was measured of their metric."""
+    differences = [*_scores(row, before, now), *_curves(before, now), *_samples(before, now)]
+    if not differences:
+        return Check(row.identity, row.label, "verified")
+    here = environment.describe(row.job.cell.device)
     other = [name for name in _PLATFORM if here.get(name) != row.environment.get(name)]
-    margin = registry.select("task", str(row.trial.cell.task)).entry.metrics[0].margin
-    if other and worst <= margin:
-        return Check(row.label, "within tolerance", f"{where}; another {', '.join(other)}")
-    return Check(
-        row.label, "differs", where + (f"; another {', '.join(other)}" if other else "; the platform is the same")
-    )
+    first = max(differences, key=lambda difference: (difference.is_tolerated is not True, difference.size))
+    more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
+    place = f"another {', '.join(other)}" if other else "the platform is the same"
+    return Check(row.identity, row.label, _answer(differences, other), f"{first.words}{more}; {place}")
+
+
+def _answer(differences: Sequence[Difference], other: Sequence[str]) -> Answer:
+    tolerated = {difference.is_tolerated for difference in differences}
+    if not other or False in tolerated:
+        return "differs"
+    return "undecided" if None in tolerated else "within tolerance"
+
+
+def _scores(row: StoredJob, before: Result, now: Result) -> Iterator[Difference]:
+    for name in sorted({*before.scores, *now.scores}):
+        known, today = before.scores.get(name), now.scores.get(name)
+        if known == today:
+            continue
+        if known is None or today is None or known.value is None or today.value is None:
+            yield Difference(f"{name} was {known and known.value}, is {today and today.value}", is_tolerated=False)
+            continue
+        gap, margin = abs(today.value - known.value), tolerance(row.job.cell, known.metric)
+        words = f"{name} was {known.value!r}, is {today.value!r}"
+        if margin is None:
+            yield Difference(f"{words} (how far {known.metric} may differ was not measured)", gap)
+        else:
+            yield Difference(f"{words} ({gap:.2g} apart, {margin:.2g} may be)", gap, gap <= margin)
+
+
+def _curves(before: Result, now: Result) -> Iterator[Difference]:
+    """Curves at the steps that were stored, which may be few."""
+    for metric, (steps, values) in before.curves.items():
+        today_steps, today_values = now.curves.get(metric, (np.empty(0), np.empty(0)))
+        today = dict(zip(today_steps.tolist(), today_values.tolist(), strict=True))
+        for step, value in zip(steps.tolist(), values.tolist(), strict=True):
+            if not np.array_equal(value, today.get(step, np.inf), equal_nan=True):
+                yield Difference(f"curve {metric} at step {step:g} was {value!r}, is {today.get(step)!r}", 0.0, True)
+                break
+
+
+def _samples(before: Result, now: Result) -> Iterator[Difference]:
+    for name, data in before.samples.items():
+        if data != now.samples.get(name):
+            yield Difference(f"array {name} is another one", 0.0, True)

@@ -16,19 +16,19 @@ def markdown(run: Run) -> str:
     """The summary of a run."""
     decided = ledger.ledger(run)
     sentences = findings.findings(run, decided)
-    lines = [f"# coordbench: {_cell(run.name)}", "", *(f"- {_cell(sentence)}" for sentence in sentences), ""]
-    lines += [f"## Verdicts against {_cell(run.baseline or 'nothing')}", ""]
-    lines += [_row("contest", *run.variants), _rule(len(run.variants))]
+    lines = [f"# coordbench: {cell(run.name)}", "", *(f"- {cell(sentence)}" for sentence in sentences), ""]
+    lines += [f"## Verdicts against {cell(run.baseline or 'nothing')}", ""]
+    lines += [row("contest", *run.variants), rule(len(run.variants))]
     for line in matrix(run):
-        cells = [f"{number(cell.score)} {cell.note}".strip() for cell in line.cells]
-        lines.append(_row(f"{line.contest.title} ({line.contest.metric.name})", *cells))
+        cells = [f"{number(square.score)} {square.note}".strip() for square in line.cells]
+        lines.append(row(f"{line.contest.title} ({line.contest.metric.name})", *cells))
     lines += ["", "## Leaderboards", ""]
     for contest in run.contests.values():
         lines += _leaderboard(run, contest)
-    lines += ["## Claims", "", _row("verdict", "claim", "measured", "published"), _rule(3)]
+    lines += ["## Claims", "", row("verdict", "claim", "measured", "published"), rule(3)]
     tried = [finding for finding in decided if finding.verdict != "not run"]
     lines += [
-        _row(f.verdict, f.claim.sentence, f"{number(f.measured)} {interval(f.low, f.high)}", f.claim.published)
+        row(f.verdict, f.claim.sentence, f"{number(f.measured)} {interval(f.low, f.high)}", f.claim.published)
         for f in tried
     ]
     missing = len(decided) - len(tried)
@@ -36,23 +36,25 @@ def markdown(run: Run) -> str:
 
 
 def _leaderboard(run: Run, contest: Contest) -> list[str]:
-    lines = [f"### {_cell(contest.title)}", ""]
-    lines += [_row("variant", contest.metric.label, "95 %", "seeds", "failed", "parameters", "FLOPs"), _rule(6)]
+    lines = [f"### {cell(contest.title)}", ""]
+    lines += [row("variant", contest.metric.label, "95 %", "seeds", "failed", "parameters", "FLOPs"), rule(6)]
     rows = run.leaderboard[run.leaderboard["contest"] == contest.number]
     columns = ["variant", "score", "low", "high", "seeds", "failed", "parameters", "flops"]
     for variant, score, low, high, seeds, failed, parameters, flops in rows[columns].itertuples(index=False):
-        lines.append(_row(variant, number(score), interval(low, high), seeds, failed, big(parameters), big(flops)))
+        lines.append(row(variant, number(score), interval(low, high), seeds, failed, big(parameters), big(flops)))
     return [*lines, ""]
 
 
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |"
+def row(*cells: object) -> str:
+    """A row of a table."""
+    return "| " + " | ".join(cell(str(each)) for each in cells) + " |"
 
 
-def _rule(columns: int) -> str:
+def rule(columns: int) -> str:
+    """The rule under a table's head: a column of words, and so many of numbers."""
     return "|---|" + "---:|" * columns
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that Markdown takes literally."""
     return re.sub(r"([\\`*<>|_])", r"\\\1", " ".join(text.split()))

@@ -12,6 +12,7 @@ from coordbench.harness.cli.commands import report  # noqa: F401
 from coordbench.harness.cli.commands import export  # noqa: F401
 from coordbench.harness.cli.commands import merge  # noqa: F401
 from coordbench.harness.cli.commands import verify  # noqa: F401
+from coordbench.harness.cli.commands import results  # noqa: F401
 from coordbench.harness.cli.commands import runs  # noqa: F401
 from coordbench.harness.cli.commands import compare  # noqa: F401
 from coordbench.harness.cli.commands import gate  # noqa: F401

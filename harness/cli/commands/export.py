@@ -18,6 +18,7 @@ def export(
     format: Format = "parquet",
     records: Annotated[Path | None, arg(help="write the run's records there instead, to be merged or verified")] = None,
     samples: Annotated[bool, arg(help="with --records: the arrays that pages show, too")] = False,
+    note: Annotated[str, arg(help="with --records: one line to go with them, such as how busy the machine was")] = "",
     out: Out = OUT,
     store: StoreURL = None,
 ) -> int:
@@ -30,7 +31,7 @@ def export(
     with open_store(store, out if (out / FILE).is_file() else OUT, existing=True) as opened:
         name = opened.resolve_run(run)
         if records is not None:
-            return export_records(opened, [name], records, with_samples=samples)
+            return export_records(opened, [name], records, with_samples=samples, note=note)
         tables = read_tables(opened, name)
         for path in write(tables.named(), format, out / name):
             print(path)

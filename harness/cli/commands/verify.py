@@ -16,9 +16,10 @@ def verify(
     sample: Annotated[int, arg(help="how many rows are trained again")] = 10,
     seed: Annotated[int, arg(help="by which the rows are drawn")] = 0,
     plugin: Plugins = [],  # noqa: B006
+    note: Annotated[bool, arg(help="write into the folder what came of each row, and on what")] = False,
     json: Annotated[bool, arg(help="print an array of objects")] = False,
 ) -> int:
     """Train a sample of stored rows again, from what they depend on, and say whether the same comes out."""
     from coordbench.harness.cli.records import verify_source
 
-    return verify_source(source, sample, seed, load_plugins(plugin), as_json=json)
+    return verify_source(source, sample, seed, load_plugins(plugin), as_json=json, with_note=note)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,13 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sql
 
-from coordbench.harness.core.errors import UsageError
 from coordbench.harness.store import checksum
 from coordbench.harness.store.address import mask
 from coordbench.harness.store.bulk import insert_all
 from coordbench.harness.store.encoding import JsonText, pack, unpack
 from coordbench.harness.store.schema import (
-    SCHEMA_VERSION,
     environments,
     items,
     records,
@@ -36,9 +34,17 @@ from coordbench.harness.store.schema import (
 )
 from coordbench.harness.store.store import Store
 from coordbench.harness.store.travel.copying import Row, children, read_rows
+from coordbench.harness.store.travel.manifest import (
+    MANIFEST,
+    ArchiveError,
+    Manifest,
+    TableFile,
+    checked_note,
+    read_manifest,
+)
 
-MANIFEST = "manifest.json"
 TABLES = (environments, sources, runs, items, records, scores, series, samples)
+NAMES = [table.name for table in TABLES]
 MOST_BYTES, MOST_ROWS = 256 << 20, 5_000_000
 """What one table may hold, unpacked: a folder that claims more is refused before it is read."""
 _POINTS = 20
@@ -46,28 +52,26 @@ _POINTS = 20
 _NAME = re.compile(r"[\w.\[\]-]+")
 
 
-class ArchiveError(UsageError):
-    """A folder that is no sound archive; the message says which file and why."""
-
-
-def write_archive(store: Store, chosen: Sequence[str], folder: Path, *, with_samples: bool = False) -> Path:
+def write_archive(
+    store: Store, chosen: Sequence[str], folder: Path, *, with_samples: bool = False, note: str = ""
+) -> Path:
     """Write the records of some runs as a folder; latencies and samples are left out unless asked for."""
+    checked_note(note)
     folder.mkdir(parents=True, exist_ok=True)
     tables = _rows(store, chosen, with_samples)
-    hashes = {}
+    files = {}
     for table in TABLES:
         path = folder / f"{table.name}.parquet"
         pq.write_table(_arrow(table, tables[table.name]), path, compression="zstd", compression_level=9)
-        hashes[table.name] = {"sha256": _sha256(path), "rows": len(tables[table.name])}
-    manifest = {"schema_version": SCHEMA_VERSION, "runs": list(chosen), "tables": hashes}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        files[table.name] = TableFile(_sha256(path), len(tables[table.name]))
+    Manifest(chosen, files, note).write(folder)
     return folder
 
 
 @contextmanager
 def open_archive(folder: Path) -> Iterator[Store]:
     """The records of a folder as a store of their own, which is gone afterwards; raise ArchiveError for a bad one."""
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder, NAMES)
     with tempfile.TemporaryDirectory(prefix="coordbench-archive-") as scratch:
         store = Store(sql.URL.create("sqlite", database=str(Path(scratch) / "archive.sqlite")))
         with store:
@@ -76,11 +80,6 @@ def open_archive(folder: Path) -> Iterator[Store]:
                 with store.writing() as connection:
                     insert_all(connection, table, rows)
             yield store
-
-
-def is_archive(folder: Path) -> bool:
-    """Whether a folder says that it is one."""
-    return (folder / MANIFEST).is_file()
 
 
 def _rows(store: Store, chosen: Sequence[str], with_samples: bool) -> dict[str, list[Row]]:
@@ -141,26 +140,10 @@ def _type(column: sql.Column[object]) -> pa.DataType:
     return pa.binary() if isinstance(kind, sql.LargeBinary) else pa.string()
 
 
-def _manifest(folder: Path) -> Mapping[str, Mapping[str, object]]:
-    path = folder / MANIFEST
-    if path.is_file() and path.stat().st_size > 1 << 20:
-        raise ArchiveError(f"{path} is larger than 1 MiB and is not read")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version, tables = content["schema_version"], content["tables"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ArchiveError(f"{str(folder)!r} is no folder of records: {MANIFEST} cannot be read") from error
-    if version != SCHEMA_VERSION:
-        raise ArchiveError(f"{path} has schema version {version!r}; this version reads {SCHEMA_VERSION}")
-    if not isinstance(tables, dict) or set(tables) != {table.name for table in TABLES}:
-        raise ArchiveError(f"{path} does not list the tables {', '.join(table.name for table in TABLES)}")
-    return tables
-
-
-def _read(folder: Path, table: sql.Table, manifest: Mapping[str, Mapping[str, object]]) -> list[Row]:
+def _read(folder: Path, table: sql.Table, manifest: Manifest) -> list[Row]:
     path = folder / f"{table.name}.parquet"
     try:
-        if path.is_symlink() or _sha256(path) != manifest[table.name]["sha256"]:
+        if path.is_symlink() or _sha256(path) != manifest.tables[table.name].sha256:
             raise ArchiveError(f"{path} is not the file that {MANIFEST} names")
         file = pq.ParquetFile(path)
         expected = pa.schema([(c.name, _type(c)) for c in table.c])

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from coordbench.harness.core.sources import digest
 from coordbench.harness.store import shared
+from coordbench.harness.store.altered import altered_records
 from coordbench.harness.store.answers import REUSED, numbers_for
 from coordbench.harness.store.bulk import insert_all
 from coordbench.harness.store.database import Database
@@ -44,14 +45,19 @@ class Merged:
     equal: int = 0
     runs: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+    """The jobs of records that are no longer what was stored."""
 
 
 def merge(source: Database, target: Database, *, with_runs: bool = True) -> Merged:
-    """Copy what `target` lacks; without `with_runs` the records alone, for a later run to find."""
+    """Copy what `target` lacks; without `with_runs` the sound records alone, for a later run to find.
+
+    With their runs records that were altered come too, and stay marked by their wrong checksum.
+    """
     merged = Merged()
     with source.reading() as reading:
         _copy_shared(reading, target)
-        places = _copy_records(reading, target, merged)
+        places = _copy_records(reading, target, merged, with_altered=with_runs)
         if with_runs:
             _copy_runs(reading, target, places, merged)
     return merged
@@ -80,7 +86,7 @@ def _copy_shared(reading: Connection, target: Database) -> None:
             shared.note(writing, table, {row.id: getattr(row, column) for row in rows})
 
 
-def _copy_records(reading: Connection, target: Database, merged: Merged) -> dict[int, int]:
+def _copy_records(reading: Connection, target: Database, merged: Merged, *, with_altered: bool) -> dict[int, int]:
     """Copy records in batches, each one whole or not at all; return number there -> number here."""
     incoming = read_rows(reading, records)
     ends = results(reading)
@@ -97,6 +103,9 @@ def _copy_records(reading: Connection, target: Database, merged: Merged) -> dict
                 merged.equal += 1
                 continue
             fresh.append(row)
+        altered = altered_records(reading, [_number(row["id"]) for row in fresh])
+        merged.altered += [jobs.get(number, "") for number in sorted(altered)]
+        fresh = [row for row in fresh if with_altered or row["id"] not in altered]
         places |= _append(reading, target, fresh)
         for row in fresh:
             number, identity = _number(row["id"]), str(row["identity"])

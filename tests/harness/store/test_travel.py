@@ -22,7 +22,8 @@ from coordbench.harness.store import checksum
 from coordbench.harness.store.encoding import pack
 from coordbench.harness.store.schema import items, records, runs, scores, series
 from coordbench.harness.store.store import Store, open_store, unpack
-from coordbench.harness.store.travel.archive import MANIFEST, ArchiveError, open_archive, write_archive
+from coordbench.harness.store.travel.archive import open_archive, write_archive
+from coordbench.harness.store.travel.manifest import MANIFEST, ArchiveError
 from coordbench.harness.store.travel.merge import merge
 
 FACTS = {"tasks": {}, "preset": {}, "variants": {}}
@@ -270,3 +271,17 @@ def test_a_curve_that_was_changed_by_hand_is_still_seen_in_a_folder(pair: tuple[
     with open_archive(write_archive(first, [run], tmp_path / "records")) as archive:
         [row] = archive.read(sql.select(series))
     assert checksum.of_parts(row.metric, row.steps, row.seconds, row.values) != row.checksum
+
+
+def test_a_merge_says_what_was_altered_and_a_reuse_leaves_it(pair: tuple[Store, Store], tmp_path: Path) -> None:
+    first, second = pair
+    _fill(first, range(3))
+    with first.writing() as connection:
+        connection.execute(scores.update().where(scores.c.record == 2).values(value=0.25))
+    merged = merge(first, second)
+    assert merged.records == 3
+    assert [json.loads(job)["seed"] for job in merged.altered] == [1]
+    with open_store(None, tmp_path / "reusing") as reusing:
+        taken = merge(first, reusing, with_runs=False)
+        assert (taken.records, len(taken.altered)) == (2, 1)
+        assert 0.25 not in {value for _, _, value in _content(reusing)}

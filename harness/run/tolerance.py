@@ -1,0 +1,57 @@
+"""How far a score may lie from the stored one on another platform: measured, never guessed.
+
+`python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and kernels that stand for
+platforms, and writes how far their scores lie apart into `tolerances.json`, with what they were measured on.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from coordbench.harness.core.cell import Cell
+
+FILE = Path(__file__).with_name("tolerances.json")
+_COVERED, _CONFIDENCE = 0.99, 0.95
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a metric of a task may differ, out of so many measured differences."""
+
+    task: str
+    metric: str
+    count: int
+    largest: float
+    tolerance: float
+
+
+def bound(differences: Sequence[float]) -> float:
+    """What 99 % of such differences stay within, with 95 % confidence, and at least the largest that was seen.
+
+    Differences are taken as normal around 0; their spread is set to the upper end of its 95 % interval. Where no bit
+    ever differed none may.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    scale = np.sqrt((values**2).sum() / stats.chi2.ppf(1 - _CONFIDENCE, len(values)))
+    return float(max(np.abs(values).max(), stats.norm.ppf((1 + _COVERED) / 2) * scale))
+
+
+@functools.cache
+def tolerances(file: Path = FILE) -> Mapping[tuple[str, str], Tolerance]:
+    """Task and metric, both without options or condition, -> their tolerance."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    listed = [Tolerance(**row) for row in content["tolerances"]]
+    return {(row.task, row.metric): row for row in listed}
+
+
+def tolerance(cell: Cell, metric: str) -> float | None:
+    """How far a metric may differ in a cell, None where nobody measured it."""
+    known = tolerances().get((cell.task.name, metric))
+    return known.tolerance if known else None

@@ -1,0 +1,158 @@
+"""What a marked part of a document may ask for: tables, and single numbers, of runs of record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.measure.table import SHAPES, flatten
+from coordbench.reports.files.markdown import cell, row, rule
+from coordbench.reports.pages.matrix import matrix
+from coordbench.reports.records.blocks import Block
+from coordbench.reports.records.records import Records, RunOfRecord
+from coordbench.reports.text import MISSING, known, number, plural, with_interval
+
+QUANTITIES = {
+    "forward_backward": "ratio_forward_backward",
+    "forward": "ratio_forward",
+    "memory": "ratio_memory",
+}
+"""What a single number of a run of costs may be: multiples of the plain convolution."""
+
+
+def write(records: Records, block: Block) -> str:
+    """What stands in a marked part; raise UsageError where nothing can."""
+    maker = MAKERS.get(block.name)
+    if maker is None:
+        raise UsageError(f"results: {block.words!r} is unknown; valid: {', '.join(MAKERS)}")
+    try:
+        return maker(records, *block.arguments)
+    except TypeError as error:
+        raise UsageError(f"results: {block.words!r} has too few or too many arguments") from error
+
+
+def runs(records: Records) -> str:
+    """One row per run of record."""
+    head = row("run", "made by", "rows", "failed", "machine", "date", "revision", "note")
+    return "\n".join([head, rule(7), *map(_run, records.runs.values())])
+
+
+def _run(record: RunOfRecord) -> str:
+    facts = record.run.facts
+    failed = int((record.run.tables.trials["status"] != "ok").sum()) + int(
+        (record.run.tables.costs["status"] != "ok").sum()
+    )
+    return row(
+        record.name, _short(facts.command), record.rows, failed, record.machine, str(facts.started)[:10],
+        str(facts.commit or MISSING)[:10], record.note,
+    )  # fmt: skip
+
+
+def _short(command: str) -> str:
+    """A command without the folder that it wrote to."""
+    words = command.split()
+    places = [i for i, word in enumerate(words) if word == "--out"]
+    return " ".join(word for i, word in enumerate(words) if not any(i in (place, place + 1) for place in places))
+
+
+def state(records: Records) -> str:
+    """How many rows of each run were verified, and which are stale: this changes with the sources."""
+    head = row("run", "verified rows", "stale rows")
+    lines = [row(name, record.verified, len(record.stale)) for name, record in records.runs.items()]
+    return "\n".join([head, rule(2), *lines, *_stale(records)])
+
+
+def _stale(records: Records) -> list[str]:
+    """What changed since, each change once with the number of rows that it makes stale."""
+    lines = []
+    for name, record in records.runs.items():
+        counted = Counter(change for changes in record.stale.values() for change in changes)
+        for change, count in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+            lines.append(f"- {cell(name)}: {plural(count, 'row')} by {cell(change)}")
+    return ["", *lines] if lines else []
+
+
+def verdicts(records: Records, name: str) -> str:
+    """One row per contest, one column per layer: mean score, and the verdict against the baseline."""
+    run = records.run(name).run
+    lines = [row("contest", *run.variants), rule(len(run.variants))]
+    for line in matrix(run):
+        cells = [f"{number(square.score)} {square.note}".strip() for square in line.cells]
+        lines.append(row(f"{line.contest.title} ({line.contest.metric.label})", *cells))
+    return "\n".join(lines)
+
+
+def scores(records: Records, name: str) -> str:
+    """One row per contest and layer, best first: mean and interval over seeds."""
+    run = records.run(name).run
+    lines = [row("contest", "layer", "score", "seeds", "failed"), rule(4)]
+    columns = ["contest", "variant", "score", "low", "high", "seeds", "failed"]
+    for place, variant, score, low, high, seeds, failed in run.leaderboard[columns].itertuples(index=False):
+        contest = run.contests[int(place)]
+        title = f"{contest.title}, {contest.steps:,} steps ({contest.metric.label})"
+        lines.append(row(title, variant, with_interval(score, low, high), seeds, failed))
+    return "\n".join(lines)
+
+
+def costs(records: Records, name: str) -> str:
+    """One row per layer and layout: multiples of the plain convolution of the same layout."""
+    table = _costs(records, name)
+    large, small = (table[table["task"] == SHAPES[shape]] for shape in ("large", "small"))
+    beside = small.set_index(["variant", "memory_format"])["ratio_forward_backward"].to_dict()
+    lines = [row("layer", "fwd + bwd", "forward", "peak memory", "fwd + bwd, small"), rule(4)]
+    for _, each in large[large["variant"] != "conv"].sort_values(["variant", "memory_format"]).iterrows():
+        layout = " channels last" if each["memory_format"] == "channels_last" else ""
+        lines.append(
+            row(
+                f"{each['variant']}{layout}", _times(each, "ratio_forward_backward"), number(each["ratio_forward"]),
+                number(each["ratio_memory"]), number(beside.get((each["variant"], each["memory_format"]))),
+            )
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+def cost(records: Records, name: str, variant: str, shape: str, quantity: str) -> str:
+    """A single number of a run of costs."""
+    if shape not in SHAPES or quantity not in QUANTITIES:
+        raise UsageError(f"results: cost of {shape} {quantity}; valid: {', '.join(SHAPES)}; {', '.join(QUANTITIES)}")
+    table = _costs(records, name)
+    plain = table["memory_format"] == "contiguous"
+    chosen = table[(table["task"] == SHAPES[shape]) & (table["variant"] == variant) & plain]
+    if len(chosen) != 1:
+        raise UsageError(f"run of record {name!r} holds {len(chosen)} rows of {variant!r} at the shape {shape}")
+    value = known(chosen[QUANTITIES[quantity]].iloc[0])
+    return MISSING if value is None else f"{value:.2f}"
+
+
+def _costs(records: Records, name: str) -> pd.DataFrame:
+    table = flatten(records.run(name).run.tables.costs)
+    place = ["task", "memory_format"]
+    plain = table[table["variant"] == "conv"].drop_duplicates(place).set_index(place)["peak_memory_bytes"].to_dict()
+    peaks = [plain.get((task, layout)) for task, layout in table[place].itertuples(index=False)]
+    return table.assign(ratio_memory=table["peak_memory_bytes"].astype(float) / pd.Series(peaks, table.index, float))
+
+
+def _times(each: pd.Series[float], column: str) -> str:
+    return with_interval(each[column], each[f"{column}_low"], each[f"{column}_high"])
+
+
+def exact(records: Records) -> str:
+    """One row per exact claim."""
+    lines = [row("claim", "counted", "published", "verdict"), rule(3)]
+    lines += [row(count.sentence, number(count.measured), count.published, count.verdict) for count in records.counts]
+    return "\n".join(lines)
+
+
+def submissions(records: Records) -> str:
+    """The names of what others have sent."""
+    return "\n".join(f"- [{cell(name)}](submissions/{name})" for name in records.submissions) or "None yet."
+
+
+MAKERS: Mapping[str, Callable[..., str]] = {
+    maker.__name__: maker for maker in (runs, state, verdicts, scores, costs, cost, exact, submissions)
+}
+LIVE = ("state",)
+"""What follows from the sources as they are, not from records alone, and so may be behind them."""
