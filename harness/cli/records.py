@@ -9,11 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import sqlalchemy as sql
+
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.store.address import file_of, parse
+from coordbench.harness.store.altered import altered_records
+from coordbench.harness.store.schema import records
 from coordbench.harness.store.store import Store
-from coordbench.harness.store.travel import verified
+from coordbench.harness.store.travel import submission, verified
 from coordbench.harness.store.travel.archive import open_archive, write_archive
 from coordbench.harness.store.travel.manifest import is_archive
 from coordbench.harness.store.travel.merge import Merged, merge
@@ -23,6 +27,7 @@ from coordbench.harness.store.travel.merge import Merged, merge
 def opened(source: str) -> Iterator[Store]:
     """A source of records: a folder of them, a folder of results, an SQLite file, or a URL."""
     path = Path(source)
+    path = path / submission.RECORDS if submission.is_submission(path) else path
     if is_archive(path):
         with open_archive(path) as archive:
             yield archive
@@ -81,13 +86,28 @@ def export_records(store: Store, runs: Sequence[str], folder: Path, *, with_samp
     return ExitCode.OK
 
 
+def check_data(source: str) -> int:
+    """Say that a folder of records, or a submission, is sound, out of its files alone; raise UsageError otherwise."""
+    path = Path(source)
+    if submission.is_submission(path):
+        known, count = submission.check_submission(path)
+        print(f"{source}: {count} records of {', '.join(known.variants)} are sound")
+        return ExitCode.OK
+    with open_archive(path) as store, store.reading() as connection:
+        numbers = list(connection.scalars(sql.select(records.c.id)))
+        altered = altered_records(connection, numbers)
+    print(f"{source}: {len(numbers)} records, {len(altered)} of them altered")
+    return ExitCode.REGRESSED if altered else ExitCode.OK
+
+
 def verify_source(
     source: str, sample: int, seed: int, plugins: Sequence[str], *, as_json: bool, with_note: bool
 ) -> int:
     """Train a sample of a source's rows again; 0 all verified, 1 some differ, 3 what is left is stale or undecided."""
-    from coordbench.harness.run.verify import verify
+    from coordbench.harness.run.verify.check import verify
 
-    if with_note and not is_archive(Path(source)):
+    folder = Path(source) / submission.RECORDS if submission.is_submission(Path(source)) else Path(source)
+    if with_note and not is_archive(folder):
         raise UsageError(f"--note writes into a folder of records, which {source!r} is not")
     with opened(source) as store:
         checks = verify(
@@ -95,7 +115,7 @@ def verify_source(
             say=lambda check: None if as_json else print(f"{check.answer:<16} {check.label}  {check.detail}".rstrip()),
         )  # fmt: skip
     if with_note:
-        verified.add(Path(source), [(check.identity, check.answer) for check in checks])
+        verified.add(folder, [(check.identity, check.answer) for check in checks])
     counts = Counter(check.answer for check in checks)
     if as_json:
         print(json.dumps([asdict(check) for check in checks], indent=1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
-from coordbench.harness.run.stored import stored_jobs
+from coordbench.harness.run.verify.stored import stored_jobs
 from coordbench.harness.store.travel.archive import open_archive
 from coordbench.reports.records import exact, tables
 from coordbench.reports.records.blocks import blocks, filled

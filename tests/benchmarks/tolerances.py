@@ -2,7 +2,7 @@
 
 One machine stands for several: with one thread and two, with the kernels of lesser processors (of torch, of oneDNN, of
 MKL), each trial of a preset is trained once more. Prints the differences by task and metric, and writes with what they
-were measured on `harness/run/tolerances.json`, which `coordbench verify` reads.
+were measured on `harness/run/verify/tolerances.json`, which `coordbench verify` reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan import planning
 from coordbench.harness.process import environment
 from coordbench.harness.process.settings import WORKER
-from coordbench.harness.run.tolerance import FILE, Tolerance, bound
+from coordbench.harness.run.verify.tolerance import FILE, Tolerance, bound
 from coordbench.harness.store.encoding import now
 
 SETTINGS: Mapping[str, Mapping[str, str]] = {

@@ -10,9 +10,10 @@ from coordbench.harness.cli.commands import costs  # noqa: F401
 from coordbench.harness.cli.commands import profile_layer  # noqa: F401
 from coordbench.harness.cli.commands import report  # noqa: F401
 from coordbench.harness.cli.commands import export  # noqa: F401
-from coordbench.harness.cli.commands import merge  # noqa: F401
-from coordbench.harness.cli.commands import verify  # noqa: F401
-from coordbench.harness.cli.commands import results  # noqa: F401
+from coordbench.harness.cli.commands.travel import merge  # noqa: F401
+from coordbench.harness.cli.commands.travel import verify  # noqa: F401
+from coordbench.harness.cli.commands.travel import submit  # noqa: F401
+from coordbench.harness.cli.commands.travel import results  # noqa: F401
 from coordbench.harness.cli.commands import runs  # noqa: F401
 from coordbench.harness.cli.commands import compare  # noqa: F401
 from coordbench.harness.cli.commands import gate  # noqa: F401

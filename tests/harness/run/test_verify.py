@@ -17,9 +17,9 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.process import environment
-from coordbench.harness.run import tolerance
-from coordbench.harness.run.stored import Result, Score, StoredJob, stored_jobs, stored_result
-from coordbench.harness.run.verify import Answer, compared
+from coordbench.harness.run.verify import tolerance
+from coordbench.harness.run.verify.check import Answer, compared
+from coordbench.harness.run.verify.stored import Result, Score, StoredJob, stored_jobs, stored_result
 from coordbench.harness.store import checksum
 from coordbench.harness.store.encoding import pack, unpack
 from coordbench.harness.store.schema import samples, series

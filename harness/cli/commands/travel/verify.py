@@ -17,9 +17,14 @@ def verify(
     seed: Annotated[int, arg(help="by which the rows are drawn")] = 0,
     plugin: Plugins = [],  # noqa: B006
     note: Annotated[bool, arg(help="write into the folder what came of each row, and on what")] = False,
+    data_only: Annotated[
+        bool, arg(help="check the files of a folder as data: nothing is trained, and none of its code is run")
+    ] = False,
     json: Annotated[bool, arg(help="print an array of objects")] = False,
 ) -> int:
     """Train a sample of stored rows again, from what they depend on, and say whether the same comes out."""
-    from coordbench.harness.cli.records import verify_source
+    from coordbench.harness.cli.records import check_data, verify_source
 
+    if data_only:
+        return check_data(source)
     return verify_source(source, sample, seed, load_plugins(plugin), as_json=json, with_note=note)

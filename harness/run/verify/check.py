@@ -13,8 +13,8 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.process import environment
-from coordbench.harness.run.stored import Result, StoredJob, result_of, stored_jobs, stored_result
-from coordbench.harness.run.tolerance import tolerance
+from coordbench.harness.run.verify.stored import Result, StoredJob, result_of, stored_jobs, stored_result
+from coordbench.harness.run.verify.tolerance import tolerance
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.altered import altered_records
 from coordbench.harness.store.store import Store

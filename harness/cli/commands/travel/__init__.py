@@ -1,0 +1,1 @@
+"""The commands about records that travel: between stores, folders, documents and people."""
