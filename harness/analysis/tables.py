@@ -26,8 +26,8 @@ _SAMPLE = ["group", "role", "step", "kind", "shape", "dtype", "data"]
 class Tables:
     """The tables of a run. `trial` in the others is the row number of a trial in `trials`.
 
-    Beside what is exported `trials` carries `record` and `cell`, a `Cell` as its preset asked for it, and `costs` carry
-    `cell`. `altered` marks what is no longer what was stored.
+    Beside what is exported `trials` and `costs` carry `record` and `cell`, a `Cell` as its preset asked for it. `altered`
+    marks what is no longer what was stored.
     """
 
     trials: pd.DataFrame
@@ -42,7 +42,7 @@ class Tables:
     def named(self) -> dict[str, pd.DataFrame]:
         """The tables to be exported, by name."""
         tables = {item.name: getattr(self, item.name) for item in fields(self)}
-        return tables | {"trials": self.trials[TRIAL_COLUMNS], "costs": self.costs.drop(columns="cell")}
+        return tables | {"trials": self.trials[TRIAL_COLUMNS], "costs": self.costs.drop(columns=["cell", "record"])}
 
 
 def tables(store: Store, run: str, *, series: bool = True) -> Tables:
@@ -64,7 +64,7 @@ def tables(store: Store, run: str, *, series: bool = True) -> Tables:
         latencies=_latencies(frames.times(store, many), costs),
         samples=_by_trial(frames.samples(store, many), tested, _SAMPLE),
         environment=_environment(store, run),
-        costs=costs.drop(columns="record"),
+        costs=costs,
         tuning=tuning_table(tuned, tested, scores, facts),
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from coordbench.harness.cli.arguments import OUT, Out, Run, StoreURL, command
+from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 
 
@@ -16,13 +17,20 @@ def report(
     *,
     store: StoreURL = None,
     out: Out = OUT,
+    all: Annotated[bool, arg(help="one page over all runs, to be filtered by machine and revision")] = False,
     files: Annotated[bool, arg(help="write its tables, figures and a Markdown summary as files, too")] = False,
 ) -> int:
     """Write the page of a run and print its path."""
     from coordbench.harness.store.store import open_store
+    from coordbench.reports.pages.joined import write_joined
     from coordbench.reports.pages.page import write_report
 
+    if all and (run or files):
+        raise UsageError("--all is about every run, so neither a run nor --files goes with it")
     with open_store(store, out, existing=True) as opened:
+        if all:
+            print(write_joined(opened, out))
+            return ExitCode.OK
         name = opened.resolve_run(run)
         print(write_report(opened, name, out))
         if files:
