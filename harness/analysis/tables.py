@@ -26,8 +26,8 @@ _SAMPLE = ["group", "role", "step", "kind", "shape", "dtype", "data"]
 class Tables:
     """The tables of a run. `trial` in the others is the row number of a trial in `trials`.
 
-    Beside what is exported `trials` and `costs` carry `record` and `cell`, a `Cell` as its preset asked for it. `altered`
-    marks what is no longer what was stored.
+    Beside what is exported `trials` and `costs` carry `record` and `cell`, a `Cell` as its preset asked for it.
+    `altered` marks what is no longer what was stored.
     """
 
     trials: pd.DataFrame

@@ -15,7 +15,8 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.plan import planning
 from coordbench.harness.plan.preset import Preset
-from coordbench.harness.run import files, matching
+from coordbench.harness.run import matching
+from coordbench.harness.run.sources import files
 from coordbench.harness.store.store import open_store
 from coordbench.harness.store.travel import submission
 from coordbench.harness.store.travel.archive import write_archive

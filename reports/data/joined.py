@@ -115,9 +115,12 @@ def _place(facts: Mapping[str, object]) -> Place:
 def _scores(trials: pd.DataFrame, places: Mapping[int, Place]) -> Iterator[Score]:
     if trials.empty:
         return
-    trials = trials.assign(place=[places[int(record)] for record in trials["record"]])
-    order = ["suite", "task", "backbone"]
-    for (cell, place), rows in trials.sort_values(order, kind="stable").groupby(["cell", "place"], sort=False):
+    ordered = trials.sort_values(["suite", "task", "backbone"], kind="stable")
+    grouped: dict[tuple[Cell, Place], list[int]] = {}
+    for row, (cell, record) in enumerate(zip(ordered["cell"], ordered["record"], strict=True)):
+        grouped.setdefault((cell, places[int(record)]), []).append(row)
+    for (cell, place), numbers in grouped.items():
+        rows = ordered.iloc[numbers]
         once = rows.drop_duplicates("record")
         values = once["score"].dropna().to_numpy(float)
         low, high = mean_interval(values)
