@@ -72,7 +72,7 @@ class Joined:
     @property
     def places(self) -> list[Place]:
         """Where records were made, in the order in which they are shown."""
-        return list(dict.fromkeys(row.place for row in (*self.scores, *self.costs)))
+        return list(dict.fromkeys([*(score.place for score in self.scores), *(cost.place for cost in self.costs)]))
 
 
 def joined(store: Store) -> Joined:
