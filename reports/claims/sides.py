@@ -28,9 +28,7 @@ def contests(run: Stored, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataF
 
 def _side(run: Stored, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
     """Contest -> trials, ok or failed, of the variant that a side names."""
-    rows = run.entrants.get((side.task or claim.task, side.variant))
-    if rows is None:
-        return {}
+    rows = run.entrants(side.task or claim.task, side.variant)
     rows = rows[_holds(rows["task_options"], {**claim.options, **side.options})]
     if side.backbone:
         wanted = Selector.parse(side.backbone)

@@ -53,9 +53,12 @@ class Summary:
 
     @property
     def sections(self) -> list[tuple[str, list[Finding]]]:
-        """Title and findings of each kind, without those that were not run."""
+        """Title and findings of each kind, without those that were not run; directions without a verdict apart."""
         tested = {kind: [f for f in self.of(kind) if f.verdict != "not run"] for kind in TITLES}
-        return [(title, tested[kind]) for kind, title in TITLES.items()]
+        undecided = [finding for finding in tested["direction"] if finding.verdict == "open"]
+        tested["direction"] = [finding for finding in tested["direction"] if finding.verdict != "open"]
+        first, *others = ((title, tested[kind]) for kind, title in TITLES.items())
+        return [first, ("Who leads: not decided here", undecided), *others]
 
     @property
     def untested(self) -> list[Finding]:

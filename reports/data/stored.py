@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from coordbench.harness.analysis.tables import Tables
 from coordbench.harness.core.cell import Cell
@@ -60,12 +61,17 @@ class Stored:
         """Variant -> slot of its color."""
         return colors.slots([*self.variants, *self.tables.costs["variant"].dropna().astype(str)])
 
+    def entrants(self, task: str, variant: str) -> pd.DataFrame:
+        """The trials of a variant in the contests of a task (its base name), ok or failed."""
+        return self.trials.iloc[self._entrants.get((task, variant), [])]
+
     @cached_property
-    def entrants(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """(base task, variant) -> its trials in contests, ok or failed."""
-        competing = self.trials[self.trials["contest"].notna() & (self.trials["status"] != "skipped")]
+    def _entrants(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+        """(base task, variant) -> places of its trials: one frame for each would take most of a large page's time."""
+        competing = np.flatnonzero(self.trials["contest"].notna() & (self.trials["status"] != "skipped"))
+        groups = self.trials.iloc[competing].groupby(["task", "label"], sort=False).indices
         return {
-            (str(task), str(label)): rows for (task, label), rows in competing.groupby(["task", "label"], sort=False)
+            (str(key[0]), str(key[1])): competing[places] for key, places in groups.items() if isinstance(key, tuple)
         }
 
     @property

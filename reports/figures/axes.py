@@ -79,8 +79,10 @@ def cost_axis(axes: Axes, costs: Floats, cost: str) -> None:
     low, high = reach(costs)
     axes.set_xlim(low, high)
     unit = _unit(costs, cost)
-    inside = [float(tick) * unit for tick in MaxNLocator(3).tick_values(low / unit, high / unit)]
-    axes.xaxis.set_major_locator(FixedLocator(_distinct([t for t in inside if low <= t <= high], cost)))
+    ticks = [float(tick) * unit for tick in MaxNLocator(3).tick_values(low / unit, high / unit)]
+    inside = [tick for tick in ticks if low <= tick <= high]
+    edge = 0.08 * (high - low)  # a label there would run into that of the next panel
+    axes.xaxis.set_major_locator(FixedLocator(_distinct([t for t in inside if t < high - edge] or inside, cost)))
     axes.xaxis.set_major_formatter(ReadTicks(text.cost_reader(cost)))
 
 

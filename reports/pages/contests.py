@@ -22,6 +22,8 @@ from coordbench.reports.pages import conditions
 GALLERY_BYTES = 1_700_000
 """Pictures of a page; beyond it contests show fewer examples, and none only where one each is too much."""
 MOST_DRAWN = 16
+MOST_TRADEOFFS = 12
+"""Contests whose scores are drawn against their costs; a larger run has the table and the choice below for the rest."""
 Interval = tuple[float, float]
 
 
@@ -50,6 +52,16 @@ class Section:
     measures: Markup | None
     plane: Markup | None
     gallery: list[gallery.Row]
+
+    @property
+    def any_failed(self) -> bool:
+        """Whether a trial of a variant failed."""
+        return bool(self.board["failed"].astype(bool).any())
+
+    @property
+    def rates_differ(self) -> bool:
+        """Whether learning rates are worth a column: the one that all share stands in the section's title."""
+        return any(rate.tried or rate.rate != self.contest.learning_rate for rate in self.rates.values())
 
     @property
     def tuned(self) -> list[tuple[Rate, list[str]]]:
@@ -131,7 +143,7 @@ class Sections:
 
     def _tradeoffs(self, contest: Contest, board: pd.DataFrame) -> Markup | None:
         known = board[board["score"].notna()]
-        if not known[list(tradeoffs.COSTS)].notna().any(axis=None):
+        if contest.number >= MOST_TRADEOFFS or not known[list(tradeoffs.COSTS)].notna().any(axis=None):
             return None
         timed = {v: self._latencies.get((contest.task, contest.backbone, v)) for v in known["variant"].astype(str)}
         intervals = {variant: interval for variant, interval in timed.items() if interval is not None}

@@ -39,6 +39,8 @@ def sentences(trials: pd.DataFrame, scores: pd.DataFrame, tasks: Mapping[str, An
     texts = []
     plains = {str(facts.get("name", task)): facts.get("sentences", ()) for task, facts in tasks.items()}
     for task, listed in plains.items():
+        if not listed:
+            continue
         cells = averages(trials, scores, task)
         texts += [text for plain in listed if (text := fill(Sentence.read(plain), cells))]
     return texts
@@ -50,7 +52,8 @@ def averages(trials: pd.DataFrame, scores: pd.DataFrame, task: str) -> pd.DataFr
     `trial` in `scores` is the row of `trials`.
     """
     ended = trials[(trials["task"] == task) & trials["variant"].notna() & (trials["status"] == "ok")]
-    tested = scores[scores["split"] == "test"].pivot_table(index="trial", columns="metric", values="value")
+    tested = scores[(scores["split"] == "test") & scores["trial"].isin(ended.index)]
+    tested = tested.pivot_table(index="trial", columns="metric", values="value")
     grouped = ended[[*_CELL, "seed"]].join(tested, how="inner").groupby(_CELL, dropna=False)
     means = grouped.mean(numeric_only=True).drop(columns="seed", errors="ignore")
     return means.assign(seeds=grouped["seed"].nunique()).reset_index()

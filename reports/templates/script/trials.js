@@ -1,7 +1,10 @@
 // ---- the table of all trials, drawn a page at a time
-const trials = data.trials, SHOWN = 20;
+const trials = data.trials, SHOWN = 15;
 const titles = {suite: "suite", full_task: "task", full_backbone: "backbone", label: "variant", seed: "seed", status: "status", score: "score", normalized: "normalized", seconds: "took", converged: "converged", error: "reason"};
 let page = 0;
+// A column in which no trial says anything is left out; the suite is said by the task.
+const telling = (name) => name !== "suite" && trials.columns[name].some((v) => trials.words[name] ? trials.words[name][v] : v !== null);
+const columnsShown = Object.keys(titles).filter(telling);
 const cellOf = (name, i) => { const v = trials.columns[name][i]; return trials.words[name] ? trials.words[name][v] : v; };
 function chosenTrials() {
   const find = state.find.toLowerCase(), rows = [], columns = trials.columns;
@@ -20,7 +23,7 @@ function chosenTrials() {
   return rows;
 }
 function showTrials() {
-  const table = $("trial-table"), rows = chosenTrials(), names = Object.keys(titles);
+  const table = $("trial-table"), rows = chosenTrials(), names = columnsShown;
   const pages = Math.max(1, Math.ceil(rows.length / SHOWN));
   page = Math.min(Math.max(page, 0), pages - 1);
   $("count").textContent = `${rows.length} of ${trials.columns.seed.length} trials, page ${page + 1} of ${pages}`;
@@ -30,6 +33,7 @@ function showTrials() {
   for (const name of names) {
     const cell = head.appendChild(document.createElement("th")), button = cell.appendChild(document.createElement("button"));
     cell.setAttribute("aria-sort", state.sort === name ? "ascending" : state.sort === "-" + name ? "descending" : "none");
+    if (trials.words[name]) cell.className = "text";
     button.type = "button"; button.textContent = titles[name]; button.dataset.sort = name;
     button.addEventListener("click", () => { state.sort = state.sort === name ? "-" + name : name; page = 0; showTrials(); });
     if (name === focused) requestAnimationFrame(() => button.focus());

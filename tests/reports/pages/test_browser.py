@@ -89,10 +89,10 @@ def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, t
     Select(browser.find_element(By.ID, "suite")).select_by_value("second_suite")
     visible = [e for e in browser.find_elements(By.CSS_SELECTOR, ".matrix tr[data-contest]") if e.is_displayed()]
     assert [row.get_attribute("data-contest") for row in visible] == ["1"]
-    told = browser.find_element(By.ID, "count").text
-    assert told.startswith("25 of 55 trials, page 1 of 2")  # 5 names x 5 seeds of one task
+    counted = browser.find_element(By.ID, "count").text
+    assert counted.startswith("25 of 55 trials, page 1 of 2")  # 5 names x 5 seeds of one task
     _click(browser, '#trial-table [data-sort="score"]')
-    scores = [float(e.text) for e in browser.find_elements(By.CSS_SELECTOR, "#trial-table tbody td:nth-child(7)")]
+    scores = [float(e.text) for e in browser.find_elements(By.CSS_SELECTOR, "#trial-table tbody td:nth-child(6)")]
     assert scores == sorted(scores)
     _click(browser, '[data-pick="coordconv"]')
     assert browser.find_elements(By.CSS_SELECTOR, "svg.dim .lit")

@@ -27,16 +27,16 @@ def page(tmp_path: Path) -> str:
 
 def test_regressions_stand_first_and_equal_layers_take_one_line(page: str) -> None:
     assert page.index("What needs a look") < page.index("+127.7 %") < page.index("18 layers with identical sources")
-    shown = page[: page.index("<details>")]
+    shown = page[: page.index("<details")]
     assert shown.count("identical") == 1
     assert "layer17" in shown
 
 
 def test_changes_are_shown_with_their_margins(page: str) -> None:
     assert "+127.7 % (+120.0 % .. +133.0 %)" in page
-    assert "<td>5 %</td>" in page
+    assert '<td data-name="tolerated">5 %</td>' in page
     assert "-1 dB" in page
-    assert "<td>0.1 dB</td>" in page
+    assert '<td data-name="tolerated">0.1 dB</td>' in page
     assert page.count('<line class="limit"') == 3  # one of the speed, two of the score
 
 
@@ -50,9 +50,9 @@ def test_a_drawing_holds_all_of_its_pairs() -> None:
 
 
 def test_foreign_text_is_text(tmp_path: Path) -> None:
-    odd = GateRow("<script>", "speed", "forward", "regressed", note="<b>")
+    odd = GateRow("<script>odd", "speed", "forward", "regressed", note="<b>")
     page = write_gate(Report("main", "work tree", [odd]), tmp_path).read_text()
-    assert "<script>" not in page
+    assert "<script>odd" not in page
     assert "<b>" not in page
 
 
