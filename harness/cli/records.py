@@ -90,8 +90,8 @@ def check_data(source: str) -> int:
     """Say that a folder of records, or a submission, is sound, out of its files alone; raise UsageError otherwise."""
     path = Path(source)
     if submission.is_submission(path):
-        known, count = submission.check_submission(path)
-        print(f"{source}: {count} records of {', '.join(known.variants)} are sound")
+        sent, count = submission.check_submission(path)
+        print(f"{source}: {count} records of {', '.join(sent.variants)} are sound")
         return ExitCode.OK
     with open_archive(path) as store, store.reading() as connection:
         numbers = list(connection.scalars(sql.select(records.c.id)))

@@ -77,8 +77,8 @@ def _write(request: Request, preset: Preset, target: Path) -> None:
     beside = [file for file in files.closure(frozenset([request.plugin.resolve()])) if not files.is_ours(file)]
     if twins := {file.name for file in beside if [other.name for other in beside].count(file.name) > 1}:
         raise UsageError(f"two files that {str(request.plugin)!r} imports are named {', '.join(sorted(twins))}")
-    known = submission.Submission(
+    content = submission.Submission(
         request.plugin.name, {file.name: submission.sha256(file) for file in beside}, request.layers, preset.name,
         sha256(preset.text.encode()).hexdigest(), request.suite or "", shlex.join(["coordbench", *sys.argv[1:]]),
     )  # fmt: skip
-    submission.write_submission(target, known, beside, preset.text)
+    submission.write_submission(target, content, beside, preset.text)

@@ -97,9 +97,12 @@ def scores(records: Records, name: str) -> str:
     return "\n".join(lines)
 
 
-def costs(records: Records, name: str) -> str:
-    """One row per layer and layout: multiples of the plain convolution of the same layout."""
+def costs(records: Records, name: str, *variants: str) -> str:
+    """One row per layer (of all, or of those named) and layout: multiples of the plain convolution of that layout."""
     table = _costs(records, name)
+    if missing := sorted(set(variants) - set(table["variant"])):
+        raise UsageError(f"run of record {name!r} holds no costs of {', '.join(missing)}")
+    table = table[table["variant"].isin(variants)] if variants else table
     large, small = (table[table["task"] == SHAPES[shape]] for shape in ("large", "small"))
     beside = small.set_index(["variant", "memory_format"])["ratio_forward_backward"].to_dict()
     lines = [row("layer", "fwd + bwd", "forward", "peak memory", "fwd + bwd, small"), rule(4)]

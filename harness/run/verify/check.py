@@ -103,16 +103,16 @@ def _answer(differences: Sequence[Difference], other: Sequence[str]) -> Answer:
 
 def _scores(row: StoredJob, before: Result, now: Result) -> Iterator[Difference]:
     for name in sorted({*before.scores, *now.scores}):
-        known, today = before.scores.get(name), now.scores.get(name)
-        if known == today:
+        stored, today = before.scores.get(name), now.scores.get(name)
+        if stored == today:
             continue
-        if known is None or today is None or known.value is None or today.value is None:
-            yield Difference(f"{name} was {known and known.value}, is {today and today.value}", is_tolerated=False)
+        if stored is None or today is None or stored.value is None or today.value is None:
+            yield Difference(f"{name} was {stored and stored.value}, is {today and today.value}", is_tolerated=False)
             continue
-        gap, margin = abs(today.value - known.value), tolerance(row.job.cell, known.metric)
-        words = f"{name} was {known.value!r}, is {today.value!r}"
+        gap, margin = abs(today.value - stored.value), tolerance(row.job.cell, stored.metric)
+        words = f"{name} was {stored.value!r}, is {today.value!r}"
         if margin is None:
-            yield Difference(f"{words} (how far {known.metric} may differ was not measured)", gap)
+            yield Difference(f"{words} (how far {stored.metric} may differ was not measured)", gap)
         else:
             yield Difference(f"{words} ({gap:.2g} apart, {margin:.2g} may be)", gap, gap <= margin)
 

@@ -33,6 +33,7 @@ from coordbench.harness.store.schema import (
     sources,
 )
 from coordbench.harness.store.store import Store
+from coordbench.harness.store.travel import verified
 from coordbench.harness.store.travel.copying import Row, children, read_rows
 from coordbench.harness.store.travel.manifest import (
     MANIFEST,
@@ -65,6 +66,7 @@ def write_archive(
         pq.write_table(_arrow(table, tables[table.name]), path, compression="zstd", compression_level=9)
         files[table.name] = TableFile(_sha256(path), len(tables[table.name]))
     Manifest(chosen, files, note).write(folder)
+    verified.forget_others(folder, (str(row["identity"]) for row in tables["records"]))
     return folder
 
 

@@ -129,13 +129,13 @@ def _known(target: Database) -> _Known:
 def _append(reading: Connection, target: Database, rows: Sequence[Row]) -> dict[int, int]:
     if not rows:
         return {}
-    there = [_number(row["id"]) for row in rows]
+    source_numbers = [_number(row["id"]) for row in rows]
     with target.writing() as writing:
-        here = numbers_for(writing, len(rows))
-        places = dict(zip(there, here, strict=True))
+        target_numbers = numbers_for(writing, len(rows))
+        places = dict(zip(source_numbers, target_numbers, strict=True))
         insert_all(writing, records, [row | {"id": places[_number(row["id"])]} for row in rows])
         for table in CHILDREN:
-            hanging = children(reading, table, there)
+            hanging = children(reading, table, source_numbers)
             insert_all(writing, table, [row | {"record": places[_number(row["record"])]} for row in hanging])
     return places
 
@@ -165,9 +165,9 @@ def _jobs(connection: Connection) -> dict[int, str]:
 
 def _conflict(reading: Connection, target: Database, there: int, here: int, job: str) -> Conflict:
     with target.reading() as connection:
-        mine = _described(connection, here)
+        ours = _described(connection, here)
         identity = connection.scalar(sql.select(records.c.identity).where(records.c.id == here))
-    return Conflict(str(identity), job, mine, _described(reading, there))
+    return Conflict(str(identity), job, ours, _described(reading, there))
 
 
 def _described(connection: Connection, number: int) -> str:

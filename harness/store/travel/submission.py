@@ -133,14 +133,14 @@ def _check_records(folder: Path, submission: Submission, store: Store) -> int:
     digests = {f"source {name}": _source(folder / name) for name in submission.sources}
     query = sql.select(sources.c.parts, sql.cast(items.c.job, sql.Text).label("job")).distinct()
     query = query.join(records, records.c.sources == sources.c.id).join(items, items.c.record == records.c.id)
-    own = 0
+    count = 0
     for row in store.read(query):
         if json.loads(row.job).get("variant") not in submission.variants:
             continue
-        own += 1
+        count += 1
         if wrong := sorted(name for name, digest in digests.items() if row.parts.get(name) != digest):
             raise UsageError(f"{folder}: a record was made by another {wrong[0]}")
-    if not own:
+    if not count:
         raise UsageError(f"{folder} holds no record of {', '.join(submission.variants) or 'any layer'}")
     return len(numbers)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -35,8 +35,18 @@ def add(folder: Path, checks: Iterable[tuple[str, str]]) -> None:
     revision = facts["revision"]
     commit = str(revision["commit"] or "")[:12] + (" with changes" if revision["dirty"] else "")
     fresh = [Verification(row, answer, now()[:10], str(facts["processor"]), commit) for row, answer in checks]
-    listed = [asdict(note) for note in (*read(folder), *fresh)]
-    (folder / FILE).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+    _write(folder, [*read(folder), *fresh])
+
+
+def forget_others(folder: Path, identities: Iterable[str]) -> None:
+    """Drop the notes of rows that a folder holds no longer."""
+    if notes := read(folder):
+        known = set(identities)
+        _write(folder, [note for note in notes if note.identity in known])
+
+
+def _write(folder: Path, notes: Sequence[Verification]) -> None:
+    (folder / FILE).write_text(json.dumps([asdict(note) for note in notes], indent=1) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> list[Verification]:

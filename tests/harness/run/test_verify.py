@@ -130,6 +130,8 @@ def test_notes_say_how_often_a_row_was_verified_and_on_what(tmp_path: Path) -> N
     notes = verified.read(tmp_path)
     assert [(note.identity, note.answer) for note in notes] == [("a", "verified"), ("a", "verified"), ("b", "differs")]
     assert {note.processor for note in notes} == {HERE["processor"]}
+    verified.forget_others(tmp_path, ["b", "c"])
+    assert [note.identity for note in verified.read(tmp_path)] == ["b"]
 
 
 @pytest.mark.parametrize(

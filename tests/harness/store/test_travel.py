@@ -282,6 +282,6 @@ def test_a_merge_says_what_was_altered_and_a_reuse_leaves_it(pair: tuple[Store, 
     assert merged.records == 3
     assert [json.loads(job)["seed"] for job in merged.altered] == [1]
     with open_store(None, tmp_path / "reusing") as reusing:
-        taken = merge(first, reusing, with_runs=False)
-        assert (taken.records, len(taken.altered)) == (2, 1)
+        reusable = merge(first, reusing, with_runs=False)
+        assert (reusable.records, len(reusable.altered)) == (2, 1)
         assert 0.25 not in {value for _, _, value in _content(reusing)}
