@@ -21,7 +21,7 @@ from coordbench.harness.process import family, isolate, watch, wire
 
 ROOT = Path(__file__).parents[3]
 
-isolate.preload("torch")
+isolate.preload("coordbench.harness.run.preload")  # as a run does: all tests of a process share one fork server
 
 
 def _add(a: int, b: int) -> int:
