@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from coordbench.harness.analysis import cells
-from coordbench.harness.analysis.runs import run_facts, sources
+from coordbench.harness.analysis.runs import looks, run_facts, sources
 from coordbench.harness.analysis.surroundings import differences
 from coordbench.harness.analysis.tables import Tables, tables
 from coordbench.harness.core.cell import Cell, describe
-from coordbench.harness.statistics.paired import FEWEST_PAIRS, MOST_SEEDS, Comparison, Verdict, judge
-from coordbench.harness.statistics.sequential import failed_as_worst
+from coordbench.harness.plan.looks import CellLooks
+from coordbench.harness.statistics.paired import FEWEST_PAIRS, Comparison, Verdict, decide, measure
+from coordbench.harness.statistics.sequential import at_look, failed_as_worst
+from coordbench.harness.statistics.spending import Design
 from coordbench.harness.store.store import Store
 
 EXACT = ("parameters", "flops")
@@ -83,6 +85,7 @@ class _Side:
     tables: Tables
     by_cell: dict[Cell, pd.DataFrame]
     tasks: dict[str, Any]
+    looks: dict[Cell, CellLooks]
 
 
 def compare_runs(store: Store, a: str, b: str) -> RunComparison:
@@ -110,7 +113,8 @@ def _side(store: Store, run: str) -> _Side:
     read = tables(store, run, series=False)
     tried = read.trials[read.trials["reference"].isna() & (read.trials["status"] != "skipped")]
     by_cell: dict[Any, pd.DataFrame] = dict(list(tried.groupby("cell", sort=False)))
-    return _Side(run, read, by_cell, run_facts(store, run)["tasks"])
+    facts = run_facts(store, run)
+    return _Side(run, read, by_cell, facts["tasks"], looks(facts))
 
 
 def _frame(rows: Sequence[Row]) -> pd.DataFrame:
@@ -128,12 +132,18 @@ def _score_rows(shared: Sequence[Cell], a: _Side, b: _Side) -> Iterator[Row]:
     signs = [1.0 if metric["better"] == "higher" else -1.0 for metric in primary]
     pairs = [_pairs(a.by_cell[cell], b.by_cell[cell]) for cell in shared]
     family = [failed_as_worst(pair["b"] * sign, pair["a"] * sign) for pair, sign in zip(pairs, signs, strict=True)]
-    judged = judge(family, [float(metric["margin"]) for metric in primary])
-    for cell, pair, sign, comparison in zip(shared, pairs, signs, judged, strict=True):
+    designs = [_design(cell, len(d), a, b) for cell, d in zip(shared, family, strict=True)]
+    measured = [measure(d, float(metric["margin"])) for d, metric in zip(family, primary, strict=True)]
+    paid = [
+        at_look(evidence, design, len(design.looks) - 1 if design else 0)
+        for evidence, design in zip(measured, designs, strict=True)
+    ]
+    judged = decide(paid)
+    for cell, pair, sign, comparison, design in zip(shared, pairs, signs, judged, designs, strict=True):
         low, high = sorted((sign * comparison.low, sign * comparison.high))
         filled = _with_failed(pair, sign)
         means = float(filled["a"].mean()), float(filled["b"].mean())
-        note = "; ".join(filter(None, [_failures(pair), _missing(comparison)]))
+        note = "; ".join(filter(None, [_failures(pair), _missing(comparison), _again(design)]))
         change = sign * comparison.mean
         yield Row(cell, "score", *means, change, comparison.verdict, note, low, high, comparison.pairs)
 
@@ -156,12 +166,26 @@ def _failures(pair: pd.DataFrame) -> str:
 
 
 def _missing(comparison: Comparison) -> str:
-    """What an open comparison lacks."""
+    """What an open comparison could have shown."""
     if comparison.verdict != "open":
         return ""
-    more = f"{comparison.more_seeds}" if comparison.more_seeds else f"more than {MOST_SEEDS}"
     few = f"fewer than {FEWEST_PAIRS} pairs decide nothing; " if comparison.pairs < FEWEST_PAIRS else ""
-    return f"{few}{more} more seeds needed, {comparison.detectable:.3g} was detectable"
+    return f"{few}{comparison.detectable:.3g} was detectable"
+
+
+def _design(cell: Cell, pairs: int, *sides: _Side) -> Design | None:
+    """The looks at these pairs that nobody planned: earlier runs of fewer seeds could be compared, too."""
+    known = [side.looks[cell] for side in sides if cell in side.looks]
+    earlier = {look for one in known for look in one.earlier if look < pairs}
+    return Design((*sorted(earlier), pairs)) if earlier else None
+
+
+def _again(design: Design | None) -> str:
+    """That this is not the first look."""
+    if design is None:
+        return ""
+    before = ", ".join(map(str, design.looks[:-1]))
+    return f"look {len(design.looks)} at these seeds, after {before}: each is paid for"
 
 
 def _cost_rows(shared: Sequence[Cell], a: _Side, b: _Side, *, refused: bool) -> Iterator[Row]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sql
 
 from coordbench.harness.analysis.frames import frame
+from coordbench.harness.core.cell import Cell
+from coordbench.harness.plan.looks import CellLooks
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 
@@ -18,6 +21,12 @@ def run_facts(store: Store, run: str) -> dict[str, Any]:
     return dict(row.facts) | {
         "run": row.id, "command": row.command, "started": row.started, "finished": row.finished, "commit": row.commit,
     }  # fmt: skip
+
+
+def looks(facts: Mapping[str, Any]) -> dict[Cell, CellLooks]:
+    """The looks that a run noted, by cell."""
+    listed = [CellLooks.read(plain) for plain in facts.get("looks") or ()]
+    return {one.cell: one for one in listed}
 
 
 def runs(store: Store) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.plan.planning import Plan
 from coordbench.harness.run import patience
+from coordbench.harness.run.looks import Judge
 from coordbench.harness.run.progress import Progress
 from coordbench.harness.run.recorder import Result
 from coordbench.harness.run.sweep import Driver
@@ -40,8 +41,26 @@ def execute(plan: Plan, store: Store, how: Execution) -> Result:
     with Progress() as progress, _executor(how.cluster) as executor:
         return Driver(
             store, progress, workers, executor, how.sources, how.fresh, invoked, checkpoints,
-            plan.preset.store_patience_seconds, how.out.resolve() / patience.FILE, progress.say,
+            plan.preset.store_patience_seconds, how.out.resolve() / patience.FILE, progress.say, _judge(plan, store),
         ).run(plan)  # fmt: skip
+
+
+def _judge(plan: Plan, store: Store) -> Judge | None:
+    """What says after a look which comparisons are open; nothing is judged before the end without planned looks."""
+    if not plan.looks:
+        return None
+    from coordbench.reports.standing import judge
+
+    return judge(store, plan.preset.families)
+
+
+def check_families(plan: Plan) -> None:
+    """Raise UsageError where a preset names a family that nobody knows, or families without looks."""
+    if plan.preset.families is None:
+        return
+    from coordbench.reports.standing import check_families
+
+    check_families(plan.preset.families)
 
 
 def show_result(result: Result, store: Store, pages: Path | None) -> None:

@@ -13,7 +13,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.plan.preset import PRESETS as PRESETS
-from coordbench.harness.plan.preset import Preset, Sweep, seeds_of
+from coordbench.harness.plan.preset import Preset, Sweep, looks_of, seeds_of
 from coordbench.harness.plan.preset import narrow as narrow
 from coordbench.harness.plan.preset import parse_preset as parse_preset
 from coordbench.harness.plan.preset import presets as presets
@@ -37,6 +37,8 @@ class Plan:
     """Trial to be reported -> the learning rates among which its tuning trials choose."""
     notes: Mapping[Trial, Mapping[str, object]] = field(default_factory=dict)
     """Trial to be reported -> what its row says about how it was planned."""
+    looks: Mapping[Cell, tuple[int, ...]] = field(default_factory=dict)
+    """Cell to be reported -> the numbers of its seeds at which verdicts are read; others have one look at all seeds."""
 
 
 def make_plan(preset: Preset, device: str = "cpu") -> Plan:
@@ -46,8 +48,10 @@ def make_plan(preset: Preset, device: str = "cpu") -> Plan:
     costs: list[CostJob] = []
     rates: dict[Trial, tuple[float, ...]] = {}
     planned: dict[Trial, tuple[float, ...]] = {}
+    looks: dict[Cell, tuple[int, ...]] = {}
     registry.select("variant", preset.baseline)
-    for sweep in preset.sweeps:
+    for i, sweep in enumerate(preset.sweeps):
+        design = looks_of(preset, sweep, f"preset {preset.name!r}, sweep {i + 1}")
         seeds = seeds_of(preset.seeds if sweep.seeds is None else sweep.seeds)
         for names in itertools.product(sweep.tasks, sweep.backbones):
             task, backbone = _fit(*names, sweep.variants)
@@ -63,12 +67,17 @@ def make_plan(preset: Preset, device: str = "cpu") -> Plan:
                             f"learning_rates={list(planned[trial])} and {list(grid)}; give one sweep a `learning_rate`"
                         )
                 trials += seeded
+                if design is not None and looks.setdefault(cell, design.looks) != design.looks:
+                    raise UsageError(
+                        f"preset {preset.name!r}: {cell.label} in {backbone} on {task} is planned twice, with "
+                        f"looks={list(looks[cell])} and {list(design.looks)}; give it one of them"
+                    )
                 if grid:
                     rates |= dict.fromkeys(seeded, grid)
                     tuning += tuning_trials(cell, grid)
                 if sweep.costs:
                     costs.append(CostJob(cell))
-    return Plan(preset, _once(tuning), _once(trials), _once(costs), rates)
+    return Plan(preset, _once(tuning), _once(trials), _once(costs), rates, looks=looks)
 
 
 def tuning_trials(cell: Cell, rates: Iterable[float]) -> list[Trial]:

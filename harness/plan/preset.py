@@ -15,6 +15,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.measure import SECONDS
 from coordbench.harness.plan.validation import Names, Positive, Whole, check_keys, read_toml, show, validate
+from coordbench.harness.statistics.spending import Design
 
 PRESETS = Path(__file__).parents[1] / "presets"
 
@@ -34,6 +35,7 @@ class Sweep:
     variants: Names
     steps: Whole = 300
     seeds: Seeds | None = None
+    looks: list[int] | None = None
     learning_rate: Positive | None = None
     learning_rates: Annotated[list[Positive], Field(min_length=1)] | None = None
     schedule: Schedule | None = None
@@ -51,6 +53,10 @@ class Preset:
     name: str
     sweeps: tuple[Sweep, ...]
     seeds: Seeds = 3
+    looks: list[int] | None = None
+    """Numbers of seeds at which verdicts are read; what is decided gets no more. Without them there is one look."""
+    families: Names | None = None
+    """The families of comparisons that end by a verdict: `layers`, or families of claims; all by default."""
     deadline_seconds: Positive = 120.0
     memory_gib: Positive = 4.0
     checkpoint_seconds: Positive = 300.0
@@ -91,26 +97,46 @@ def parse_preset(content: Mapping[str, object], name: str) -> Preset:
     sweeps = tuple(validate(Sweep, table, f"{where}, sweep {i + 1}") for i, table in enumerate(tables))
     preset = validate(Preset, {"name": name, "sweeps": sweeps, **run}, f"{where}, run", given)
     seeds_of(preset.seeds)
+    for i, sweep in enumerate(sweeps):
+        looks_of(preset, sweep, f"{where}, sweep {i + 1}")
     if not sweeps:
         raise UsageError(f"{where} holds no sweep; write at least one table, headed [[sweep]]")
     return preset
 
 
 def narrow(preset: Preset, variants: Sequence[str] = (), tasks: Sequence[str] = (), seeds: int | None = None) -> Preset:
-    """Replace the variants, keep the tasks with these base names, replace the number of seeds."""
+    """Replace the variants, keep the tasks with these base names, replace the number of seeds, at which is one look."""
     base = {registry.select("task", task).entry.name for task in tasks}
     sweeps = []
     for sweep in preset.sweeps:
         chosen = [task for task in sweep.tasks if not base or Selector.parse(task).name in base]
         if chosen:
-            others = sweep.seeds if seeds is None else None
-            sweeps.append(replace(sweep, tasks=chosen, variants=list(variants) or sweep.variants, seeds=others))
+            counts = (sweep.seeds, sweep.looks) if seeds is None else (None, None)
+            chosen_variants = list(variants) or sweep.variants
+            sweeps.append(replace(sweep, tasks=chosen, variants=chosen_variants, seeds=counts[0], looks=counts[1]))
     if preset.sweeps and not sweeps:
         known = sorted({Selector.parse(task).name for sweep in preset.sweeps for task in sweep.tasks})
         raise UsageError(
             f"preset {preset.name!r} holds none of the tasks {', '.join(tasks)}; it holds {', '.join(known)}"
         )
-    return replace(preset, sweeps=tuple(sweeps), seeds=preset.seeds if seeds is None else seeds)
+    counts = (preset.seeds, preset.looks) if seeds is None else (seeds, None)
+    return replace(preset, sweeps=tuple(sweeps), seeds=counts[0], looks=counts[1])
+
+
+def looks_of(preset: Preset, sweep: Sweep, where: str) -> Design | None:
+    """The looks of a sweep; None where all of its seeds are one look."""
+    looks = preset.looks if sweep.looks is None else sweep.looks
+    seeds = len(seeds_of(preset.seeds if sweep.seeds is None else sweep.seeds))
+    if looks is None:
+        return None
+    try:
+        design = Design(tuple(looks))
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    if looks[-1] != seeds:
+        much = "more than" if looks[-1] > seeds else "fewer than"
+        raise UsageError(f"{where}: looks = {looks} end at {much} the {seeds} seeds; the last look is at all seeds")
+    return design
 
 
 def seeds_of(seeds: Seeds) -> list[int]:

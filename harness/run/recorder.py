@@ -114,6 +114,10 @@ class Recorder:
             return StoreLostError(f"{error}; {len(finished)} finished records are lost: {describe_error(reason)}")
         return StoreLostError(f"{error}; the next run takes up {len(finished)} finished records from {self.unstored}")
 
+    def note(self, facts: Mapping[str, object]) -> None:
+        """Note facts about the run."""
+        self.patience(lambda: self.store.note(self.result.run, facts))
+
     def finish(self) -> None:
         """Note that the run has ended."""
         self.patience(lambda: self.store.finish_run(self.result.run))

@@ -8,15 +8,16 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from coordbench.harness.core.trial import Job, Trial
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.plan.planning import Plan, with_rate
 from coordbench.harness.process import environment, isolate
-from coordbench.harness.run import facts, identity
+from coordbench.harness.run import facts, identity, looks
+from coordbench.harness.run.looks import Judge, Schedule
 from coordbench.harness.run.patience import Patience
 from coordbench.harness.run.progress import Listener
 from coordbench.harness.run.rates import Tuner, extra_trials
 from coordbench.harness.run.recorder import Recorder, Result
-from coordbench.harness.run.stage import Noted, Stage, plain
+from coordbench.harness.run.stage import Stage, plain
 from coordbench.harness.run.worker import Limits
 from coordbench.harness.store.store import Store
 from coordbench.harness.training.partial import remove_left
@@ -39,6 +40,8 @@ class Driver:
     unstored: Path | None = None
     """Where finished records are put that the store does not take, and are taken up from."""
     say: Callable[[str], None] = print
+    judge: Judge | None = None
+    """What says which comparisons are open after a look; without it none is ever decided."""
 
     def run(self, plan: Plan) -> Result:
         """Run a plan to its end; on KeyboardInterrupt end the workers and raise it again, records kept."""
@@ -48,7 +51,7 @@ class Driver:
         stage = self._stage(plan, executor)
         try:
             trials = self._tune(plan, stage)
-            stage.answer(sorted(trials, key=lambda item: _by_seed(item[0])))
+            self._train(looks.schedule(plan, trials, self.store), stage)
             stage.answer(plain(plan.costs))
         except BaseException:
             isolate.stop()
@@ -73,7 +76,28 @@ class Driver:
         sources = identity.of_plugins(self.plugins)
         return Limits(preset.deadline_seconds, memory, None, preset.checkpoint_seconds, preset.cost_seconds, sources)
 
-    def _tune(self, plan: Plan, stage: Stage) -> list[Noted]:
+    def _train(self, schedule: Schedule, stage: Stage) -> None:
+        """Train up to each look in turn, and give no further seeds to what is decided."""
+        note: Callable[[Schedule], None] = lambda now: stage.recorder.note({looks.FACT: now.plain})  # noqa: E731
+        note(schedule)
+        stage.answer(sorted(schedule.first(), key=lambda item: item[0].seed))
+        schedule = schedule.began()
+        note(schedule)
+        for count in schedule.counts():
+            going = self._going_on(schedule, stage.recorder.result.run)
+            stage.answer(schedule.until(count, going))
+            schedule = schedule.taken(count, going)
+            note(schedule)
+
+    def _going_on(self, schedule: Schedule, run: str) -> dict[Cell, float]:
+        """The cells that no verdict has ended yet."""
+        standings = [] if self.judge is None else self.judge(run)
+        going = looks.going_on(schedule.planned, standings)
+        final = sum(standing.p is None for standing in standings)
+        self.say(f"a look: {final} of {len(standings)} comparisons are final, {len(going)} cells go on")
+        return going
+
+    def _tune(self, plan: Plan, stage: Stage) -> list[looks.Noted]:
         """Run the tuning trials and give every tuned trial the rate its variant chose; extend the grid once for all.
 
         A tuned trial may come to equal one whose rate the preset fixes: both stay, each with its own note.
@@ -85,7 +109,7 @@ class Driver:
         more = tuner.extensions(numbers)
         numbers = numbers | stage.answer(plain(extra_trials(more)))
         choices = tuner.choices(more, numbers)
-        trials: list[Noted] = []
+        trials: list[looks.Noted] = []
         for trial in plan.trials:
             note = dict(plan.notes.get(trial, {}))
             choice = choices[trial.cell] if trial in plan.rates else None
@@ -94,8 +118,3 @@ class Driver:
                 note["tuning"] = asdict(choice)
             trials.append((trial, note))
         return trials
-
-
-def _by_seed(job: Job) -> int:
-    """All cells with one seed before any with the next, so that an interrupted run has seen every cell."""
-    return job.seed if isinstance(job, Trial) else 0

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
+from scipy import special, stats
 
 from coordbench.harness.statistics.arrays import Floats, Interval, floats
 from coordbench.harness.statistics.intervals import mean_interval
@@ -23,8 +23,6 @@ Verdict = Literal["better", "tied", "worse", "open"]
 LEVEL = 0.05
 FEWEST_PAIRS = 5
 """Fewer paired seeds decide nothing."""
-MOST_SEEDS = 200
-"""More seeds than this nobody will run."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,7 @@ class Evidence:
 class Comparison:
     """A verdict and what it came from; positive is better. `p` and `p_tied` are adjusted for the family.
 
-    `detectable` is the smallest effect that so many pairs would have shown, `more_seeds` how many further pairs would
-    decide if they went on like these: None beyond MOST_SEEDS, or where nothing can tell.
+    `detectable` is the smallest effect that so many pairs would have shown.
     """
 
     verdict: Verdict
@@ -62,7 +59,6 @@ class Comparison:
     p: float
     p_tied: float
     detectable: float
-    more_seeds: int | None
 
 
 def measure(
@@ -72,12 +68,14 @@ def measure(
     null: float = 0.0,
     sides: Literal["both", "worse"] = "both",
     least_deviation: float | None = None,
+    shares: bool = False,
 ) -> Evidence:
     """Test differences (pairs,) by Student's t: for a mean other than `null`, and for one within +-margin.
 
     Differences count as at least `least_deviation`, by default a quarter margin, uncertain, so that seeds which agree
     exactly (both saturated, or both blind) do not decide on the spot. Without a margin nothing is tied. Where only
-    what is `worse` matters, leads have p = 1 and help no other comparison of the family.
+    what is `worse` matters, leads have p = 1 and help no other comparison of the family. With `shares` the values are
+    -1, 0 or 1, whether only one arm succeeded, and leads are tested exactly.
     """
     values = floats(differences)
     mean = float(values.mean()) if len(values) else float("nan")
@@ -86,6 +84,7 @@ def measure(
     least = margin / 4 if least_deviation is None else least_deviation
     low, high = mean_interval(values)
     p = paired_t(values - null, smallest_deviation=least) if sides == "both" or mean < null else 1.0
+    p = float(exact_shares(values)) if shares else p
     p_tied = equivalence_t(values, margin, smallest_deviation=least) if margin > 0 else 1.0
     deviation = max(float(values.std(ddof=1)), least)
     return Evidence(len(values), mean, p, p_tied, low, high, deviation, margin, null)
@@ -111,8 +110,7 @@ def decide(family: Sequence[Evidence], level: float = LEVEL) -> list[Comparison]
 def _comparison(e: Evidence, p: float, p_tied: float, level: float, holm_level: float) -> Comparison:
     verdict = _verdict(e, p, p_tied, level)
     detectable = smallest_detectable_effect(e.deviation, e.pairs, holm_level)
-    more = _more_seeds(e, verdict, min(p, p_tied) < level, holm_level)
-    return Comparison(verdict, e.pairs, e.mean, e.low, e.high, p, p_tied, detectable, more)
+    return Comparison(verdict, e.pairs, e.mean, e.low, e.high, p, p_tied, detectable)
 
 
 def _verdict(e: Evidence, p: float, p_tied: float, level: float) -> Verdict:
@@ -121,28 +119,6 @@ def _verdict(e: Evidence, p: float, p_tied: float, level: float) -> Verdict:
     if p_tied < level:
         return "tied"
     return "better" if e.mean > e.null else "worse"
-
-
-def _more_seeds(e: Evidence, verdict: Verdict, sure: bool, level: float) -> int | None:
-    """How many further pairs an open comparison needs; 0 where it is decided."""
-    if verdict != "open":
-        return 0
-    if not e.deviation > 0:  # below two pairs, or of another test
-        return None
-    more = 0 if sure else more_seeds(e.mean - e.null, e.deviation, e.pairs, e.margin, level)
-    return None if more is None else max(more, FEWEST_PAIRS - e.pairs, 0)
-
-
-def more_seeds(effect: float, deviation: float, pairs: int, margin: float, level: float) -> int | None:
-    """How many further pairs with this mean and deviation would decide; None beyond MOST_SEEDS.
-
-    They decide once the mean is not 0, or lies within +-margin, at `level`; without a margin nothing is tied.
-    """
-    counts = np.arange(pairs + 1, MOST_SEEDS + 1)
-    error = deviation / np.sqrt(counts)
-    different = np.asarray(2 * special.stdtr(counts - 1, -abs(effect) / error) < level)
-    decided = different | np.asarray(special.stdtr(counts - 1, (abs(effect) - margin) / error) < level)
-    return int(counts[decided][0]) - pairs if decided.any() else None
 
 
 def paired_t(differences: ArrayLike, *, smallest_deviation: float = 0.0) -> float:
@@ -169,6 +145,17 @@ def equivalence_t(differences: ArrayLike, margin: float, *, smallest_deviation: 
     if error == 0:
         return float(room <= 0)
     return float(special.stdtr(len(values) - 1, -room / error))
+
+
+def exact_shares(differences: ArrayLike) -> Floats:
+    """Two-sided p values that two arms succeed equally often, of differences (..., pairs) that are -1, 0 or 1.
+
+    The exact sign test of the pairs in which only one arm succeeded (McNemar 1947).
+    """
+    values = floats(differences)
+    ours, theirs = (values > 0).sum(axis=-1), (values < 0).sum(axis=-1)
+    tail = stats.binom.cdf(np.minimum(ours, theirs), ours + theirs, 0.5)
+    return np.minimum(1.0, 2 * floats(tail))
 
 
 def interval(evidence: Evidence, confidence: float = 1 - LEVEL) -> Interval:

@@ -12,29 +12,78 @@ this seed start?) need their exact test. docs/looks.md has the measured levels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from coordbench.harness.statistics.arrays import Floats, Interval, floats
 from coordbench.harness.statistics.paired import LEVEL, Comparison, Evidence, decide
 from coordbench.harness.statistics.spending import Design
 
+D = TypeVar("D")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class History:
+    """A comparison: its evidence at each look that could be taken so far, and when looks are taken.
+
+    Without a design there is one look, at all the pairs that there are. `first` is the place of the look that the first
+    evidence is of; `early`: it is of no look yet, and decides nothing.
+    """
+
+    evidence: tuple[Evidence, ...]
+    design: Design | None = None
+    first: int = 0
+    early: bool = False
+
+    @property
+    def taken(self) -> int:
+        """How many looks were taken."""
+        return 0 if self.early else self.first + len(self.evidence)
+
+    @property
+    def worth(self) -> list[Evidence]:
+        """The evidence as what it is worth over all looks."""
+        if self.early:
+            return [replace(at_look(one, self.design, 0), p=1.0, p_tied=1.0) for one in self.evidence]
+        return [at_look(one, self.design, self.first + i) for i, one in enumerate(self.evidence)]
+
+    @property
+    def ended(self) -> bool:
+        """Whether all looks were taken."""
+        return not self.early and (self.design is None or self.taken >= len(self.design.looks))
+
 
 @dataclass(frozen=True)
 class LookComparison:
-    """A comparison after a look. `final`: decided, or open after the last look.
+    """A comparison after its looks. `path` is what it came to at each, the last of which stands.
 
-    Its interval covers the truth at all looks together, so that it holds whenever one stops. `still_possible` is the
-    largest effect in it, whichever way.
+    `final`: decided, or open after the last look; `taken` counts the looks. Its interval covers the truth at all looks
+    together, so that it holds whenever one stops.
     """
 
-    comparison: Comparison
-    look: int
+    path: tuple[Comparison, ...]
+    design: Design | None
     final: bool
+    taken: int
+
+    @property
+    def comparison(self) -> Comparison:
+        """What it came to last."""
+        return self.path[-1]
+
+    @property
+    def next(self) -> str:
+        """Which look is next, in words; "" where there is none."""
+        looks = self.design.looks if self.design else ()
+        if self.final or self.taken >= len(looks):
+            return ""
+        return f"look {self.taken + 1} of {len(looks)} is next, at {looks[self.taken]} seeds"
 
     @property
     def still_possible(self) -> float:
@@ -42,23 +91,49 @@ class LookComparison:
         return max(abs(self.comparison.low), abs(self.comparison.high))
 
 
-def judge_looks(
-    family: Sequence[Sequence[Evidence]], design: Design, look: int, level: float = LEVEL
-) -> list[LookComparison]:
-    """Judge a family after a look (counted from 0): the evidence of each comparison at the looks that it took part in.
+def take_looks(family: Sequence[History], level: float = LEVEL) -> list[LookComparison]:
+    """Judge a family look by look; each comparison needs evidence of one look at least.
 
-    A comparison that was decided earlier has no evidence of later looks, and keeps what it came to.
+    What is decided keeps its verdict, whatever is decided later. The open ones after their last look are final once
+    nothing of the family goes on, since Holm asks less of them as others are decided.
     """
-    worth = [at_look(history[-1], design, len(history) - 1) for history in family]
-    last = look == len(design.looks) - 1
+    paths = over_looks(
+        [history.worth for history in family], lambda evidence: decide(evidence, level), lambda c: c.verdict != "open"
+    )
+    over = all(path[-1].verdict != "open" or history.ended for path, history in zip(paths, family, strict=True))
     return [
-        LookComparison(comparison, len(history) - 1, comparison.verdict != "open" or last)
-        for comparison, history in zip(decide(worth, level), family, strict=True)
+        LookComparison(
+            tuple(path),
+            history.design,
+            path[-1].verdict != "open" or over,
+            0 if history.early else history.first + len(path),
+        )
+        for path, history in zip(paths, family, strict=True)
     ]
 
 
-def at_look(evidence: Evidence, design: Design, look: int) -> Evidence:
+def over_looks(
+    family: Sequence[Sequence[D]], judge: Callable[[list[D]], list[V]], decided: Callable[[V], bool]
+) -> list[list[V]]:
+    """What each of a family comes to at each of its looks, until it is decided; it takes part by its last evidence.
+
+    One that has no further evidence is judged again with the others, as Holm's procedure does.
+    """
+    paths: list[list[V]] = [[] for _ in family]
+    last: list[D] = [history[0] for history in family]
+    for look in range(max(map(len, family), default=0)):
+        going = [i for i, path in enumerate(paths) if not path or not decided(path[-1])]
+        last = [family[i][look] if i in going and look < len(family[i]) else last[i] for i in range(len(family))]
+        verdicts = judge(last)
+        for i in going:
+            paths[i][min(look, len(family[i]) - 1) :] = [verdicts[i]]
+    return paths
+
+
+def at_look(evidence: Evidence, design: Design | None, look: int) -> Evidence:
     """Evidence of one look as what it is worth over all looks; its interval holds under stopping."""
+    if design is None or len(design.looks) == 1:
+        return evidence
     low, high = repeated_interval(evidence, design, look)
     p = float(design.total(evidence.p, look, 2))
     return replace(evidence, p=p, p_tied=float(design.total(evidence.p_tied, look, 1)), low=low, high=high)
@@ -83,17 +158,6 @@ def t_tests(differences: ArrayLike) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * special.stdtr(pairs - 1, -np.abs(mean) / error)
     return np.where(error > 0, p, np.where(mean == 0, 1.0, 0.0))
-
-
-def exact_shares(differences: ArrayLike) -> Floats:
-    """Two-sided p values that two arms succeed equally often, of differences (..., pairs) that are -1, 0 or 1.
-
-    The exact sign test of the pairs in which only one arm succeeded (McNemar 1947).
-    """
-    values = floats(differences)
-    ours, theirs = (values > 0).sum(axis=-1), (values < 0).sum(axis=-1)
-    tail = stats.binom.cdf(np.minimum(ours, theirs), ours + theirs, 0.5)
-    return np.minimum(1.0, 2 * floats(tail))
 
 
 def failed_as_worst(ours: ArrayLike, theirs: ArrayLike) -> Floats:

@@ -59,6 +59,12 @@ class Store(Database):
         with self.writing() as connection:
             connection.execute(runs.update().where(runs.c.id == run).values(finished=encoding.now()))
 
+    def note(self, run: str, facts: Facts) -> None:
+        """Note facts about a run in place of those of the same names."""
+        with self.writing() as connection:
+            known = connection.scalar(sql.select(runs.c.facts).where(runs.c.id == run)) or {}
+            connection.execute(runs.update().where(runs.c.id == run).values(facts={**known, **facts}))
+
     def add_items(self, run: str, jobs: Sequence[tuple[Job, Identity, Mapping[str, object]]]) -> list[int]:
         """List jobs as items of a run, each with facts for its row; return their positions."""
         with self.writing() as connection:

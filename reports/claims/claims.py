@@ -22,11 +22,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from coordbench.harness.core.cell import Cell
+from coordbench.harness.statistics.spending import Design
+
 Kind = Literal["exact", "direction", "figure", "control"]
 Rank = Literal["primary", "secondary"]
 Provenance = Literal["seed", "paper", "blog", "code"]
 """Where a published figure was read. `seed`: a summary of the paper, which itself was not read."""
-Measure = Literal["level", "difference", "reduction", "ratio", "spread", "survival", "speedup", "residual"]
+Measure = Literal["level", "difference", "reduction", "ratio", "spread", "survival", "starts", "speedup", "residual"]
 Relation = Literal[">", "<", "="]
 Verdict = Literal["holds", "fails", "measured", "open", "not run"]
 
@@ -103,6 +106,34 @@ class Finding:
     p_tied: float = 1.0
     margin: float = 0.0
     deviation: float = float("nan")
+    arms: tuple[Cell, ...] = ()
+    """The cells that it compares."""
+    looks: Looks | None = None
+    """Its looks, where there are several."""
+    stuck: bool = False
+    """Whether what it lacks is no seeds: a side has not converged, or the verdict still moves."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether seeds decided it."""
+        return self.verdict in ("holds", "fails")
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Several looks at a claim: at how many seeds each, how many were taken, what was found at each."""
+
+    design: Design
+    taken: int
+    path: tuple[Finding, ...] = ()
+    final: bool = False
+
+    @property
+    def next(self) -> str:
+        """Which look is next, in words; "" where there is none."""
+        if self.final or self.taken >= len(self.design.looks):
+            return ""
+        return f"look {self.taken + 1} of {len(self.design.looks)} is next, at {self.design.looks[self.taken]} seeds"
 
 
 def inequality(claim: Claim) -> str:
@@ -116,6 +147,7 @@ def inequality(claim: Claim) -> str:
         "ratio": f"{score}({left}) / {score}({right})",
         "spread": f"spread of {score}({right}) / spread of {score}({left})",
         "survival": f"time to collapse: {left} against {right}",
+        "starts": f"share of seeds that start: {left} - {right}",
         "speedup": f"steps of {right} / steps of {left} until {score} reaches {claim.threshold:g}",
         "residual": f"residual of {left} (kernel {claim.left.kernel_size}) against {right}",
     }[claim.measure]

@@ -15,9 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.scores import State
-from coordbench.harness.statistics.intervals import mean_interval
-from coordbench.harness.statistics.paired import FEWEST_PAIRS, equivalence_t, paired_t
+from coordbench.harness.statistics import paired
+from coordbench.harness.statistics.paired import FEWEST_PAIRS, Evidence
 from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.claims.claims import Claim, Finding, Measure
 from coordbench.reports.claims.settled import moving
@@ -35,6 +36,12 @@ FALLING = 0.2
 seem to, by chance."""
 
 
+def arms(run: Stored, claim: Claim) -> tuple[Cell, ...]:
+    """The cells that a claim compares; () where the run holds no contest about it."""
+    pair = next(contests(run, claim), ())
+    return tuple(side["cell"].iloc[0] for side in pair if side is not None)
+
+
 def measure(run: Stored, claim: Claim) -> Finding:
     """Draft a finding: measured and tested, not yet adjusted nor decided; open with a reason, or not run."""
     if claim.metric in PHASES and claim.measure == "ratio":
@@ -42,24 +49,31 @@ def measure(run: Stored, claim: Claim) -> Finding:
     pair = next(contests(run, claim), None)
     if pair is None:
         return Finding(claim, "not run", reason="no contest of this run is about it")
-    left, right = pair
+    return _measured(run, claim, *pair)
+
+
+def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None) -> Finding:
+    pair = left, right
     backbones = dict.fromkeys(side.iloc[0]["full_backbone"] for side in pair if side is not None)
     here = f"{left.iloc[0]['full_task']}, {' against '.join(backbones)}, {int(left.iloc[0]['steps_planned'])} steps"
     if claim.metric in COSTS:
         return _cost(claim, left, right, here)
     if claim.measure == "survival":
-        return _survival(run, claim, left, right, here)
+        return _survival(claim, left, right, here)
+    if claim.measure == "starts" and right is not None:
+        return _starts(claim, left, right, here)
     if claim.measure == "speedup" and right is not None:
         return sped_up(run, claim, left, right, here)
     values = [_values(run, claim, side) for side in pair if side is not None]
-    paired = pd.concat(values, axis=1, join="inner").dropna()
-    draft = Finding(claim, "open", seeds=len(paired), here=here)
-    if len(paired) == 0:
+    pairs = pd.concat(values, axis=1, join="inner").dropna()
+    draft = Finding(claim, "open", seeds=len(pairs), here=here)
+    if len(pairs) == 0:
         return replace(draft, verdict="not run", reason="no seed was scored on all sides")
-    sides = [paired.iloc[:, i].to_numpy(float) for i in range(paired.shape[1])]
+    sides = [pairs.iloc[:, i].to_numpy(float) for i in range(pairs.shape[1])]
     draft = _tested(draft, sides, _margin(run, claim, left))
     settled = moving(run, claim, pair, _margin(run, claim, left))
-    return replace(draft, reason=draft.reason or _doubt(pair, len(paired), settled))
+    doubt = _doubt(pair, len(pairs), settled)
+    return replace(draft, reason=draft.reason or doubt, stuck=bool(doubt) and len(pairs) >= FEWEST_PAIRS)
 
 
 def shown(draft: Finding) -> Finding:
@@ -88,17 +102,21 @@ def _tested(draft: Finding, sides: Sequence[Floats], margin: float) -> Finding:
         return _spread(draft, *sides)
     with np.errstate(divide="ignore", invalid="ignore"):
         samples = _samples(claim.measure, *sides)
+    least = margin / 4
     scale = float(np.mean(np.abs(sides[-1]))) if claim.measure in ("reduction", "ratio") else 1.0
     if not np.isfinite(samples).all() or scale == 0:
         return replace(draft, reason="a side is zero, so their ratio means nothing")
-    low, high = mean_interval(samples)
-    draft = replace(draft, measured=float(samples.mean()), low=low, high=high)
-    least = margin / 4 / scale
-    p = paired_t(samples - claim.value, smallest_deviation=least)
-    draft = replace(draft, p=p, deviation=max(float(np.std(samples, ddof=min(1, len(samples) - 1))), least))
-    if claim.measure != "difference" or claim.value != 0:
-        return draft
-    return replace(draft, margin=margin, p_tied=equivalence_t(samples, margin, smallest_deviation=least))
+    least /= scale
+    margin = margin if claim.measure == "difference" and claim.value == 0 else 0.0
+    return _filled(draft, paired.measure(samples, margin, null=claim.value, least_deviation=least), margin)
+
+
+def _filled(draft: Finding, evidence: Evidence, margin: float = 0.0) -> Finding:
+    """A finding with what its seeds show."""
+    return replace(
+        draft, measured=evidence.mean, low=evidence.low, high=evidence.high, p=evidence.p, p_tied=evidence.p_tied,
+        deviation=evidence.deviation, margin=margin,
+    )  # fmt: skip
 
 
 def _samples(measure: Measure, left: Floats, right: Floats | None = None) -> Floats:
@@ -118,7 +136,7 @@ def _spread(draft: Finding, left: Floats, right: Floats) -> Finding:
     return replace(draft, measured=ratio, low=ratio / edges[0], high=ratio / edges[1], p=2 * min(tail, 1 - tail))
 
 
-def _survival(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:
+def _survival(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:
     """Compare times to collapse; measured is the z of the log-rank test, positive where the left lives longer."""
     sides = [survival.ends(side).dropna() for side in (left, right) if side is not None]  # nan: never started
     seeds = min(map(len, sides))
@@ -130,6 +148,17 @@ def _survival(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
         return replace(draft, reason="no trial collapsed")
     z, p = log_rank(*events)
     return replace(draft, measured=-z, p=p)
+
+
+def _starts(claim: Claim, left: pd.DataFrame, right: pd.DataFrame, here: str) -> Finding:
+    """Compare shares of seeds that start, by the exact test of pairs of which one alone does."""
+    lives = [survival.ends(side).set_index(side["seed"])["fate"].dropna() for side in (left, right)]
+    started = pd.concat([life != State.NEVER_STARTED for life in lives], axis=1, join="inner").astype(float)
+    draft = Finding(claim, "open", seeds=len(started), here=here)
+    if len(started) < FEWEST_PAIRS:
+        return replace(draft, reason=f"{len(started)} paired seeds; {FEWEST_PAIRS} are needed")
+    differences = started.iloc[:, 0].to_numpy() - started.iloc[:, 1].to_numpy()
+    return _filled(draft, paired.measure(differences, shares=True))
 
 
 def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:

@@ -11,9 +11,9 @@ import pandas as pd
 from coordbench.harness.statistics.hierarchy import hierarchical
 from coordbench.harness.statistics.multiple import holm
 from coordbench.harness.statistics.paired import LEVEL, smallest_detectable_effect
+from coordbench.harness.statistics.sequential import over_looks
 from coordbench.reports.claims.claims import Claim, Finding, Kind, inequality, meets
-from coordbench.reports.claims.evidence import measure, shown
-from coordbench.reports.claims.exact import counted
+from coordbench.reports.claims.looking import concluded, drafts
 from coordbench.reports.claims.reading import read_claims
 from coordbench.reports.data.stored import Stored
 from coordbench.reports.text import number
@@ -23,21 +23,20 @@ NOWHERE = -1
 
 
 def ledger(run: Stored, claims: Sequence[Claim] | None = None) -> list[Finding]:
-    """Decide all claims: exact ones by counting, directions and controls family by family; figures are only shown."""
-    findings = [_draft(run, claim) for claim in (read_claims() if claims is None else claims)]
+    """Decide all claims: exact ones by counting, directions and controls family by family; figures are only shown.
+
+    Where several looks are planned each family is judged look by look, and what is decided stays as it is.
+    """
+    histories = [drafts(run, claim) for claim in (read_claims() if claims is None else claims)]
+    findings = [history[-1] for history in histories]
     families: dict[tuple[str, Kind], list[int]] = {}
     for i, finding in enumerate(findings):
         families.setdefault((finding.claim.family, finding.claim.kind), []).append(i)
     for places in families.values():
-        for i, finding in zip(places, _judged([findings[i] for i in places]), strict=True):
+        paths = over_looks([histories[i] for i in places], _judged, lambda finding: finding.decided)
+        for i, finding in zip(places, concluded(paths), strict=True):
             findings[i] = finding
     return findings
-
-
-def _draft(run: Stored, claim: Claim) -> Finding:
-    if claim.kind == "exact":
-        return counted(claim)
-    return shown(measure(run, claim)) if claim.kind == "figure" else measure(run, claim)
 
 
 def _judged(drafts: Sequence[Finding]) -> list[Finding]:
@@ -106,8 +105,8 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
             verdict="open" if leads else "fails",
             reason=f"{'leads by little' if leads else 'tied'}: {margin}",
         )
-    if not draft.deviation > 0:
-        return replace(draft, reason="seeds do not decide")
+    if draft.looks is not None or not draft.deviation > 0:
+        return replace(draft, reason="" if draft.looks else "seeds do not decide")
     detectable = number(smallest_detectable_effect(draft.deviation, draft.seeds, level))
     return replace(draft, reason=f"these seeds could only detect a change of {detectable} or more")
 

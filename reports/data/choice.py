@@ -26,6 +26,8 @@ LIMITS = {
 TIERS = (np.inf, 1.5, 1.1)
 """Multiples of the baseline's training step that the summary asks about."""
 BEHIND = {"better": "behind", "tied": "tied", "worse": "ahead", "open": "not clear"}
+BEFORE = {"worse": "behind", "tied": "tied", "better": "ahead", "open": "not clear"}
+"""The same of a verdict on the other against the best."""
 SURE = {"behind": "clear of", "tied": "tied with", "one seed": "one seed: not comparable with"}
 
 
@@ -103,7 +105,12 @@ def _standing(run: Run, rows: pd.DataFrame, merits: Merits) -> pd.DataFrame:
     contest = int(rows["contest"].iloc[0])
     rows = rows.sort_values("rank", kind="stable")
     best, *others = rows["variant"].astype(str)
+    if run.facts.several:  # the looks of this pair were looks at all pairs
+        judged = run.against(best)
+        judged = judged[judged["contest"] == contest].set_index("variant")
+        standings = [BEFORE[str(judged.loc[other, "verdict"])] for other in others]
+        return rows.assign(standing=["best", *standings])
     differences = [merits[contest, best] - merits[contest, other] for other in others]
     margins = [run.contests[contest].metric.margin] * len(others)
-    judged = judge([d[np.isfinite(d)] for d in differences], margins)
-    return rows.assign(standing=["best", *(BEHIND[v.verdict] if v.pairs > 1 else "one seed" for v in judged)])
+    compared = judge([d[np.isfinite(d)] for d in differences], margins)
+    return rows.assign(standing=["best", *(BEHIND[v.verdict] if v.pairs > 1 else "one seed" for v in compared)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coordbench.harness.core.cell import Cell
 from coordbench.reports.data.facts import MetricFacts, TaskFacts
 
 
@@ -25,6 +26,8 @@ class Contest:
     device: str
     dtype: str
     about: TaskFacts
+    cell: Cell
+    """Its cells, but for their variants."""
     floor: float = float("nan")
     ceiling: float = float("nan")
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from coordbench.harness.analysis.runs import looks
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.description import About, Axes
+from coordbench.harness.plan.looks import CellLooks
 
 Better = Literal["higher", "lower"]
 ReferenceKind = Literal["floor", "ceiling", "anchor"]
@@ -83,13 +86,24 @@ class RunFacts:
     commit: str
     baseline: str
     order: tuple[str, ...]
-    looks: tuple[int, ...]
+    looks: Mapping[Cell, CellLooks]
+    families: tuple[str, ...]
     rates: tuple[float, ...]
     tasks: Mapping[str, TaskFacts]
     variants: Mapping[str, VariantFacts]
     files: tuple[SourceFile, ...]
     plain: Mapping[str, Any]
     """The same as the store hands it out, with what only one section reads."""
+
+    @property
+    def planned(self) -> bool:
+        """Whether its preset planned looks."""
+        return any(one.planned for one in self.looks.values())
+
+    @property
+    def several(self) -> bool:
+        """Whether anything is looked at more than once, planned or not."""
+        return any(len(one.looks) > 1 for one in self.looks.values())
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> RunFacts:
@@ -101,7 +115,8 @@ class RunFacts:
             preset=str(preset.get("name", "")),
             baseline=str(preset.get("baseline") or ""),
             order=tuple(dict.fromkeys(v for sweep in preset.get("sweeps", []) for v in sweep.get("variants", []))),
-            looks=tuple(preset.get("looks") or ()),
+            looks=looks(plain),
+            families=tuple(preset.get("families") or ()),
             rates=tuple(
                 float(rate) for sweep in preset.get("sweeps", []) for rate in sweep.get("learning_rates") or ()
             ),

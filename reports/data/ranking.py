@@ -5,14 +5,18 @@ Who never ended well in a contest has no rank there, no score and no verdict.
 
 from __future__ import annotations
 
-from dataclasses import fields
+import functools
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
+from coordbench.harness.core.selector import Selector
+from coordbench.harness.plan.looks import shared
 from coordbench.harness.statistics.arrays import Floats
-from coordbench.harness.statistics.paired import Comparison, judge
+from coordbench.harness.statistics.paired import Comparison, measure
+from coordbench.harness.statistics.sequential import History, take_looks
 from coordbench.reports.data.stored import COSTS, Stored
 
 Merits = dict[tuple[int, str], Floats]
@@ -27,16 +31,46 @@ def leaderboard(run: Stored) -> pd.DataFrame:
 
 
 def verdicts(run: Stored, baseline: str | None = None) -> pd.DataFrame:
-    """Judge every variant of every contest against a baseline, paired by seed, Holm over all of them."""
+    """Judge every variant of every contest against a baseline, paired by seed, Holm over all of them.
+
+    `looks` holds what each came to at each look that was taken, and `final` whether that can change.
+    """
     against = baseline or run.baseline or ""
-    merits = merits_by_cell(run)
-    cells = [cell for cell in merits if cell[1] != against and (cell[0], against) in merits]
-    differences = [merits[cell] - merits[cell[0], against] for cell in cells]
-    family = [d[np.isfinite(d)] for d in differences]
-    judged = judge(family, [run.contests[contest].metric.margin for contest, _ in cells])
-    frame = pd.DataFrame([vars(verdict) for verdict in judged], columns=[item.name for item in fields(Comparison)])
+    times = _Times(run)
+    cells = [cell for cell in times.now if cell[1] != against and (cell[0], against) in times.now]
+    judged = take_looks([times.history(contest, variant, against) for contest, variant in cells])
+    frame = pd.DataFrame([vars(one.comparison) for one in judged], columns=[item.name for item in fields(Comparison)])
     named = pd.DataFrame(cells, columns=["contest", "variant"]).assign(baseline=against)
-    return pd.concat([named, frame], axis=1)
+    final = pd.Series([one.final for one in judged], dtype=bool)
+    return pd.concat([named, frame], axis=1).assign(looks=pd.Series(judged, dtype=object), final=final)
+
+
+class _Times:
+    """The merits of a run now and at each of its looks."""
+
+    def __init__(self, run: Stored) -> None:
+        self.run, self.now = run, merits_by_cell(run)
+        self.at = functools.cache(lambda look: merits_by_cell(run.until(look)))
+
+    def history(self, contest: int, variant: str, against: str) -> History:
+        """The evidence of one comparison at the looks that were taken."""
+        cells = [replace(self.run.contests[contest].cell, variant=Selector.parse(name)) for name in (variant, against)]
+        looks = shared(*(self.run.facts.looks.get(cell) for cell in cells))
+        margin = self.run.contests[contest].metric.margin
+        if looks is None:
+            return History((measure(_differences(self.now, contest, variant, against), margin),))
+        due = looks.due(min(self.run.tried(cell) for cell in cells))
+        times = [self.at(looks.design.looks[place]) for place in due] or [self.now]
+        evidence = tuple(measure(_differences(merits, contest, variant, against), margin) for merits in times)
+        return History(evidence, looks.design, due[0] if due else 0, early=not due)
+
+
+def _differences(merits: Merits, contest: int, variant: str, against: str) -> Floats:
+    """Paired differences; none where an arm had not ended well by then."""
+    ours, theirs = (merits.get((contest, name)) for name in (variant, against))
+    if ours is None or theirs is None:
+        return np.empty(0)
+    return (ours - theirs)[np.isfinite(ours - theirs)]
 
 
 def merits_by_cell(run: Stored) -> Merits:

@@ -28,7 +28,17 @@ class Run(Stored):
     @cached_property
     def verdicts(self) -> pd.DataFrame:
         """Every variant of every contest against the baseline."""
-        return ranking.verdicts(self)
+        return self.against(self.baseline or "")
+
+    def against(self, baseline: str) -> pd.DataFrame:
+        """Every variant of every contest against any of them."""
+        if baseline not in self._against:
+            self._against[baseline] = ranking.verdicts(self, baseline)
+        return self._against[baseline]
+
+    @cached_property
+    def _against(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     @cached_property
     def merits(self) -> ranking.Merits:

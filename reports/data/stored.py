@@ -74,6 +74,38 @@ class Stored:
             (str(key[0]), str(key[1])): competing[places] for key, places in groups.items() if isinstance(key, tuple)
         }
 
+    def until(self, count: int) -> Stored:
+        """The run as it was once each cell had this many of its seeds; the same at every later time."""
+        if count not in self._earlier:
+            trials = self.tables.trials
+            place = [self._place(cell, seed) for cell, seed in zip(trials["cell"], trials["seed"], strict=True)]
+            tables = replace(self.tables, trials=trials[np.array(place, dtype=int) < count])
+            self._earlier[count] = Stored(self.name, self.facts, tables, self.store)
+        return self._earlier[count]
+
+    def tried(self, cell: Cell) -> int:
+        """How many of a cell's first seeds have a record, of all those before the first that has none."""
+        known = self.facts.looks[cell]
+        seeds = self._tried.get(cell, frozenset())
+        return next((i for i, seed in enumerate(known.seeds) if seed not in seeds), len(known.seeds))
+
+    @cached_property
+    def _tried(self) -> dict[Cell, frozenset[int]]:
+        rows = self.tables.trials[self.tables.trials["status"] != "skipped"]
+        seeds: dict[Cell, set[int]] = {}
+        for cell, seed in zip(rows["cell"], rows["seed"], strict=True):
+            seeds.setdefault(cell, set()).add(int(seed))
+        return {cell: frozenset(values) for cell, values in seeds.items()}
+
+    @cached_property
+    def _earlier(self) -> dict[int, Stored]:
+        return {}
+
+    def _place(self, cell: Cell, seed: int) -> int:
+        """The place of a seed among those of its cell; 0 where no look is known of it, as of references."""
+        known = self.facts.looks.get(cell)
+        return known.seeds.index(seed) if known is not None and seed in known.seeds else 0
+
     @property
     def baseline(self) -> str | None:
         """The preset's baseline, or the first variant where the run does not hold it."""
@@ -92,8 +124,8 @@ class Stored:
     def _numbered(self) -> pd.DataFrame:
         frame = self.tables.trials
         frame = frame.assign(
-            full_task=pd.Series([str(cell.task) for cell in frame["cell"]], dtype="str"),
-            full_backbone=pd.Series([str(cell.backbone or "") for cell in frame["cell"]], dtype="str"),
+            full_task=pd.Series([str(cell.task) for cell in frame["cell"]], frame.index, dtype="str"),
+            full_backbone=pd.Series([str(cell.backbone or "") for cell in frame["cell"]], frame.index, dtype="str"),
             steps_planned=[cell.budget.steps for cell in frame["cell"]],
             contest=np.nan,
             score=pd.to_numeric(frame["score"], errors="coerce").replace([np.inf, -np.inf], np.nan),
@@ -113,7 +145,7 @@ class Stored:
             rate = float("nan") if budget.learning_rate is None else budget.learning_rate
             trained = budget.steps, budget.schedule or "", rate, cell.memory_format, cell.match or ""
             bounds = [self._bound(task, kind) for kind in ("floor", "ceiling")]
-            yield Contest(int(number), task, backbone, *trained, cell.device, cell.dtype, about, *bounds)
+            yield Contest(int(number), task, backbone, *trained, cell.device, cell.dtype, about, _arena(cell), *bounds)
 
     def _bound(self, task: str, kind: str) -> float:
         """The strongest mean score of the task's references of a kind; nan where none succeeded."""

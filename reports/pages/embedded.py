@@ -14,6 +14,7 @@ from coordbench.reports.data.run import Run
 from coordbench.reports.data.stored import COSTS
 from coordbench.reports.figures import curves
 from coordbench.reports.pages.contests import Sections
+from coordbench.reports.pages.matrix import judged_of, note_of, why_of
 from coordbench.reports.text import finite
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -30,7 +31,7 @@ def embedded(run: Run, sections: Sections) -> str:
         "variants": run.variants,
         "baseline": run.baseline,
         "slots": {variant: slot % COUNT for variant, slot in run.slots.items()},
-        "looks": list(run.facts.looks),
+        "judged": _judged(run),
         "command": commands.base(run.facts.command),
         "contests": _contests(run),
         "merits": _merits(run),
@@ -51,6 +52,24 @@ def _contests(run: Run) -> dict[str, Json]:
         }
         for c in run.contests.values()
     }  # fmt: skip
+
+
+def _judged(run: Run) -> Json:
+    """Baseline -> contest -> variant -> its verdict, where looks are paid for; null where the page judges by itself."""
+    if not run.facts.several:
+        return None
+    chosen = run.variants if len(run.variants) <= _FEW else [run.baseline or ""]
+    return {baseline: _judged_against(run, baseline) for baseline in chosen}
+
+
+def _judged_against(run: Run, baseline: str) -> Json:
+    rows: dict[str, dict[str, Json]] = {}
+    for (contest, variant), row in judged_of(run.against(baseline)).items():
+        rows.setdefault(str(contest), {})[variant] = {
+            "verdict": row.verdict, "pairs": row.pairs, "mean": short(row.mean), "low": short(row.low),
+            "high": short(row.high), "note": note_of(row, planned=run.facts.planned), "why": why_of(row),
+        }  # fmt: skip
+    return dict(rows)
 
 
 def _merits(run: Run) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from coordbench.harness.statistics.paired import FEWEST_PAIRS
+from coordbench.harness.statistics.sequential import LookComparison
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.run import Run
 from coordbench.reports.text import finite, interval, number, plural, signed, with_interval
@@ -60,16 +61,21 @@ class Judged:
     low: float
     high: float
     detectable: float
-    more_seeds: float | None
+    looks: LookComparison
 
 
 def matrix(run: Run) -> list[Line]:
     """All contests of a run."""
     columns = ["score", "low", "high", "seeds", "failed"]
     board = {key: Standing(*_plain(row)) for key, row in _rows(run.leaderboard, columns).items()}
-    columns = ["verdict", "pairs", "mean", "low", "high", "detectable", "more_seeds"]
-    judged = {key: Judged(*row) for key, row in _rows(run.verdicts, columns).items()}  # type: ignore[arg-type]
+    judged = judged_of(run.verdicts)
     return [_line(run, contest, board, judged) for contest in run.contests.values()]
+
+
+def judged_of(verdicts: pd.DataFrame) -> dict[tuple[int, str], Judged]:
+    """(contest, variant) -> its row of a table of verdicts."""
+    columns = ["verdict", "pairs", "mean", "low", "high", "detectable", "looks"]
+    return {key: Judged(*row) for key, row in _rows(verdicts, columns).items()}  # type: ignore[arg-type]
 
 
 def _rows(frame: pd.DataFrame, columns: list[str]) -> dict[tuple[int, str], tuple[object, ...]]:
@@ -112,29 +118,42 @@ def _square(
         return Square(
             variant, "none", "", f"{about}; the baseline ended no trial of this contest well", row.score, is_best
         )
-    note, why = _note(verdict, planned=bool(run.facts.looks)), _why(verdict)
+    note, why = note_of(verdict, planned=run.facts.planned), why_of(verdict)
     kind: Kind = verdict.verdict if verdict.pairs > 1 else "none"
     return Square(variant, kind, note, f"{about}; {why}", row.score, is_best)
 
 
-def _note(verdict: Judged, *, planned: bool) -> str:
-    """The line under a score: the verdict in words; further seeds only where the preset plans further looks."""
+def note_of(verdict: Judged, *, planned: bool) -> str:
+    """The line under a score: the verdict in words, and where looks are planned whether it can still change."""
     if verdict.pairs < 2:
         return ""
+    final = " · final" if planned and verdict.looks.final else ""
     if verdict.verdict != "open":
-        return f"{GLYPHS[verdict.verdict]} {verdict.verdict}"
+        return f"{GLYPHS[verdict.verdict]} {verdict.verdict}{final}"
     lean = LEANING[int(verdict.low > 0) - int(verdict.high < 0)]
-    if not planned:
-        return f"{lean} open"
-    more = finite(verdict.more_seeds)
-    return f"{lean} {int(more)} more" if more else f"{lean} > 200 more"
+    if not planned or not verdict.looks.next:
+        return f"{lean} open{final}"
+    return f"{lean} {verdict.looks.next.split(',')[0]}"
 
 
-def _why(verdict: Judged) -> str:
+def why_of(verdict: Judged) -> str:
+    """The difference that a verdict came from, its looks, and what an open one leaves."""
     if verdict.pairs < 2:
         return "one pair of seeds gives no verdict"
     difference = f"difference {signed(verdict.mean)} {interval(verdict.low, verdict.high)} from {verdict.pairs} pairs"
+    difference += at_look(verdict.looks)
     if verdict.verdict != "open":
         return f"{difference}: {verdict.verdict}"
+    if verdict.looks.next:
+        return f"{difference}: open; {verdict.looks.next}"
+    if verdict.looks.design and len(verdict.looks.design.looks) > 1:
+        return f"{difference}: open; the largest effect still possible is {number(verdict.looks.still_possible)}"
     few = f", and fewer than {FEWEST_PAIRS} pairs decide nothing" if verdict.pairs < FEWEST_PAIRS else ""
     return f"{difference}: open; these seeds could only detect a change of {number(verdict.detectable)} or more{few}"
+
+
+def at_look(looks: LookComparison) -> str:
+    """Which of several looks a verdict is from; they are all paid for."""
+    if looks.design is None or len(looks.design.looks) == 1 or not looks.taken:
+        return ""
+    return f", look {looks.taken} of {len(looks.design.looks)}, valid at all looks together"

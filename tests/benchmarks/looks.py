@@ -17,7 +17,8 @@ from scipy import special
 from coordbench.harness.statistics.arrays import Floats
 from coordbench.harness.statistics.intervals import wilson
 from coordbench.harness.statistics.multiple import holm
-from coordbench.harness.statistics.sequential import exact_shares, t_tests
+from coordbench.harness.statistics.paired import exact_shares
+from coordbench.harness.statistics.sequential import t_tests
 from coordbench.harness.statistics.spending import Design, Spending
 
 LOOKS = (6, 10, 16, 24)

@@ -16,7 +16,7 @@ def run(
     *,
     variants: Annotated[list[str], arg(help="replace the preset's variants")] = [],  # noqa: B006
     tasks: Annotated[list[str], arg(help="keep only the tasks with these base names")] = [],  # noqa: B006
-    seeds: Annotated[int | None, arg(help="replace the preset's number of seeds")] = None,
+    seeds: Annotated[int | None, arg(help="replace the preset's number of seeds, at which then is one look")] = None,
     device: Device = "auto",
     plugin: Plugins = [],  # noqa: B006
     workers: Annotated[int | None, arg(help="processes at a time; one per core by default, one per GPU")] = None,
@@ -35,7 +35,7 @@ def run(
     """Run a preset, or go on with it, and write its report."""
     from coordbench.harness.cli.profiling import profile_networks
     from coordbench.harness.cli.records import take_up
-    from coordbench.harness.cli.running import Execution, execute, exit_code, show_result
+    from coordbench.harness.cli.running import Execution, check_families, execute, exit_code, show_result
     from coordbench.harness.plan import planning
     from coordbench.harness.process import environment
     from coordbench.harness.run import forecast, matching
@@ -45,6 +45,7 @@ def run(
     target = environment.device(device)
     chosen = planning.narrow(planning.read_preset(preset), variants, tasks, seeds)
     plan = planning.make_plan(chosen, target)
+    check_families(plan)
     with open_store(store, out) as opened:
         if not dry_run:
             take_up(reuse, opened)

@@ -4,6 +4,7 @@ const LIMITS = {  // name -> title, unit, factor from the stored unit, place in 
   parameters: ["parameters", "", 1, 5], flops: ["FLOPs per batch", "M", 1e-6, 6],
 };
 const STANDING = {better: "behind", tied: "tied", worse: "ahead", open: "not clear"};
+const BEFORE = {worse: "behind", tied: "tied", better: "ahead", open: "not clear"};  // a verdict on the other against the best
 const limits = () => Object.fromEntries(state.limits.split(",").map((part) => part.split(":")).filter(([name, value]) => name in LIMITS && value !== "" && Number.isFinite(Number(value))));
 function choose(contest, limit) {
   const fits = (row) => Object.entries(limit).every(([name, most]) => row[LIMITS[name][3]] !== null && row[LIMITS[name][3]] * LIMITS[name][2] <= Number(most));
@@ -15,7 +16,10 @@ function choose(contest, limit) {
     const compared = others.map((other) => ({differences: Object.keys(merits[best.variant]).filter((seed) => seed in merits[other.variant]).map((seed) => merits[best.variant][seed] - merits[other.variant][seed]), margin: data.contests[contest].margin}));
     judge(compared);
     best.standing = "best";
-    others.forEach((other, i) => { other.standing = compared[i].pairs < 2 ? "one seed" : STANDING[compared[i].verdict]; });
+    others.forEach((other, i) => {
+      const paid = data.judged?.[best.variant]?.[contest]?.[other.variant]?.verdict;
+      other.standing = data.judged ? BEFORE[paid ?? "open"] : compared[i].pairs < 2 ? "one seed" : STANDING[compared[i].verdict];
+    });
   }
   return rows;
 }

@@ -2,7 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-const LEVEL = 0.05, MOST_SEEDS = 200, FEWEST_PAIRS = 5, GLYPH = {better: "▲ ", worse: "▼ ", tied: "= "};
+const LEVEL = 0.05, FEWEST_PAIRS = 5, GLYPH = {better: "▲ ", worse: "▼ ", tied: "= "};
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);

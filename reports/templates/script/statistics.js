@@ -57,16 +57,6 @@ function judge(family) {
     if (f.pairs < 2) { f.verdict = "open"; return; }
     f.level = LEVEL / (family.length - rank[i]);
     f.verdict = alike[i] < LEVEL ? "tied" : p[i] < LEVEL ? (f.mean > 0 ? "better" : "worse") : "open";
-    f.withheld = f.pairs < FEWEST_PAIRS && f.verdict !== "open";
-    if (f.withheld) f.verdict = "open";
+    if (f.pairs < FEWEST_PAIRS) f.verdict = "open";
   });
-}
-function moreSeeds(f) {
-  const missing = Math.max(0, FEWEST_PAIRS - f.pairs);
-  if (f.withheld) return missing;
-  for (let n = f.pairs + 1; n <= MOST_SEEDS; n++) {
-    const error = f.deviation / Math.sqrt(n);
-    if (2 * upperT(Math.abs(f.mean) / error, n - 1) < f.level || upperT((f.margin - Math.abs(f.mean)) / error, n - 1) < f.level) return Math.max(n - f.pairs, missing);
-  }
-  return null;
 }

@@ -7,15 +7,16 @@ import pytest
 from scipy import stats
 
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.statistics.arrays import Floats
 from coordbench.harness.statistics.intervals import wilson
-from coordbench.harness.statistics.paired import measure
+from coordbench.harness.statistics.paired import Evidence, decide, exact_shares, measure
 from coordbench.harness.statistics.sequential import (
+    History,
     at_look,
-    exact_shares,
     failed_as_worst,
-    judge_looks,
     repeated_interval,
     t_tests,
+    take_looks,
 )
 from coordbench.harness.statistics.spending import Design, Spending, normal_bounds
 from tests.benchmarks import looks
@@ -109,15 +110,61 @@ def test_a_clear_effect_is_found_with_half_of_the_trials() -> None:
     assert trials < 12 < 20 == looks.power(2.0, 10, 500, None)[1]
 
 
+def history(values: Floats, looks: int, margin: float = 0.1) -> History:
+    """What the first looks of a design see of differences."""
+    return History(tuple(measure(values[:count], margin) for count in DESIGN.looks[:looks]), DESIGN)
+
+
 def test_what_is_decided_keeps_its_verdict_and_gets_no_more() -> None:
     generator = np.random.default_rng(3)
     clear, noise = generator.normal(3, 1, 24), generator.normal(0, 1, 24)
-    first = judge_looks([[measure(clear[:6], 0.1)], [measure(noise[:6], 0.1)]], DESIGN, 0)
+    first = take_looks([history(clear, 1), history(noise, 1)])
     assert [(f.comparison.verdict, f.final) for f in first] == [("better", True), ("open", False)]
-    histories = [[measure(clear[:6], 0.1)], [measure(noise[:count], 0.1) for count in DESIGN.looks]]
-    last = judge_looks(histories, DESIGN, 3)
-    assert [(f.comparison.verdict, f.look, f.final) for f in last] == [("better", 0, True), ("open", 3, True)]
+    last = take_looks([history(clear, 1), history(noise, 4)])
+    assert [(f.comparison.verdict, len(f.path), f.final) for f in last] == [("better", 1, True), ("open", 4, True)]
     assert last[1].still_possible == pytest.approx(max(abs(last[1].comparison.low), abs(last[1].comparison.high)))
+
+
+def test_evidence_after_a_verdict_changes_nothing() -> None:
+    """A cell may go on for another comparison's sake: what was decided stays as it was."""
+    generator = np.random.default_rng(5)
+    turned = np.concatenate([generator.normal(4, 1, 6), generator.normal(-4, 1, 18)])
+    stopped, went_on = (take_looks([history(turned, looks)])[0] for looks in (1, 4))
+    assert stopped.path == went_on.path
+    assert went_on.comparison.verdict == "better"
+
+
+def worth(*levels: tuple[float, float]) -> History:
+    """Evidence that is worth these levels, as a lead and as a tie, at one look after the other."""
+    evidence = [
+        Evidence(DESIGN.looks[look], 1.0, DESIGN.bound(lead, look), DESIGN.bound(tied, look, 1), deviation=1.0)
+        for look, (lead, tied) in enumerate(levels)
+    ]
+    return History(tuple(evidence), DESIGN)
+
+
+def test_a_lead_is_not_called_tied_later() -> None:
+    """Ties that others reach make room under Holm; a verdict that was told does not change by it."""
+    lead = worth((0.02, 0.03))
+    first, later = (take_looks([lead, worth(*other)]) for other in ([(0.6, 0.5)], [(0.6, 0.5), (0.6, 0.001)]))
+    assert [one.comparison.verdict for one in first] == ["better", "open"]
+    assert [one.comparison.verdict for one in later] == ["better", "tied"]
+
+
+def test_holm_decides_by_an_earlier_look_once_others_are_decided() -> None:
+    waiting = worth((0.04, 0.9))
+    first, later = (take_looks([waiting, worth(*other)]) for other in ([(0.5, 0.9)], [(0.5, 0.9), (0.001, 0.9)]))
+    assert [one.comparison.verdict for one in first] == ["open", "open"]
+    assert [one.comparison.verdict for one in later] == ["better", "better"]
+
+
+def test_one_look_without_a_design_is_the_paired_rule() -> None:
+    values = np.random.default_rng(8).normal(1, 1, 8)
+    evidence = measure(values, 0.1)
+    for design in (None, Design((8,))):
+        one = take_looks([History((evidence,), design)])[0]
+        assert one.comparison == decide([evidence])[0]
+        assert one.final
 
 
 def test_a_repeated_interval_is_wider_than_that_of_one_look_and_decides_alike() -> None:

@@ -1,0 +1,89 @@
+"""Claims at the looks that were taken: what each look showed and is worth, and what an open claim still leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from coordbench.harness.plan.looks import Shared, shared
+from coordbench.harness.statistics.paired import Evidence
+from coordbench.harness.statistics.sequential import repeated_interval
+from coordbench.harness.statistics.spending import Design
+from coordbench.reports.claims.claims import Claim, Finding, Looks
+from coordbench.reports.claims.evidence import arms, measure, shown
+from coordbench.reports.claims.exact import counted
+from coordbench.reports.data.stored import Stored
+from coordbench.reports.text import number
+
+TESTED = ("direction", "control")
+"""The kinds of claims that looks decide."""
+
+
+def drafts(run: Stored, claim: Claim) -> list[Finding]:
+    """What a claim shows at each look that is judged; before the first look it decides nothing."""
+    if claim.kind == "exact":
+        return [counted(claim)]
+    cells = arms(run, claim)
+    now = replace(measure(run, claim), arms=cells)
+    if claim.kind == "figure":
+        return [shown(now)]
+    looks = shared(*(run.facts.looks.get(cell) for cell in cells))
+    if looks is None or now.p is None:
+        return [now]
+    due = looks.due(min(run.tried(cell) for cell in cells))
+    if not due:
+        return [_early(now, looks)]
+    return [_at_look(run, claim, looks.design, place) for place in due]
+
+
+def _early(draft: Finding, looks: Shared) -> Finding:
+    """A claim before its first look."""
+    waiting = Looks(looks.design, 0)
+    return replace(draft, p=None, p_tied=1.0, looks=waiting, reason=draft.reason or waiting.next)
+
+
+def _at_look(run: Stored, claim: Claim, design: Design, place: int) -> Finding:
+    """What one look shows, as what it is worth over all looks."""
+    seen = run.until(design.looks[place])
+    draft = replace(measure(seen, claim), arms=arms(seen, claim))
+    if len(design.looks) == 1:
+        return draft
+    low, high = np.nan, np.nan
+    if draft.deviation > 0:
+        evidence = Evidence(draft.seeds, draft.measured, 1.0, deviation=draft.deviation)
+        low, high = repeated_interval(evidence, design, place)
+    return replace(
+        draft,
+        p=None if draft.p is None else float(design.total(draft.p, place)),
+        p_tied=float(design.total(draft.p_tied, place, 1)),
+        low=low,
+        high=high,
+        looks=Looks(design, place + 1),
+    )
+
+
+def concluded(paths: Sequence[Sequence[Finding]]) -> list[Finding]:
+    """What each claim of a family came to last, with its way there."""
+    over = all(path[-1].decided or not (path[-1].looks and path[-1].looks.next) for path in paths)
+    return [_concluded(path, over=over) for path in paths]
+
+
+def _concluded(path: Sequence[Finding], *, over: bool) -> Finding:
+    finding = path[-1]
+    if finding.looks is None:
+        return finding
+    looks = replace(finding.looks, path=tuple(path), final=finding.decided or over)
+    return replace(finding, looks=looks, reason=finding.reason or _left(finding, looks))
+
+
+def _left(finding: Finding, looks: Looks) -> str:
+    """What an open claim is about to be asked, or what it leaves after the last look."""
+    if finding.decided:
+        return ""
+    if looks.next:
+        return looks.next
+    last = "open after the last look"
+    possible = max(abs(bound - finding.claim.value) for bound in (finding.low, finding.high))
+    return f"{last}: the largest effect still possible is {number(possible)}" if possible == possible else last
