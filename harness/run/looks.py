@@ -60,8 +60,9 @@ class Schedule:
         return [one.plain for one in self.looks]
 
     def first(self) -> list[Noted]:
-        """What the first look needs."""
-        return [*self.at_once, *(noted for one in self.planned for noted in self.trials[one.cell][: one.looks[0]])]
+        """What the first look needs: all cells with one seed before any with the next, as it may be interrupted."""
+        planned = (noted for one in self.planned for noted in self.trials[one.cell][: one.looks[0]])
+        return sorted([*self.at_once, *planned], key=lambda noted: noted[0].seed)
 
     def counts(self) -> list[int]:
         """The numbers of seeds of all later looks."""

@@ -80,7 +80,7 @@ class Driver:
         """Train up to each look in turn, and give no further seeds to what is decided."""
         note: Callable[[Schedule], None] = lambda now: stage.recorder.note({looks.FACT: now.plain})  # noqa: E731
         note(schedule)
-        stage.answer(sorted(schedule.first(), key=lambda item: item[0].seed))
+        stage.answer(schedule.first())
         schedule = schedule.began()
         note(schedule)
         for count in schedule.counts():
