@@ -31,11 +31,12 @@ def presets_of(claim: Claim) -> list[str]:
     return [
         name
         for name, cells in _planned().items()
-        if all(any(_is_of(cell, claim, side) for cell in cells) for side in claim.sides)
+        if all(any(is_of(cell, claim, side) for cell in cells) for side in claim.sides)
     ]
 
 
-def _is_of(cell: Cell, claim: Claim, side: Side) -> bool:
+def is_of(cell: Cell, claim: Claim, side: Side) -> bool:
+    """Whether a cell is an arm of a claim."""
     backbone = Selector.parse(side.backbone) if side.backbone else None
     return (
         str(cell.variant) == side.variant

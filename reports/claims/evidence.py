@@ -21,6 +21,7 @@ from coordbench.harness.statistics import paired
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, Evidence
 from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.claims.claims import Claim, Finding, Measure
+from coordbench.reports.claims.floors import refusal
 from coordbench.reports.claims.settled import moving
 from coordbench.reports.claims.sides import contests
 from coordbench.reports.claims.speed import PHASES, sped_up, timed
@@ -53,6 +54,8 @@ def measure(run: Stored, claim: Claim) -> Finding:
 
 
 def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None) -> Finding:
+    if reason := _inside_floor(run, claim, str(left.iloc[0]["full_task"])):
+        return Finding(claim, "not run", reason=f"refused: {reason}")
     pair = left, right
     backbones = dict.fromkeys(side.iloc[0]["full_backbone"] for side in pair if side is not None)
     here = f"{left.iloc[0]['full_task']}, {' against '.join(backbones)}, {int(left.iloc[0]['steps_planned'])} steps"
@@ -74,6 +77,17 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
     settled = moving(run, claim, pair, _margin(run, claim, left))
     doubt = _doubt(pair, len(pairs), settled)
     return replace(draft, reason=draft.reason or doubt, stuck=bool(doubt) and len(pairs) >= FEWEST_PAIRS)
+
+
+def _inside_floor(run: Stored, claim: Claim, task: str) -> str:
+    """Why the claim could tell nothing at this task, by the floors that the run scored."""
+    about = run.facts.tasks[task]
+    names = [name for name, kind in about.references.items() if kind == "floor"]
+    rows = run.trials[(run.trials["full_task"] == task) & run.trials["reference"].isin(names)]
+    metric = claim.metric or about.metrics[0].name
+    scores = {str(name): _metric(run, group, metric).mean() for name, group in rows.groupby("reference")}
+    scored = {name: float(score) for name, score in scores.items() if not np.isnan(score)}
+    return refusal(claim, about.metrics, task, scored)
 
 
 def shown(draft: Finding) -> Finding:

@@ -19,9 +19,13 @@ GIVEN = ("family", "source", "left", "right")
 """Fields of a claim that come from its file, or are read by themselves."""
 
 
+def read_claims(folder: Path | None = None) -> tuple[Claim, ...]:
+    """Read every family in a folder, by default FOLDER; raise UsageError where a claim, or a family, is malformed."""
+    return _read(FOLDER if folder is None else folder)
+
+
 @cache
-def read_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
-    """Read every family in a folder; raise UsageError where a claim, or a family, is malformed."""
+def _read(folder: Path) -> tuple[Claim, ...]:
     claims = tuple(claim for path in sorted(folder.glob("*.toml")) for claim in read_family(path))
     ids = [claim.id for claim in claims]
     twins = sorted({name for name in ids if ids.count(name) > 1})

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from coordbench.harness.analysis import series
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, judge
 from coordbench.reports.claims.claims import Claim
+from coordbench.reports.claims.speed import ALL_POINTS
 from coordbench.reports.data.stored import Stored
 
 SPLITS = ("half", "validation")
@@ -16,17 +18,20 @@ SPLITS = ("half", "validation")
 def moving(run: Stored, claim: Claim, pair: Sequence[pd.DataFrame | None], margin: float) -> str | None:
     """Why a difference has not settled, "" where it has, None where half-time scores do not tell.
 
-    A trial keeps its half-time score of the primary metric alone, and too few pairs give no verdict to compare.
+    Too few pairs give no verdict to compare. A trial's scores hold the primary metric at half-time; the others stand in
+    its curves.
     """
     left, right = pair
     if left is None or right is None or claim.measure != "difference":
         return None
     primary = run.facts.tasks[left.iloc[0]["full_task"]].metrics[0]
-    if claim.metric not in ("", None, primary.name):
-        return None
+    metric = claim.metric or primary.name
     verdicts = []
     for split in SPLITS:
-        sides = [_scores(run, side, split, primary.name) for side in (left, right)]
+        by_curve = split == "half" and metric != primary.name
+        sides = [
+            _at_half(run, side, metric) if by_curve else _scores(run, side, split, metric) for side in (left, right)
+        ]
         paired = pd.concat(sides, axis=1, join="inner").dropna()
         if len(paired) < FEWEST_PAIRS:
             return None
@@ -41,3 +46,11 @@ def _scores(run: Stored, side: pd.DataFrame, split: str, metric: str) -> pd.Seri
     scores = run.tables.scores
     chosen = scores[(scores["split"] == split) & (scores["metric"] == metric) & scores["trial"].isin(side.index)]
     return pd.Series(chosen["value"].to_numpy(float), index=side.loc[chosen["trial"], "seed"].to_numpy())
+
+
+def _at_half(run: Stored, side: pd.DataFrame, metric: str) -> pd.Series[float]:
+    """Seed -> a validation score at half of the steps, from the curves."""
+    seeds = side.dropna(subset="record").set_index("record")["seed"]
+    points = series.curves(run.store, seeds.index.astype(int), {f"validation/{metric}"}, ALL_POINTS)
+    half = points[points["step"] == int(side["steps_planned"].iloc[0]) // 2].drop_duplicates("record")
+    return pd.Series(half["value"].to_numpy(float), index=seeds.loc[half["record"]].to_numpy())

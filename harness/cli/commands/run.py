@@ -33,6 +33,7 @@ def run(
     no_report: Annotated[bool, arg(help="write no page at the end")] = False,
 ) -> int:
     """Run a preset, or go on with it, and write its report."""
+    from coordbench.harness.cli.claims import refused_claims
     from coordbench.harness.cli.profiling import profile_networks
     from coordbench.harness.cli.records import take_up
     from coordbench.harness.cli.running import Execution, check_families, execute, exit_code, show_result
@@ -46,6 +47,8 @@ def run(
     chosen = planning.narrow(planning.read_preset(preset), variants, tasks, seeds)
     plan = planning.make_plan(chosen, target)
     check_families(plan)
+    for line in refused_claims(plan, sources):
+        print(line)
     with open_store(store, out) as opened:
         if not dry_run:
             take_up(reuse, opened)

@@ -21,7 +21,9 @@ from coordbench.harness.store.store import Store
 from coordbench.reports.claims import claims, exact, ledger, reading
 from coordbench.reports.claims.arms import check_arms, presets_of
 from coordbench.reports.claims.claims import Side
+from coordbench.reports.claims.floors import refusal
 from coordbench.reports.claims.summary import Summary
+from coordbench.reports.data.facts import MetricFacts
 from coordbench.reports.data.run import Run, load
 from coordbench.reports.data.stored import COSTS
 from coordbench.reports.text import number
@@ -196,6 +198,26 @@ def test_a_verdict_that_differs_at_half_of_the_steps_is_still_moving(
     assert reason in finding.reason
 
 
+@pytest.mark.parametrize(
+    ("half", "reason"), [(0.6, ""), (0.0, "still moving: tied at half of the steps, better at the end")]
+)
+def test_another_metric_than_the_primary_one_may_be_still_moving_too(
+    store: Store, fill: Any, half: float, reason: str
+) -> None:
+    """Its scores at half-time are read off the curves."""
+
+    def record(trial: Trial) -> Record | None:
+        lead = trial.cell.label == "coordconv"
+        jitter = 0.001 * trial.seed * (1 + lead)
+        scores = {"accuracy": 0.3 + 0.6 * lead + jitter, "accuracy@m=1": 0.3 + 0.6 * lead + jitter}
+        point = CurvePoint(trial.cell.budget.steps // 2, 0.1, "validation/accuracy@m=1", 0.3 + half * lead + jitter)
+        return replace(outcome(trial), scores={"test": scores, "validation": scores}, curves=[point])
+
+    [finding] = ledger.ledger(filled(store, fill, 6, record), [about(value=0, metric="accuracy@m=1")])
+    assert finding.verdict == ("open" if reason else "holds")
+    assert reason in finding.reason
+
+
 def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         return replace(outcome(trial), converged=trial.seed > 1 or trial.cell.label == "conv")
@@ -217,6 +239,25 @@ def test_a_figure_is_shown_beside_the_published_one_and_never_fails(store: Store
     assert {finding.verdict for finding in findings} == {"measured"}
     assert findings[0].measured == pytest.approx(0.6, abs=0.02)
     assert findings[0].low < findings[0].measured < findings[0].high
+
+
+def test_a_threshold_inside_the_floor_is_refused_with_the_reason(store: Store, fill: Any) -> None:
+    """The floor of alpha scores 0."""
+    level = about(measure="level", left=Side("coordconv", "net"), right=None)
+    speed = about(kind="figure", measure="speedup", threshold=-1.0)
+    asked = [replace(level, value=0.0), replace(level, value=0.1), speed]
+    inside, above, too_early = ledger.ledger(filled(store, fill, 6), asked)
+    assert inside.verdict == too_early.verdict == "not run"
+    floor = "the floor of 0 that guess reaches on alpha[canvas=8]"
+    assert inside.reason == f"refused: its threshold of 0 lies inside {floor}"
+    assert above.verdict == "holds"
+
+
+def test_of_an_error_a_floor_lies_above_what_can_be_asked() -> None:
+    level = about(measure="level", left=Side("coordconv", "net"), right=None)
+    error = [MetricFacts("mse", "px", "lower")]
+    assert "inside the floor of 1 that mean reaches" in refusal(replace(level, value=1.5), error, "beta", {"mean": 1.0})
+    assert refusal(replace(level, value=0.5), error, "beta", {"mean": 1.0}) == ""
 
 
 def test_figures_and_controls_are_in_no_count(store: Store, fill: Any) -> None:
