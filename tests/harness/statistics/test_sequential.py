@@ -19,7 +19,7 @@ from coordbench.harness.statistics.sequential import (
     take_looks,
 )
 from coordbench.harness.statistics.spending import Design, Spending, normal_bounds
-from tests.benchmarks import looks
+from tests.benchmarks import looks, looks_replay
 
 DESIGN = Design((6, 10, 16, 24))
 
@@ -191,3 +191,11 @@ def test_failed_trials_count_as_the_worst_and_pairs_of_two_failures_as_nothing()
     ours, theirs = [1.0, np.nan, 3.0, np.nan], [2.0, 2.0, np.nan, np.nan]
     assert failed_as_worst(ours, theirs).tolist() == [-1.0, -1.0, 2.0]
     assert failed_as_worst([np.nan], [np.nan]).tolist() == []
+
+
+def test_looks_over_records_of_a_real_run_come_to_its_verdicts_with_far_fewer_trials() -> None:
+    result = looks_replay.replay(looks_replay.read())
+    assert sum(one.verdict != "open" for one in result.whole) == 8
+    assert not result.turned
+    assert not result.missed
+    assert result.spent <= 0.6 * result.planned
