@@ -155,6 +155,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(
         "coordbench",
         "run",
         preset(["sluggish"], seeds=4),
+        "--no-report",
         "--plugin",
         str(toy),
         str(slow),
