@@ -18,7 +18,7 @@ from coordbench.harness.profiling.request import ProfileError, ProfileRequest, i
 from coordbench.harness.profiling.shape import LayerShape, Phase, page_name
 
 if TYPE_CHECKING:
-    from coordbench.harness.profiling.fingerprint import Fingerprint
+    from coordbench.harness.profiling.recorded.fingerprint import Fingerprint
 
 T = TypeVar("T")
 NO_BASELINE = "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from coordbench.harness.profiling.operations import Operation
+from coordbench.harness.profiling.recorded.operations import Operation
 
 
 def flops(operations: Sequence[Operation]) -> list[int]:

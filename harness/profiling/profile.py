@@ -9,10 +9,10 @@ from typing import Literal
 
 from coordbench.harness.profiling import counts
 from coordbench.harness.profiling.limits import Bound, Limits, measure_limits
-from coordbench.harness.profiling.memory import StepMemory, record_memory
-from coordbench.harness.profiling.operations import Direction, Operation, outermost, record_operations
+from coordbench.harness.profiling.recorded.memory import StepMemory, record_memory
+from coordbench.harness.profiling.recorded.operations import Direction, Operation, outermost, record_operations
+from coordbench.harness.profiling.recorded.step import Workload
 from coordbench.harness.profiling.timing import StepTimes, rounds_within, time_operations, time_steps
-from coordbench.harness.profiling.workload import Workload
 
 BETWEEN = "Python and dispatch"
 """The time in which no operator runs: Python, autograd's engine, and what calls operators."""

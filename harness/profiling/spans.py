@@ -12,8 +12,8 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
-from coordbench.harness.profiling.operations import Operation, outermost
-from coordbench.harness.profiling.recording import RecordedStep
+from coordbench.harness.profiling.recorded.operations import Operation, outermost
+from coordbench.harness.profiling.recorded.recording import RecordedStep
 
 Times = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coordbench.harness.profiling.operations import Operation
-from coordbench.harness.profiling.recording import record_steps, without_gc
+from coordbench.harness.profiling.recorded.operations import Operation
+from coordbench.harness.profiling.recorded.recording import record_steps, without_gc
+from coordbench.harness.profiling.recorded.step import Workload
 from coordbench.harness.profiling.spans import Spans, Times, spans
-from coordbench.harness.profiling.workload import Workload
 
 _MOST_ROUNDS = 50
 Choice = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]

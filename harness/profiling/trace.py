@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch.autograd.profiler import record_function
 
-from coordbench.harness.profiling.markers import marking
-from coordbench.harness.profiling.recording import recording
-from coordbench.harness.profiling.workload import Workload
+from coordbench.harness.profiling.recorded.markers import marking
+from coordbench.harness.profiling.recorded.recording import recording
+from coordbench.harness.profiling.recorded.step import Workload
 
 _STEPS = 3
 

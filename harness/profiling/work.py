@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.profiling.fingerprint import Fingerprint, fingerprint
 from coordbench.harness.profiling.profile import StepProfile, profile_steps
+from coordbench.harness.profiling.recorded.fingerprint import Fingerprint, fingerprint
+from coordbench.harness.profiling.recorded.step import Workload
 from coordbench.harness.profiling.request import ProfileRequest
 from coordbench.harness.profiling.trace import write_trace
-from coordbench.harness.profiling.workload import Workload, layer_workload, task_workload
+from coordbench.harness.profiling.workload import layer_workload, task_workload
 
 
 def profiles(request: ProfileRequest) -> list[StepProfile] | UsageError:

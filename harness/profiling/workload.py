@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import torch
-from torch import nn
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.measure import workload
 from coordbench.harness.measure.subject import build_subject
+from coordbench.harness.profiling.recorded.step import MARK, Workload
 from coordbench.harness.profiling.shape import LayerShape, Phase
 from coordbench.harness.training import train
-
-MARK = "coordbench:"
-"""What the names of our own markers in a trace begin with."""
-
-
-@dataclass
-class Workload:
-    """A step that can be repeated, and the modules whose names its operators are shown under."""
-
-    label: str
-    run: Callable[[], object]
-    modules: Mapping[str, nn.Module] = field(default_factory=dict)
-    flops: int | None = None
-    """A forward pass by the layer's formula [FLOPs], where it has one."""
-    device: str = "cpu"
-    """Where it runs; on a GPU `run` returns once the GPU has done its work, too."""
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """The trained tensors, each once."""
-        return list({id(p): p for module in self.modules.values() for p in module.parameters()}.values())
 
 
 def layer_workload(selector: str, shape: LayerShape) -> Workload:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict, get_args
 
-from coordbench.harness.profiling.memory import Allocation, Category, StepMemory
 from coordbench.harness.profiling.profile import StepProfile
+from coordbench.harness.profiling.recorded.memory import Allocation, Category, StepMemory
 
 WIDTH, HEIGHT = 640, 150
 """Of the drawing [px]."""

@@ -18,8 +18,9 @@ import torch
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.profiling.profile import StepProfile, profile_steps
+from coordbench.harness.profiling.recorded.step import Workload
 from coordbench.harness.profiling.shape import LayerShape
-from coordbench.harness.profiling.workload import Workload, layer_workload, task_workload
+from coordbench.harness.profiling.workload import layer_workload, task_workload
 from coordbench.reports.profiles.page import write_profile
 
 SHAPES = {"large": LayerShape((32, 32, 64, 64)), "small": LayerShape((32, 16, 32, 32))}

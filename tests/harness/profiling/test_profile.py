@@ -14,13 +14,14 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.profiling import counts
 from coordbench.harness.profiling.against import differences
-from coordbench.harness.profiling.fingerprint import fingerprint
 from coordbench.harness.profiling.limits import Limits
-from coordbench.harness.profiling.memory import Allocation, StepMemory
-from coordbench.harness.profiling.operations import outermost, record_operations
 from coordbench.harness.profiling.profile import profile_steps
+from coordbench.harness.profiling.recorded.fingerprint import fingerprint
+from coordbench.harness.profiling.recorded.memory import Allocation, StepMemory
+from coordbench.harness.profiling.recorded.operations import outermost, record_operations
+from coordbench.harness.profiling.recorded.step import Workload
 from coordbench.harness.profiling.shape import LayerShape
-from coordbench.harness.profiling.workload import Workload, layer_workload
+from coordbench.harness.profiling.workload import layer_workload
 
 SMALL = LayerShape((2, 4, 8, 8))
 PLANTED = """

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from coordbench.harness.profiling.operations import Operation
-from coordbench.harness.profiling.recording import Event, RecordedStep, read_trace, record_steps, steps_of
+from coordbench.harness.profiling.recorded.operations import Operation
+from coordbench.harness.profiling.recorded.recording import Event, RecordedStep, read_trace, record_steps, steps_of
+from coordbench.harness.profiling.recorded.step import Workload
 from coordbench.harness.profiling.spans import alignment, spans
 from coordbench.harness.profiling.trace import write_trace
-from coordbench.harness.profiling.workload import Workload
 
 CUDA_TRACE = Path(__file__).with_name("cuda_trace.json")
 MICROSECOND = 1e-6

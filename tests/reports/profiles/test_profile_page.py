@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from coordbench.harness.profiling.limits import Limits
-from coordbench.harness.profiling.memory import Allocation, StepMemory
 from coordbench.harness.profiling.profile import Frame, Row, StepProfile
+from coordbench.harness.profiling.recorded.memory import Allocation, StepMemory
 from coordbench.reports.profiles.flame import flame_data
 from coordbench.reports.profiles.memory import HEIGHT, memory_data
 from coordbench.reports.profiles.page import milliseconds

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypedDict, cast
 
 from torch.autograd.profiler import profile, record_function
 
-from coordbench.harness.profiling.workload import MARK, Workload
+from .step import MARK, Workload
 
 ROUND = f"{MARK}round"
 Kind = Literal["operator", "kernel", "mark"]

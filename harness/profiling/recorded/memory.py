@@ -10,8 +10,8 @@ from typing import Literal, Protocol, cast
 import torch
 from torch.autograd.profiler import record_function
 
-from coordbench.harness.profiling.recording import recording
-from coordbench.harness.profiling.workload import MARK, Workload
+from .recording import recording
+from .step import MARK, Workload
 
 Category = Literal["kept for backward", "gradients", "optimizer", "temporary"]
 _STEP = f"{MARK}memory"

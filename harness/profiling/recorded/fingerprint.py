@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from coordbench.harness.profiling.memory import record_memory
-from coordbench.harness.profiling.operations import Operation, outermost, record_operations
-from coordbench.harness.profiling.workload import Workload
+from .memory import record_memory
+from .operations import Operation, outermost, record_operations
+from .step import Workload
 
 
 @dataclass(frozen=True)

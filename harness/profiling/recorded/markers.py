@@ -16,10 +16,10 @@ from types import FrameType
 import torch
 from torch import nn
 
-from coordbench.harness.profiling.workload import MARK
+from .step import MARK
 
 LINE, MODULE = f"{MARK}line ", f"{MARK}module "
-_HARNESS = str(Path(__file__).resolve().parents[1])
+_HARNESS = str(Path(__file__).resolve().parents[2])
 _ROOT = Path(_HARNESS).parent
 _LIBRARIES = tuple({*(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib")), "<"})
 _Mark = torch.profiler.record_function

@@ -17,9 +17,9 @@ from typing import Literal, TypedDict, cast
 import torch
 from torch.profiler import ExecutionTraceObserver
 
-from coordbench.harness.profiling.markers import LINE, MODULE, marking
-from coordbench.harness.profiling.recording import without_gc
-from coordbench.harness.profiling.workload import MARK, Workload
+from .markers import LINE, MODULE, marking
+from .recording import without_gc
+from .step import MARK, Workload
 
 Direction = Literal["data", "forward", "backward", "optimizer"]
 _STEP = "coordbench:step"
