@@ -47,10 +47,14 @@ def _headline(profile: StepProfile, base: StepProfile | None) -> str:
     ratio = f", {profile.seconds / base.seconds:.2f} x the step of {base.label}" if base is not None else ""
     between = profile.between_seconds / profile.seconds
     return (
-        f"{profile.label}: {1e3 * profile.seconds:.3g} ms{ratio}\n"
+        f"{profile.label}: {_milliseconds(profile.seconds)} ms{ratio}\n"
         f"{between:.0%} {profile.between_name}; peak memory {profile.memory.peak_bytes / 2**20:.3g} MiB; "
         f"the profiler added {profile.profiler_overhead:.0%}"
     )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
 
 
 def _row(row: Row, total: float) -> str:

@@ -49,5 +49,6 @@ def shown_rows(profile: StepProfile) -> list[Row]:
 
 
 def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds, with three digits that count."""
-    return f"{1e3 * seconds:#.3g}".rstrip(".")
+    """Seconds as milliseconds, with three digits that count, or more where there are more before the point."""
+    value = 1e3 * seconds
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
