@@ -47,6 +47,18 @@ def step_latencies(store: Store, run: str) -> dict[tuple[str, str, str], tuple[f
     return {(job["task"], job["backbone"], job["variant"]): median_interval(t) for job, t in raw if len(t)}
 
 
+def logs(store: Store, records: Iterable[int]) -> dict[int, str]:
+    """The last of what the processes of records wrote before they failed; without those that wrote nothing."""
+    columns = schema.records.c
+    written: dict[int, str] = {}
+    for numbers in _batches(sorted(set(records))):
+        for row in store.read(sql.select(columns.id, columns.facts).where(columns.id.in_(numbers))):
+            log = row.facts.get("log") if isinstance(row.facts, dict) else None
+            if isinstance(log, str) and log.strip():
+                written[row.id] = log
+    return written
+
+
 def samples(store: Store, records: Iterable[int]) -> dict[int, list[Sample]]:
     """The samples of records; one that does not hold what its shape says is left out."""
     by_record: dict[int, list[Sample]] = {}

@@ -67,6 +67,8 @@ def _make(call: Call, results: int) -> None:
         packed = pickle.dumps(("ok", function(*arguments)))
     except BaseException as error:  # whatever it is, it becomes a record
         resource.setrlimit(resource.RLIMIT_AS, limit)
+        with contextlib.suppress(Exception):
+            traceback.print_exception(error)  # into the log, for whoever wrote the layer
         packed = pickle.dumps(explain(error))
     wire.send(results, packed)
 

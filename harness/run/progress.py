@@ -14,7 +14,10 @@ from coordbench.harness.core.trial import CostJob, Job, Trial
 class Listener(Protocol):
     """What a sweep tells about its course."""
 
-    def expect(self, pending: int, reused: int) -> None:
+    def begin(self, jobs: int) -> None:
+        """Say how many jobs the stages to come hold, costs among them; said again where they turn out to be fewer."""
+
+    def expect(self, stage: str, pending: int, reused: int) -> None:
         """Say that a stage begins with this many jobs to do and this many already answered."""
 
     def done(self, job: Job, record: Record | CostRecord) -> None:
@@ -25,14 +28,16 @@ class Progress:
     """A listener that writes to standard error; use it as a context manager."""
 
     def __init__(self) -> None:
-        self.total = self.finished = 0
+        self.total = self.finished = self.later = 0
+        self.stage = ""
         self.bar, self.row = None, None
         if sys.stderr.isatty():
             from rich.console import Console
+            from rich.progress import MofNCompleteColumn
             from rich.progress import Progress as Bar
 
-            self.bar = Bar(console=Console(stderr=True))
-            self.row = self.bar.add_task("trials", total=None)
+            self.bar = Bar(*Bar.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True))
+            self.row = self.bar.add_task("looking up what is at hand", total=None)
 
     def __enter__(self) -> Progress:
         if self.bar is not None:
@@ -45,13 +50,21 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
-    def expect(self, pending: int, reused: int) -> None:
-        """Add a stage's jobs to the total."""
-        self.total += pending
+    def begin(self, jobs: int) -> None:
+        """Take the jobs of stages to come into the total: the time that is left counts costs from the start."""
+        self.total += jobs - self.later
+        self.later = jobs
+
+    def expect(self, stage: str, pending: int, reused: int) -> None:
+        """Take what need not be done out of the total; jobs beyond those announced come on top."""
+        self.stage = stage
+        announced = min(pending + reused, self.later)
+        self.later -= announced
+        self.total += pending - announced
         if reused:
-            self.say(f"{reused} of {pending + reused} results are at hand already")
+            self.say(f"{stage}: {reused} of {pending + reused} results are at hand already")
         if self.bar is not None and self.row is not None:
-            self.bar.update(self.row, total=self.total)
+            self.bar.update(self.row, total=self.total, description=stage)
 
     def done(self, job: Job, record: Record | CostRecord) -> None:
         """Move the bar, or print the line; failures are told in both cases."""
@@ -60,7 +73,7 @@ class Progress:
         if self.bar is None or self.row is None:
             print(line, file=sys.stderr, flush=True)
             return
-        self.bar.update(self.row, completed=self.finished, description=_short(job))
+        self.bar.update(self.row, completed=self.finished, description=f"{self.stage}: {_short(job)}")
         if record.status != "ok":
             self.say(line)
 

@@ -47,11 +47,11 @@ class Stage:
     """Whether every job is done again, whatever is in the store."""
     checkpoints: Path | None = None
 
-    def answer(self, jobs: Iterable[Noted]) -> dict[Job, int]:
+    def answer(self, name: str, jobs: Iterable[Noted]) -> dict[Job, int]:
         """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
         planned = self.recorder.plan([(job, _identify(job), dict(note)) for job, note in jobs])
         answers = {} if self.fresh else self.recorder.reuse(planned)
-        self.recorder.listener.expect(len(planned), len(answers))
+        self.recorder.listener.expect(name, len(planned), len(answers))
         answers |= {} if self.fresh else self.recorder.take_up(planned)
         return answers | self._work(planned)
 

@@ -49,10 +49,12 @@ class Driver:
             remove_left(self.checkpoints)
         executor = self.executor or ThreadPoolExecutor(self.workers, thread_name_prefix="worker")
         stage = self._stage(plan, executor)
+        self.listener.begin(len(plan.tuning) + len(plan.trials) + len(plan.costs))
         try:
             trials = self._tune(plan, stage)
             self._train(looks.schedule(plan, trials, self.store), stage)
-            stage.answer(plain(plan.costs))
+            self.listener.begin(len(plan.costs))  # seeds that no verdict needs any more are not waited for
+            stage.answer("costs", plain(plan.costs))
         except BaseException:
             isolate.stop()
             raise
@@ -80,12 +82,12 @@ class Driver:
         """Train up to each look in turn, and give no further seeds to what is decided."""
         note: Callable[[Schedule], None] = lambda now: stage.recorder.note({looks.FACT: now.plain})  # noqa: E731
         note(schedule)
-        stage.answer(schedule.first())
+        stage.answer("trials", schedule.first())
         schedule = schedule.began()
         note(schedule)
         for count in schedule.counts():
             going = self._going_on(schedule, stage.recorder.result.run)
-            stage.answer(schedule.until(count, going))
+            stage.answer(f"trials up to {count} seeds", schedule.until(count, going))
             schedule = schedule.taken(count, going)
             note(schedule)
 
@@ -104,10 +106,10 @@ class Driver:
         """
         if not plan.tuning:
             return [(trial, plan.notes.get(trial, {})) for trial in plan.trials]
-        numbers = stage.answer(plain(plan.tuning))
+        numbers = stage.answer("learning rates", plain(plan.tuning))
         tuner = Tuner.of(plan, self.store)
         more = tuner.extensions(numbers)
-        numbers = numbers | stage.answer(plain(extra_trials(more)))
+        numbers = numbers | stage.answer("more learning rates", plain(extra_trials(more)))
         choices = tuner.choices(more, numbers)
         trials: list[looks.Noted] = []
         for trial in plan.trials:

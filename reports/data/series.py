@@ -14,6 +14,8 @@ MOST_POINTS = 40
 """Points of a curve that a figure shows; more cannot be told apart."""
 MOST_CURVES = 12_000
 """Curves that a page reads; beyond it each variant shows as many of its seeds as fit."""
+MOST_LOGS = 200
+"""Failed trials whose logs a page carries."""
 MEASURES = ("precision", "recall", "density", "coverage")
 """What is looked at over time beside the primary metric, in tasks that have at least two of them."""
 
@@ -44,6 +46,12 @@ def measures(run: Stored) -> pd.DataFrame:
 def latencies(run: Stored) -> dict[tuple[str, str, str], tuple[float, float]]:
     """95 % intervals of the median step latency [s] by (task, backbone, variant)."""
     return series.step_latencies(run.store, run.name)
+
+
+def logs(run: Stored) -> dict[int, str]:
+    """The logs of the first failed trials, by record."""
+    failed = run.trials[run.trials["failed"].astype(bool)].dropna(subset=["record"])
+    return series.logs(run.store, failed["record"].astype(int).head(MOST_LOGS))
 
 
 def samples(run: Stored, records: Iterable[int]) -> dict[int, list[Sample]]:

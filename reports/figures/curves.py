@@ -97,12 +97,19 @@ def focus(axes: Axes, values: Floats, contest: Contest, *, named: bool = True) -
     axes.set_ylim(low - room, high + room)
 
 
+def _without_outliers(values: Floats) -> tuple[float, float]:
+    """The lowest and the highest, or nearly so where those lie far from all others."""
+    low, high = float(np.quantile(values, 0.02)), float(np.quantile(values, 0.98))
+    least, most, near = float(values.min()), float(values.max()), (high - low) / 2
+    return least if low - least <= near else low, most if most - high <= near else high
+
+
 def frame(values: Floats, metric: MetricFacts) -> tuple[float, float]:
     """The ends between which nearly all values lie, within what the metric can be; equal where there is no value."""
     known = values[np.isfinite(values)]
     if not len(known):
         return 0.0, 0.0
-    low, high = float(np.quantile(known, 0.02)), float(np.quantile(known, 0.98))
+    low, high = _without_outliers(known)
     least = -np.inf if metric.least is None else metric.least
     most = np.inf if metric.most is None else metric.most
     low, high = max(low, least), min(high, most)

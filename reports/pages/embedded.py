@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from coordbench.reports import commands
+from coordbench.reports.data import series
 from coordbench.reports.data.colors import COUNT
 from coordbench.reports.data.overall import improvements
 from coordbench.reports.data.run import Run
@@ -113,11 +114,11 @@ def _curves(run: Run, sections: Sections) -> dict[str, Json]:
             band = sections.bands[sections.bands["contest"] == section.contest.number]
             band = band[band["variant"].isin(names)]
             steps = sorted(band["step"].unique().tolist())
-            series = {str(v): _aligned(rows, steps) for v, rows in band.groupby("variant", sort=False)}
+            lines = {str(v): _aligned(rows, steps) for v, rows in band.groupby("variant", sort=False)}
             label = curves.curve_label(section.contest, band)
             low, high = curves.frame(band["mean"].to_numpy(float), section.contest.metric)
             drawn[str(section.contest.number)] = {
-                "label": label, "steps": [short(step) for step in steps], "series": series,
+                "label": label, "steps": [short(step) for step in steps], "series": lines,
                 "range": [short(low), short(high)],
                 "bounds": {"floor": short(section.contest.floor), "ceiling": short(section.contest.ceiling)},
             }  # fmt: skip
@@ -143,7 +144,18 @@ def _trials(run: Run, points: pd.DataFrame) -> dict[str, Json]:
     keys = zip(frame["contest"], frame["label"].astype(str), strict=True)
     known = {key: rate.rate for key, rate in run.rates.items()}
     columns["rate"] = [short(known.get((int(c), v))) if c == c else None for c, v in keys]
-    return {"columns": columns, "words": words, "curves": _single_curves(run, points)}
+    return {"columns": columns, "words": words, "curves": _single_curves(run, points), "logs": _logs(run)}
+
+
+def _rows(run: Run) -> dict[int, int]:
+    """Record -> row of its trial."""
+    return {int(record): place for place, record in enumerate(run.trials["record"].astype("Int64")) if pd.notna(record)}
+
+
+def _logs(run: Run) -> dict[str, Json]:
+    """Row of a failed trial -> what its process wrote last."""
+    rows = _rows(run)
+    return {str(rows[record]): log for record, log in series.logs(run).items()}
 
 
 def _single_curves(run: Run, points: pd.DataFrame) -> dict[str, Json]:
@@ -151,7 +163,7 @@ def _single_curves(run: Run, points: pd.DataFrame) -> dict[str, Json]:
     groups = points.groupby("record", sort=False)
     if points.empty or groups.ngroups > MOST_SINGLE_CURVES:
         return {}
-    rows = {int(record): place for place, record in enumerate(run.trials["record"].astype("Int64")) if pd.notna(record)}
+    rows = _rows(run)
     return {
         str(rows[int(str(record))]): [[short(v) for v in curve["step"]], [short(v) for v in curve["value"]]]
         for record, curve in groups

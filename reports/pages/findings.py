@@ -124,6 +124,10 @@ def _counts(counts: pd.Series[int]) -> str:
     return f"{named} and {plural(len(counts) - MOST_NAMED, 'other')}" if len(counts) > MOST_NAMED else named
 
 
+def _every(comparisons: int) -> str:
+    return "the only comparison is" if comparisons == 1 else f"all {comparisons} comparisons are"
+
+
 def _doubt(run: Run) -> str:
     judged = run.verdicts
     if not len(judged):
@@ -135,5 +139,8 @@ def _doubt(run: Run) -> str:
     if not undecided:
         return ""
     if most < FEWEST_PAIRS:
-        return f"All {len(judged)} comparisons are open: fewer than {FEWEST_PAIRS} seeds each decide nothing."
+        opening = _every(len(judged)).capitalize()
+        return f"{opening} open: fewer than {FEWEST_PAIRS} seeds each decide nothing."
+    if undecided == len(judged):
+        return f"No difference and no tie is shown: {_every(undecided)} open."
     return f"{undecided} of {plural(len(judged), 'comparison')} are open: neither a difference nor a tie is shown."

@@ -83,7 +83,10 @@ class Memory:
         self.told = 0
         self.room = threading.Semaphore(50)  # records that may wait for the driver
 
-    def expect(self, pending: int, reused: int) -> None:
+    def begin(self, jobs: int) -> None:
+        """Nothing."""
+
+    def expect(self, stage: str, pending: int, reused: int) -> None:
         """Nothing to tell."""
 
     def done(self, job: Trial | CostJob, record: Record | CostRecord) -> None:

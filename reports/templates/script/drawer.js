@@ -98,6 +98,7 @@ function openTrial(i) {
       ["converged", trials.columns.converged[i] === null ? null : trials.columns.converged[i] ? "yes" : "no, the loss still fell"], ["variant", reference ? null : label], ["reference", reference ? label : null],
     ]),
     error ? element("pre", {className: "log", textContent: error}) : null,
+    trials.logs[i] ? element("h4", {textContent: "The end of its log"}) : null, trials.logs[i] ? element("pre", {className: "log", textContent: trials.logs[i]}) : null,
     curve ? element("h4", {textContent: "Its own curve, on validation data (or the training loss where there is none)"}) : null, curve,
     commandBlock(`--tasks ${baseName(task)}${reference ? "" : ` --variants ${quoted(label)}`} --seeds ${Number(seed ?? 0) + 1}`, `To run it again (seeds 0 to ${number(seed)}; what is stored already is used again):`));
 }

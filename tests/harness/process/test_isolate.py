@@ -131,6 +131,7 @@ def test_the_end_of_what_it_printed_is_kept() -> None:
     outcome = isolate.call(_shout, deadline=60)
     assert outcome.error.startswith("ValueError: hoarse")
     assert 0 < len(outcome.log) <= 4000
+    assert ", in _shout" in outcome.log  # where it broke, for whoever wrote the layer
 
 
 def test_what_it_started_ends_with_it(tmp_path: Path) -> None:

@@ -58,7 +58,10 @@ class Breaker:
     def __init__(self, most: int) -> None:
         self.left = most
 
-    def expect(self, count: int, reused: int) -> None:
+    def begin(self, jobs: int) -> None:
+        """Nothing."""
+
+    def expect(self, stage: str, pending: int, reused: int) -> None:
         """Nothing."""
 
     def done(self, job: object, record: object) -> None:

@@ -42,7 +42,10 @@ class Listener:
         self.first: Callable[[], object] = first
         self.lines: list[str] = []
 
-    def expect(self, pending: int, reused: int) -> None:
+    def begin(self, jobs: int) -> None:
+        """Nothing."""
+
+    def expect(self, stage: str, pending: int, reused: int) -> None:
         """Nothing."""
 
     def done(self, job: object, record: object) -> None:

@@ -27,7 +27,10 @@ SWEEP: dict[str, Any] = {
 class Quiet:
     """A listener that says nothing."""
 
-    def expect(self, count: int, reused: int) -> None:
+    def begin(self, jobs: int) -> None:
+        """Nothing."""
+
+    def expect(self, stage: str, pending: int, reused: int) -> None:
         """Nothing."""
 
     def done(self, job: object, record: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,6 +14,8 @@ from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
 from coordbench.reports.data.ranking import merit_table, verdicts
 from coordbench.reports.data.run import load
+from coordbench.reports.data.series import curves
+from coordbench.reports.pages.contests import time_to_target
 
 
 def _failing(trial: Trial) -> Record:
@@ -66,3 +69,10 @@ def test_every_planned_trial_is_covered(store: Store, fill: Any) -> None:
     covered = run.coverage
     assert covered["planned"].sum() == covered["skipped"].sum() == 2 * (3 + 8)
     assert isinstance(run.environment, pd.DataFrame)
+
+
+def test_the_baseline_reaches_its_own_score_however_many_seeds_there_are(store: Store, fill: Any) -> None:
+    """The middle of six seeds lies between two of them: three never reach it."""
+    run = load(fill(seeds=6), store=store)
+    times = time_to_target(run, curves(run))
+    assert all(np.isfinite(times[contest, "conv"]) for contest in run.contests)

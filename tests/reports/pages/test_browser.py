@@ -17,15 +17,22 @@ from selenium.webdriver.support.select import Select
 from coordbench.harness.analysis.history import history
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
+from coordbench.harness.gate.rows import GateRow, Report
 from coordbench.harness.store.store import Store
 from coordbench.reports.data.choice import choose
 from coordbench.reports.data.ranking import verdicts
 from coordbench.reports.data.run import load
 from coordbench.reports.pages.comparison import write_comparison
+from coordbench.reports.pages.gate import write_gate
 from coordbench.reports.pages.history import write_history
+from coordbench.reports.pages.joined import write_joined
 from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import outcome
 
+SLOW_ROW: Any = (
+    "speed", "forward", "regressed", 1e-3, 2.277e-3, 1.277, 1.2, 1.33, 0.05, "s", "8 pairs",
+    (1.2, 1.25, 1.277, 1.28, 1.3, 1.31, 1.33, 1.22),
+)  # fmt: skip
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 FLAGS = (
@@ -176,13 +183,43 @@ def test_two_runs_side_by_side_in_a_browser(browser: webdriver.Chrome, store: St
     _quiet(browser)
 
 
-def test_narrow_screens_scroll_tables_not_the_page(
+def _pages(store: Store, fill: Any, out: Path) -> list[Path]:
+    """One page of each kind."""
+    first, second = fill(seeds=2), fill(seeds=2, record=_some_fail)
+    long = [GateRow(f"{name}[width=64, order=2, padding=circular]", *SLOW_ROW) for name in ("mine", "another_layer")]
+    points = history(store, "latency_step_seconds")
+    return [
+        write_report(store, second, out),
+        write_comparison(store, first, second, out),
+        write_history(points, "latency_step_seconds", out),
+        write_gate(Report("origin/a-branch-of-a-long-name", "work tree", long), out),
+        write_joined(store, out),
+        out / "index.html",
+    ]
+
+
+def _some_fail(trial: Trial) -> Record:
+    failing = trial.cell.label == "geoconv"
+    return Record("error", "it broke: " + "a_word_that_has_no_place_to_break/" * 6) if failing else outcome(trial)
+
+
+def test_every_kind_of_page_fits_a_phone_in_light_and_dark(
     browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path
 ) -> None:
+    """Tables scroll, the page does not; the background follows the system's choice."""
     metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    browser.get(write_report(store, fill(seeds=2), tmp_path).as_uri())
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    for page in _pages(store, fill, tmp_path):
+        grounds = []
+        for scheme in ("light", "dark"):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            browser.get(page.as_uri())
+            browser.execute_script("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, page.name
+            grounds.append(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+        assert len(set(grounds)) == 2, page.name
+    _quiet(browser)
 
 
 def test_every_cell_and_trial_opens_its_drawer(
@@ -192,7 +229,8 @@ def test_every_cell_and_trial_opens_its_drawer(
 
     def record(trial: Trial) -> Record | None:
         failing = trial.cell.label == "geoconv" and trial.seed == 0
-        return Record("error", "it broke <b>badly</b>") if failing else outcome(trial)
+        notes = {"log": "Traceback:\n  line 7, in forward"}
+        return Record("error", "it broke <b>badly</b>", notes=notes) if failing else outcome(trial)
 
     browser.get(write_report(store, fill(seeds=5, record=record), tmp_path).as_uri())
     cells = browser.find_elements(By.CSS_SELECTOR, ".matrix td[data-column]:not(.absent)")
@@ -211,6 +249,7 @@ def test_every_cell_and_trial_opens_its_drawer(
     _click(browser, "#trial-table tr[data-trial]")
     text = browser.find_element(By.ID, "drawer-body").text
     assert "it broke <b>badly</b>" in text
+    assert "line 7, in forward" in text
     assert "--variants geoconv --seeds 1" in text
     _click(browser, "#drawer-close")
     browser.execute_script("arguments[0].value = 'coordconv'; arguments[0].dispatchEvent(new Event('input'))",
