@@ -23,6 +23,7 @@ EXPECTED = (
     "coordbench/py.typed",
     "coordbench/harness/core/registry/lookup.py",
     "coordbench/harness/presets/quick.toml",
+    "coordbench/harness/run/verify/tolerances.json",
     "coordbench/reports/templates/page.html.j2",
     "coordbench/tasks/translation/equivariance.py",
     "coordbench/variants/coordconv.py",

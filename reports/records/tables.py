@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.measure.table import SHAPES, flatten
 from coordbench.reports.files.markdown import cell, row, rule
@@ -29,9 +31,10 @@ def write(records: Records, block: Block) -> str:
     if maker is None:
         raise UsageError(f"results: {block.words!r} is unknown; valid: {', '.join(MAKERS)}")
     try:
-        return maker(records, *block.arguments)
+        inspect.signature(maker).bind(records, *block.arguments)
     except TypeError as error:
         raise UsageError(f"results: {block.words!r} has too few or too many arguments") from error
+    return maker(records, *block.arguments)
 
 
 def runs(records: Records) -> str:
@@ -103,15 +106,15 @@ def costs(records: Records, name: str, *variants: str) -> str:
     if missing := sorted(set(variants) - set(table["variant"])):
         raise UsageError(f"run of record {name!r} holds no costs of {', '.join(missing)}")
     table = table[table["variant"].isin(variants)] if variants else table
-    large, small = (table[table["task"] == SHAPES[shape]] for shape in ("large", "small"))
+    large, small = (table[table["task"] == _task(shape)] for shape in ("large", "small"))
     beside = small.set_index(["variant", "memory_format"])["ratio_forward_backward"].to_dict()
     lines = [row("layer", "fwd + bwd", "forward", "peak memory", "fwd + bwd, small"), rule(4)]
     for _, each in large[large["variant"] != "conv"].sort_values(["variant", "memory_format"]).iterrows():
         layout = " channels last" if each["memory_format"] == "channels_last" else ""
         lines.append(
             row(
-                f"{each['variant']}{layout}", _times(each, "ratio_forward_backward"), number(each["ratio_forward"]),
-                number(each["ratio_memory"]), number(beside.get((each["variant"], each["memory_format"]))),
+                f"{each['variant']}{layout}", _times(each, "ratio_forward_backward"), _ratio(each["ratio_forward"]),
+                _ratio(each["ratio_memory"]), _ratio(beside.get((each["variant"], each["memory_format"]))),
             )
         )  # fmt: skip
     return "\n".join(lines)
@@ -123,11 +126,10 @@ def cost(records: Records, name: str, variant: str, shape: str, quantity: str) -
         raise UsageError(f"results: cost of {shape} {quantity}; valid: {', '.join(SHAPES)}; {', '.join(QUANTITIES)}")
     table = _costs(records, name)
     plain = table["memory_format"] == "contiguous"
-    chosen = table[(table["task"] == SHAPES[shape]) & (table["variant"] == variant) & plain]
+    chosen = table[(table["task"] == _task(shape)) & (table["variant"] == variant) & plain]
     if len(chosen) != 1:
         raise UsageError(f"run of record {name!r} holds {len(chosen)} rows of {variant!r} at the shape {shape}")
-    value = known(chosen[QUANTITIES[quantity]].iloc[0])
-    return MISSING if value is None else f"{value:.2f}"
+    return _ratio(chosen[QUANTITIES[quantity]].iloc[0])
 
 
 def _costs(records: Records, name: str) -> pd.DataFrame:
@@ -138,8 +140,20 @@ def _costs(records: Records, name: str) -> pd.DataFrame:
     return table.assign(ratio_memory=table["peak_memory_bytes"].astype(float) / pd.Series(peaks, table.index, float))
 
 
+def _task(shape: str) -> str:
+    """The task of a shape, as a store names it."""
+    return str(registry.select("task", SHAPES[shape]).selector)
+
+
 def _times(each: pd.Series[float], column: str) -> str:
-    return with_interval(each[column], each[f"{column}_low"], each[f"{column}_high"])
+    """A multiple with its interval."""
+    middle, low, high = (_ratio(each[f"{column}{end}"]) for end in ("", "_low", "_high"))
+    return middle if MISSING in (low, high) else f"{middle} [{low}, {high}]"
+
+
+def _ratio(value: object) -> str:
+    amount = known(value)
+    return MISSING if amount is None else f"{amount:.2f}"
 
 
 def exact(records: Records) -> str:

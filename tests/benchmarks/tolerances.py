@@ -1,4 +1,4 @@
-"""How far scores of equal trials lie apart between platforms: `python -m tests.benchmarks.tolerances [PRESET [SEEDS]]`.
+"""How far equal trials lie apart between platforms: `python -m tests.benchmarks.tolerances [PRESET [SEEDS [TASK ..]]]`.
 
 One machine stands for several: with one thread and two, with the kernels of lesser processors (of torch, of oneDNN, of
 MKL), each trial of a preset is trained once more. Prints the differences by task and metric, and writes with what they
@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -41,19 +41,19 @@ Scores = dict[str, dict[str, float]]
 """Task and metric -> trial -> value; conditions and splits make trials of their own."""
 
 
-def trials(preset: str, seeds: int) -> list[Trial]:
-    """The trials of a preset, each network once a seed; references train nothing."""
-    plan = planning.make_plan(planning.narrow(planning.read_preset(preset), seeds=seeds))
+def trials(preset: str, seeds: int, tasks: Sequence[str]) -> list[Trial]:
+    """The trials of a preset, of all its tasks or of those named; references train nothing."""
+    plan = planning.make_plan(planning.narrow(planning.read_preset(preset), tasks=tasks, seeds=seeds))
     return [trial for trial in plan.trials if trial.cell.reference is None]
 
 
-def scores(preset: str, seeds: int) -> Scores:
+def scores(preset: str, seeds: int, tasks: Sequence[str]) -> Scores:
     """The scores of all trials, trained in this process under the settings that it was started with."""
     from coordbench.harness.training import train
 
     replace(WORKER, threads=int(os.environ.get("COORDBENCH_THREADS", "1"))).apply()
     listed: Scores = defaultdict(dict)
-    for trial in trials(preset, seeds):
+    for trial in trials(preset, seeds, tasks):
         for split, values in train.run(trial).scores.items():
             for name, value in values.items():
                 metric = getattr(name, "metric", name)
@@ -61,11 +61,11 @@ def scores(preset: str, seeds: int) -> Scores:
     return listed
 
 
-def differences(preset: str, seeds: int) -> dict[str, list[float]]:
+def differences(preset: str, seeds: int, tasks: Sequence[str]) -> dict[str, list[float]]:
     """Task and metric -> how far each setting's scores lie from those as the machine is."""
     measured: dict[str, Scores] = {}
     for name, setting in SETTINGS.items():
-        command = [sys.executable, "-m", "tests.benchmarks.tolerances", "--scores", preset, str(seeds)]
+        command = [sys.executable, "-m", "tests.benchmarks.tolerances", "--scores", preset, str(seeds), *tasks]
         done = subprocess.run(
             command, env={**os.environ, **WORKER.variables(), **setting}, stdout=subprocess.PIPE, check=True, text=True
         )
@@ -94,7 +94,8 @@ def write(preset: str, seeds: int, gaps: Mapping[str, list[float]]) -> list[Tole
     earlier = [row for row in content["tolerances"] if (row["task"], row["metric"]) not in fresh]
     facts = environment.describe()
     note = {name: facts[name] for name in ("processor", "platform", "python", "versions", "revision")}
-    content["measured"].append({"preset": preset, "seeds": seeds, "date": now()[:10], "settings": [*SETTINGS], **note})
+    about = {"preset": preset, "seeds": seeds, "tasks": sorted({row.task for row in rows}), "settings": [*SETTINGS]}
+    content["measured"].append({"date": now()[:10], **about, **note})
     content["tolerances"] = sorted([*earlier, *map(asdict, rows)], key=lambda row: (row["task"], row["metric"]))
     FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return rows
@@ -104,11 +105,12 @@ def main() -> None:
     """Measure, print and write."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["--scores"]:
-        print(json.dumps(scores(arguments[1], int(arguments[2]))))
+        print(json.dumps(scores(arguments[1], int(arguments[2]), arguments[3:])))
         return
-    preset, seeds = [*arguments, *("quick", "1")[len(arguments) :]]
+    preset, seeds, *tasks = [*arguments, *("quick", "1")[len(arguments) :]]
+    gaps = differences(preset, int(seeds), tasks)
     print(f"{'task':<28}{'metric':<24}{'n':>5}{'largest':>12}{'tolerance':>12}")
-    for row in write(preset, int(seeds), differences(preset, int(seeds))):
+    for row in write(preset, int(seeds), gaps):
         print(f"{row.task:<28}{row.metric:<24}{row.count:>5}{row.largest:>12.2g}{row.tolerance:>12.2g}")
 
 
