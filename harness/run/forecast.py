@@ -10,7 +10,7 @@ import sqlalchemy as sql
 from coordbench.harness.core.cell import Cell, describe, differing
 from coordbench.harness.core.trial import Job, Trial
 from coordbench.harness.plan.planning import Plan, with_rate
-from coordbench.harness.run import identity, matching
+from coordbench.harness.run import expected, identity, matching
 from coordbench.harness.run.progress import describe as describe_job
 from coordbench.harness.run.rates import Tuner, extra_trials
 from coordbench.harness.store import schema
@@ -71,7 +71,7 @@ def forecast(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = F
     )
     lines = [f"{describe_job(trial)}: {reasons[trial]}" for trial in settled.everything]
     details = [*lines, *_untracked(settled.everything)] if explain else _cells(settled.trials)
-    return "\n".join([head, _estimate(pending, store), *details])
+    return "\n".join([head, _estimate(pending, store), *_by_looks(plan, settled, pending, store), *details])
 
 
 def _estimate(pending: Sequence[Trial], store: Store) -> str:
@@ -83,6 +83,22 @@ def _estimate(pending: Sequence[Trial], store: Store) -> str:
     if not known:
         return "no estimate of the time yet: none of these has been run here"
     return f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
+
+
+def _by_looks(plan: Plan, settled: Settled, pending: Sequence[Trial], store: Store) -> list[str]:
+    """The shortest, the expected and the longest way through the looks of a plan, in time where that is known."""
+    if not plan.looks:
+        return []
+    seconds, todo = _seconds(store), frozenset(pending)
+    usual = sum(seconds.values()) / len(seconds) if seconds else 1.0
+    after = expected.length(plan, settled.trials, lambda t: seconds.get(_kind(t.cell), usual) if t in todo else 0.0)
+    tuning = sum(seconds.get(_kind(trial.cell), usual) for trial in settled.tuning if trial in todo)
+    ways = [tuning + way for way in (after.shortest, after.expected, after.longest)]
+    shortest, usually, longest = (f"{way / 60:.1f} minutes" if seconds else f"{way:.0f} trials" for way in ways)
+    return [
+        f"by looks: {shortest} where the first decides all, about {usually} expected (for effects that spread by "
+        f"{expected.SPREAD:g} standard deviations around 0), {longest} where none decides anything"
+    ]
 
 
 def _reason(trial: Trial, settled: Settled, store: Store, fresh: bool) -> str:

@@ -165,9 +165,10 @@ def _survival(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here
 
 
 def _starts(claim: Claim, left: pd.DataFrame, right: pd.DataFrame, here: str) -> Finding:
-    """Compare shares of seeds that start, by the exact test of pairs of which one alone does."""
-    lives = [survival.ends(side).set_index(side["seed"])["fate"].dropna() for side in (left, right)]
-    started = pd.concat([life != State.NEVER_STARTED for life in lives], axis=1, join="inner").astype(float)
+    """Compare shares of seeds that start, by the exact test of pairs of which one alone does; a crash is no start."""
+    known = [side[side["fate"].notna() | side["failed"].astype(bool)].set_index("seed") for side in (left, right)]
+    starts = [side["fate"].notna() & (side["fate"] != State.NEVER_STARTED) for side in known]
+    started = pd.concat(starts, axis=1, join="inner").astype(float)
     draft = Finding(claim, "open", seeds=len(started), here=here)
     if len(started) < FEWEST_PAIRS:
         return replace(draft, reason=f"{len(started)} paired seeds; {FEWEST_PAIRS} are needed")

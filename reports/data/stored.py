@@ -89,6 +89,10 @@ class Stored:
         seeds = self._tried.get(cell, frozenset())
         return next((i for i, seed in enumerate(known.seeds) if seed not in seeds), len(known.seeds))
 
+    def trained(self, cell: Cell) -> int:
+        """How many seeds of a cell have a record."""
+        return len(self._tried.get(cell, ()))
+
     @cached_property
     def _tried(self) -> dict[Cell, frozenset[int]]:
         rows = self.tables.trials[self.tables.trials["status"] != "skipped"]

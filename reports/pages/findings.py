@@ -25,7 +25,7 @@ def findings(run: Run, ledger: Sequence[Finding]) -> list[str]:
     if not int((statuses == "ok").sum()):
         none = f"No trial ended well: all {plural(len(statuses), 'trial')} failed or were not run. See Failures."
         return [*altered, none]
-    sentences = (_leader(run), *_never_ended(run), *_standings(run), _claims(ledger), _doubt(run))
+    sentences = (_leader(run), *_never_ended(run), *_standings(run), _claims(ledger), _doubt(run), _again(run))
     return [*altered, *(sentence for sentence in sentences if sentence)]
 
 
@@ -141,6 +141,26 @@ def _doubt(run: Run) -> str:
     if most < FEWEST_PAIRS:
         opening = _every(len(judged)).capitalize()
         return f"{opening} open: fewer than {FEWEST_PAIRS} seeds each decide nothing."
+    finals = _finals(judged) if run.facts.planned else ""
     if undecided == len(judged):
-        return f"No difference and no tie is shown: {_every(undecided)} open."
-    return f"{undecided} of {plural(len(judged), 'comparison')} are open: neither a difference nor a tie is shown."
+        return f"No difference and no tie is shown: {_every(undecided)} open.{finals}"
+    some = f"{undecided} of {plural(len(judged), 'comparison')} are open"
+    return f"{some}: neither a difference nor a tie is shown.{finals}"
+
+
+def _finals(judged: pd.DataFrame) -> str:
+    """How many verdicts do not change any more, and which look may change the others."""
+    ahead = {one.next for one in judged["looks"]} - {""}
+    more = f"; {min(ahead)}" if ahead else ""
+    return f" {int(judged['final'].sum())} of {plural(len(judged), 'verdict')} are final{more}."
+
+
+def _again(run: Run) -> str:
+    """That earlier runs looked at seeds of this one, which nobody planned."""
+    earlier = sorted({look for one in run.facts.looks.values() for look in one.earlier})
+    if not earlier:
+        return ""
+    counts = ", ".join(map(str, earlier))
+    return (
+        f"Earlier runs looked at these seeds, at {counts} of them; this look is paid for, so its bounds are stricter."
+    )

@@ -20,6 +20,7 @@ from coordbench.reports.pages import (
     findings,
     index,
     layers,
+    looking,
     rendering,
     sentences,
 )
@@ -67,6 +68,7 @@ def render(run: Run, profiled: frozenset[str] = frozenset()) -> str:
         findings=findings.findings(run, decided),
         claimed=summary.Summary(decided),
         inequality=claims.inequality,
+        looking=looking.looking(run, decided),
         coverage=run.coverage,
         matrix=matrix(run),
         aggregate=run.aggregate,

@@ -23,6 +23,8 @@ from coordbench.harness.statistics.spending import Design, Spending
 
 LOOKS = (6, 10, 16, 24)
 SEED = 20
+OTHERS = (1021, 1022, 1023)
+"""Seeds for what must not rest on those that anything was chosen by."""
 LEVEL = 0.05
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 Test = Callable[[Floats], Floats]
@@ -73,9 +75,11 @@ def fixed(differences: Floats, test: Test = t_tests) -> Outcome:
     return Outcome(holm(test(differences)) < LEVEL, np.full(differences.shape[:2], float(differences.shape[-1])))
 
 
-def false_leads(draw: Draw, size: int, families: int, design: Design, *, real: int = 0, test: Test = t_tests) -> int:
+def false_leads(
+    draw: Draw, size: int, families: int, design: Design, *, real: int = 0, test: Test = t_tests, seed: int = SEED
+) -> int:
     """In how many families anything leads that should not; the first `real` comparisons truly differ, by 1.5 sd."""
-    generator = np.random.default_rng([SEED, size, real])
+    generator = np.random.default_rng([seed, size, real])
     count = 0
     for _ in range(families // 1000):
         differences = draw(generator, (1000, size, design.looks[-1]))
@@ -147,6 +151,26 @@ def _nulls(families: int) -> None:
                 print(f"| {name} | {kind} | {listed} | {size} | {real} | {_share(count, families)} |", flush=True)
 
 
+def again(families: int) -> tuple[int, int]:
+    """In how many of so many runs anything leads on the first page, at 12 pairs, or on a later one that pays, at 20."""
+    values = normal(np.random.default_rng([SEED, 12]), (families, 20))
+    first = t_tests(values[:, :12]) < LEVEL
+    later = t_tests(values) < Design((12, 20)).bound(LEVEL, 1)
+    return int(later.sum()), int((first | later).sum())
+
+
+def _independent(families: int) -> None:
+    """The level at generator seeds that LOOSE was not chosen by."""
+    print("\n| seed | looks | comparisons | any false lead | Wilson |\n" + "|---" * 5 + "|")
+    for looks in (LOOKS, (5, 8, 12, 16, 20), (6, 9, 12)):
+        for size in (1, 10, 30):
+            counts = [false_leads(normal, size, families, Design(looks), seed=seed) for seed in OTHERS]
+            listed = ", ".join(map(str, looks))
+            for seed, count in zip(OTHERS, counts, strict=True):
+                print(f"| {seed} | {listed} | {size} | {_share(count, families)} |")
+            print(f"| all | {listed} | {size} | {_share(sum(counts), families * len(OTHERS))} |", flush=True)
+
+
 def _others(families: int) -> None:
     for size in (1, 10):
         share = _share(false_ties(size, families, Design(LOOKS)), families)
@@ -154,6 +178,9 @@ def _others(families: int) -> None:
     for name, draw in (("normal", normal), ("t3", heavy)):
         share = _share(coverage(draw, families, Design(LOOKS)), families)
         print(f"\nintervals that cover at all looks together, {name}: {share}")
+    later, either = again(families)
+    print(f"\nfalse leads at 20 pairs after a look at 12 that nobody planned: {_share(later, families)}")
+    print(f"\nfalse leads at either of them: {_share(either, families)}")
 
 
 def _share(count: int, families: int) -> str:
@@ -168,6 +195,7 @@ def main(families: int = 10_000) -> None:
     _spendings(families)
     _nulls(families)
     _others(families)
+    _independent(families)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 

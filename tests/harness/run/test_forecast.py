@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,32 @@ def test_tuned_and_matched_trials_are_looked_up_where_they_were_run(
     assert estimate == "nothing to train"
     assert lines
     assert all(line.endswith(": reused") for line in lines)
+
+
+LOOKS = """
+[run]
+seeds = 16
+looks = [6, 10, 16]
+
+[[sweep]]
+tasks = ["toy"]
+backbones = ["toy_net"]
+variants = ["conv", "coordconv", "geoconv"]
+costs = false
+"""
+
+
+def test_a_plan_with_looks_has_a_shortest_an_expected_and_a_longest_way(
+    tmp_path: Path, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "looks.toml").write_text(LOOKS)
+    arguments = ["run", str(tmp_path / "looks.toml"), "--plugin", str(toy), "--out", str(tmp_path), "--dry-run"]
+    assert cli.run(arguments) == ExitCode.OK
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("by looks: "))
+    counts = [int(count) for count in re.findall(r"(\d+) trials", line)]
+    assert (counts[0], counts[2]) == (3 * 6 + 2 * 16, 5 * 16)  # two references take all seeds
+    assert counts[0] < counts[1] < counts[2]
+    assert "for effects that spread by 2 standard deviations" in line
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
