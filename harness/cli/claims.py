@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import get_args
 
 from coordbench.harness.plan.planning import Plan
-from coordbench.harness.process import isolate
 from coordbench.reports.claims.arms import check_arms, presets_of
 from coordbench.reports.claims.claims import Claim, Kind, inequality
 from coordbench.reports.claims.exact import counted
@@ -31,21 +30,12 @@ def show_claims(*, as_json: bool) -> str:
     return json.dumps([_row(claim) for claim in claims], indent=1) if as_json else _text(claims)
 
 
-def refused_claims(plan: Plan, plugins: Sequence[str]) -> list[str]:
-    """One line for each claim that a plan would train arms for and yet could not test, with the reason.
-
-    Floors are computed in a process of its own, so that this one, from which workers are forked, stays small.
-    """
+def refused_claims(plan: Plan) -> list[str]:
+    """One line for each claim that a plan would train arms for and yet could not test, with the reason."""
     from coordbench.harness.training.floors import floors
 
     claims = read_claims()
-    tasks = asking_tasks(plan, claims)
-    if not tasks:
-        return []
-    outcome = isolate.call(floors, tasks, tuple(plugins), deadline=300)
-    if outcome.value is None:
-        return [f"the floors of {', '.join(tasks)} could not be computed ({outcome.status}): {outcome.error}"]
-    return refused(plan, claims, outcome.value)
+    return refused(plan, claims, floors(asking_tasks(plan, claims)))
 
 
 def _row(claim: Claim) -> Row:

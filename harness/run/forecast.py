@@ -75,14 +75,16 @@ def forecast(plan: Plan, store: Store, *, fresh: bool = False, explain: bool = F
 
 
 def _estimate(pending: Sequence[Trial], store: Store) -> str:
-    """How long the trials to run will take, as far as earlier ones tell."""
+    """How long the trials to run will take, as far as earlier ones tell: each by the time of a step of its own kind."""
     if not pending:
         return "nothing to train"
-    seconds = _seconds(store)
-    known = [seconds[key] for trial in pending if (key := _kind(trial.cell)) in seconds]
+    rates = _seconds_per_step(store)
+    known = [rates[key] * max(1, trial.cell.budget.steps) for trial in pending if (key := _kind(trial.cell)) in rates]
     if not known:
         return "no estimate of the time yet: none of these has been run here"
-    return f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
+    minutes = f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
+    unknown = len(pending) - len(known)
+    return f"{minutes}, {unknown} of which were never run here, and are taken as the others" if unknown else minutes
 
 
 def _by_looks(plan: Plan, settled: Settled, pending: Sequence[Trial], store: Store) -> list[str]:
@@ -126,18 +128,18 @@ def _untracked(trials: Iterable[Trial]) -> list[str]:
     return [f"not tracked, so a change in it re-runs nothing: {line}" for line in dict.fromkeys(lines)]
 
 
-def _kind(cell: Cell) -> tuple[str, str]:
-    return str(cell.task), cell.label
+def _kind(cell: Cell) -> tuple[str, str, str]:
+    return str(cell.task), str(cell.backbone), cell.label
 
 
-def _seconds(store: Store) -> dict[tuple[str, str], float]:
-    """Mean training time [s] of earlier trials by task and variant or reference."""
-    query = sql.select(schema.items.c.job, schema.records.c.seconds).join(
+def _seconds_per_step(store: Store) -> dict[tuple[str, str, str], float]:
+    """Mean time of a training step of earlier trials, or of a reference as a whole [s]."""
+    query = sql.select(schema.items.c.job, schema.records.c.seconds, schema.records.c.steps).join(
         schema.records, schema.items.c.record == schema.records.c.id
     )
-    known: dict[tuple[str, str], list[float]] = {}
+    known: dict[tuple[str, str, str], list[float]] = {}
     for row in store.read(query.where(schema.items.c.kind == "trial").limit(5000)):
-        known.setdefault(_kind(Cell.read(row.job)), []).append(row.seconds or 0.0)
+        known.setdefault(_kind(Cell.read(row.job)), []).append((row.seconds or 0.0) / max(1, row.steps or 0))
     return {cell: sum(values) / len(values) for cell, values in known.items()}
 
 

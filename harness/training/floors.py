@@ -21,11 +21,8 @@ class Floor:
     scores: Mapping[str, float]
 
 
-def floors(tasks: Sequence[str], plugins: Sequence[str] = ()) -> list[Floor]:
+def floors(tasks: Sequence[str]) -> list[Floor]:
     """Evaluate the floors of tasks, canonical selectors; a fraction of a second each."""
-    registry.load()
-    for plugin in plugins:
-        registry.load_plugin(plugin)
     return [
         _evaluated(task, entry.name) for task in tasks for entry in registry.references(task) if entry.bound == "floor"
     ]

@@ -47,7 +47,7 @@ def run(
     chosen = planning.narrow(planning.read_preset(preset), variants, tasks, seeds)
     plan = planning.make_plan(chosen, target)
     check_families(plan)
-    for line in refused_claims(plan, sources):
+    for line in refused_claims(plan):
         print(line)
     with open_store(store, out) as opened:
         if not dry_run:

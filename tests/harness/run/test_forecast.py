@@ -56,7 +56,7 @@ def planned(
 
 
 def test_tuned_and_matched_trials_are_looked_up_where_they_were_run(
-    command: list[str], planned: Callable[[], list[str]]
+    command: list[str], planned: Callable[[], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = planned()
     assert before[1] == "no estimate of the time yet: none of these has been run here"
@@ -67,6 +67,18 @@ def test_tuned_and_matched_trials_are_looked_up_where_they_were_run(
     assert estimate == "nothing to train"
     assert lines
     assert all(line.endswith(": reused") for line in lines)
+    minutes = [_minutes(command, steps, tmp_path, capsys) for steps in (10**6, 10**7)]
+    assert minutes[0] > 0
+    assert minutes[1] == pytest.approx(10 * minutes[0], rel=0.1)  # a longer training by the steps of a shorter one
+
+
+def _minutes(command: list[str], steps: int, folder: Path, capsys: pytest.CaptureFixture[str]) -> float:
+    """What a dry run estimates for a training of so many steps."""
+    preset = folder / f"steps{steps}.toml"
+    preset.write_text(PRESET.replace("steps = 3", f"steps = {steps}").replace("learning_rates = [0.001, 0.01]", ""))
+    capsys.readouterr()
+    assert cli.run(["run", str(preset), *command[2:], "--dry-run"]) == ExitCode.OK
+    return float(capsys.readouterr().out.splitlines()[1].split()[1])
 
 
 LOOKS = """
