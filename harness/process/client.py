@@ -10,6 +10,9 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 from coordbench.harness.process import family
 from coordbench.harness.process.server import REQUEST
@@ -22,6 +25,8 @@ _PROGRAM = (
 )
 _END_SECONDS = 10.0
 
+T = TypeVar("T")
+
 
 class Client:
     """A running fork server."""
@@ -32,12 +37,17 @@ class Client:
         mark = secrets.token_hex(8)
         self.mark = f"{_MARK}={mark}"
         self._socket, theirs = socket.socketpair()
+        self._over = threading.Event()
         self._errors = os.memfd_create("errors")  # a file, not a pipe: nobody need read it, and no output is held
         program = [*_interpreter(), "-c", _PROGRAM, str(theirs.fileno()), json.dumps(sys.path), *preload]
         with theirs:
-            self.process = subprocess.Popen(
-                program, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors, start_new_session=True,
-                pass_fds=[theirs.fileno()], env=os.environ | WORKER.variables() | {_MARK: mark},
+            variables = os.environ | WORKER.variables() | {_MARK: mark}
+            self.process = _in_lasting_thread(
+                lambda: subprocess.Popen(
+                    program, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors,
+                    start_new_session=True, pass_fds=[theirs.fileno()], env=variables,
+                ),
+                self._over,
             )  # fmt: skip
         self._lock = threading.Lock()
         self._buried = False
@@ -59,6 +69,7 @@ class Client:
                 self._socket.close()
                 self.process.kill()
                 self.process.wait()
+                self._over.set()
                 family.end_marked(self.mark)
         lines = os.pread(self._errors, 1 << 16, 0).decode(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else ""
@@ -69,12 +80,29 @@ class Client:
             self._socket.close()
         try:
             self.process.wait(_END_SECONDS)
+            self._over.set()
         except subprocess.TimeoutExpired:
             self.bury()
 
 
 def _interpreter() -> list[str]:
     return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
+
+
+def _in_lasting_thread(start: Callable[[], T], over: threading.Event) -> T:
+    """Start something in a thread that lasts until `over`: the system takes the end of that thread for ours."""
+    started: Future[T] = Future()
+
+    def begin() -> None:
+        try:
+            started.set_result(start())
+        except BaseException as error:
+            started.set_exception(error)
+        else:
+            over.wait()
+
+    threading.Thread(target=begin, name="fork server", daemon=True).start()
+    return started.result()
 
 
 _starting = threading.Lock()

@@ -7,18 +7,23 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SWEEP_SECONDS = 2.0  # for what is left to die; one that hangs in the kernel must not hold us
-_EMPTY_LOOKS = 3
+_QUIET_LOOKS = 2  # a process shows no environment while it begins another program
 
 
 def adopt_orphans() -> None:
     """Make this process the parent of whatever loses its parent below it, so that it can be ended."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def wake_with_driver() -> None:
+    """Have the system wake this process when the thread that started it ends: one that is stopped sees nothing."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def end_with_parent(parent: int) -> None:
@@ -34,14 +39,12 @@ def children() -> list[int]:
     try:
         return [int(pid) for pid in listed.read_text().split()]
     except OSError:  # a kernel that was built without this file
-        return [pid for pid, stat in _files("stat") if int(stat.rpartition(b")")[2].split()[1]) == os.getpid()]
+        return [pid for pid in _pids() if _parent(pid) == os.getpid()]
 
 
-def _files(name: str) -> Iterator[tuple[int, bytes]]:
-    """The number of each process of the system, with the content of one of its files."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):  # another user's, or gone
-            yield int(pid), Path(f"/proc/{pid}/{name}").read_bytes()
+def _parent(pid: int) -> int:
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0
 
 
 def end_group(pid: int) -> None:
@@ -72,13 +75,43 @@ def _reap(pid: int) -> bool:
 def end_marked(mark: str) -> None:
     """End every process that was started with `mark`, such as NAME=VALUE, in its environment.
 
-    One look is not enough: a process may fork, while we read, a child that our list of processes does not have.
+    A process may fork, while we look, a child that our list of processes does not have. The system numbers processes
+    one after the other, so we look at those that were started meanwhile, until none was.
     """
     until = time.monotonic() + _SWEEP_SECONDS
-    empty = 0
-    while empty < _EMPTY_LOOKS and time.monotonic() < until:
-        marked = [pid for pid, variables in _files("environ") if mark.encode() in variables.split(b"\0")]
-        empty = 0 if marked else empty + 1
-        for pid in marked:
+    quiet_looks = 0
+    while quiet_looks < _QUIET_LOOKS and time.monotonic() < until:
+        last = _newest()
+        quiet = not _end_those(_pids(), mark)
+        while (newest := _newest()) > last and time.monotonic() < until:
+            quiet = not _end_those(range(newest, last, -1), mark) and quiet
+            last = newest
+        quiet_looks = quiet_looks + 1 if quiet else 0
+
+
+def _end_those(pids: Iterable[int], mark: str) -> int:
+    """End the processes among these that carry a mark; return how many there were."""
+    count = 0
+    for pid in pids:
+        if mark.encode() in _read(pid, "environ").split(b"\0"):
+            count += 1
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+    return count
+
+
+def _newest() -> int:
+    """The number of the process, or thread, that was started last in the whole system."""
+    return int(Path("/proc/loadavg").read_text().split()[-1])
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _read(pid: int, name: str) -> bytes:
+    """A file of a process; empty where it is gone or another user's."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""

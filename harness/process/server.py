@@ -29,6 +29,7 @@ DESCRIPTORS = 4
 def main(requests: int, preload: Sequence[str]) -> None:
     """Import what is to be there in each process, then answer requests until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends us
+    family.wake_with_driver()
     family.adopt_orphans()
     for name in preload:
         with contextlib.suppress(Exception):  # a broken file must not stop us; the trial that needs it says why

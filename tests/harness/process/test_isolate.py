@@ -168,6 +168,19 @@ def test_a_killed_driver_leaves_no_process_and_holds_no_output(tmp_path: Path) -
     assert all(_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
 
 
+def test_a_fork_server_that_was_stopped_ends_when_its_driver_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    driver = subprocess.Popen(
+        [sys.executable, "sleeper.py", str(tmp_path)], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    _wait_for(tmp_path / "pids")
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    os.kill(pids[1], signal.SIGSTOP)
+    driver.kill()
+    driver.wait()
+    assert all(_gone(pid) for pid in pids)
+
+
 def _wait_for(path: Path) -> None:
     until = time.monotonic() + 60
     while not path.is_file():
@@ -301,24 +314,25 @@ def _leave_a_daemon_and_kill_the_server(path: str) -> None:
 
 
 FORKER = """
-import os, time
-until = time.monotonic() + 2
+import os, sys, time
+open(sys.argv[1], "w").close()
+until = time.monotonic() + 60
 while time.monotonic() < until:
     if os.fork():
         os._exit(0)
     os.setsid()
-time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("number", range(5))
-def test_one_that_forks_all_the_time_is_ended_by_its_mark(number: int) -> None:
-    name = f"COORDBENCH_TEST_{os.getpid()}_{number}"
-    forker = subprocess.Popen([sys.executable, "-c", FORKER], env=os.environ | {name: "1"})
-    time.sleep(0.1)
-    family.end_marked(f"{name}=1")
-    forker.wait()
-    assert not [pid for pid, variables in family._files("environ") if name.encode() in variables]
+def test_one_that_forks_all_the_time_is_ended_by_its_mark(tmp_path: Path) -> None:
+    mark = f"COORDBENCH_TEST={tmp_path}"
+    variables = os.environ | {"COORDBENCH_TEST": str(tmp_path)}
+    for number in range(20):
+        begun = tmp_path / str(number)
+        with subprocess.Popen([sys.executable, "-S", "-c", FORKER, str(begun)], env=variables):
+            _wait_for(begun)
+            family.end_marked(mark)
+    assert not [pid for pid in family._pids() if mark.encode() in family._read(pid, "environ").split(b"\0")]
 
 
 def test_a_daemon_ends_with_the_fork_server(tmp_path: Path) -> None:
