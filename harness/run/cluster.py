@@ -94,6 +94,12 @@ class ClusterExecutor(Executor):
         self.plain = client.get_executor(pure=False)
         self.gpu = client.get_executor(pure=False, resources={"GPU": 1})
 
+    @property
+    def slots(self) -> int:
+        """How many jobs the workers do at a time; one where none has come yet."""
+        threads: dict[str, int] = self.client.nthreads()
+        return max(1, sum(threads.values()))
+
     def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
         """Send a job; its function is `work_remotely` whatever the local one is."""
         job, plugins, limits = arguments

@@ -23,6 +23,9 @@ class Listener(Protocol):
     def done(self, job: Job, record: Record | CostRecord) -> None:
         """Say that a job has left its record in the store."""
 
+    def shared(self, job: Job, status: str) -> None:
+        """Say that another driver of this store has answered a job."""
+
 
 class Progress:
     """A listener that writes to standard error; use it as a context manager."""
@@ -76,6 +79,14 @@ class Progress:
         self.bar.update(self.row, completed=self.finished, description=f"{self.stage}: {_short(job)}")
         if record.status != "ok":
             self.say(line)
+
+    def shared(self, job: Job, status: str) -> None:
+        """Count what another driver did."""
+        self.finished += 1
+        if self.bar is None or self.row is None:
+            self.say(f"[{self.finished}/{self.total}] {describe(job)}: {status}, by another driver of this store")
+        else:
+            self.bar.update(self.row, completed=self.finished)
 
     def say(self, line: str) -> None:
         """Print a line, above the bar if there is one."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sql
 
@@ -15,21 +15,18 @@ from coordbench.harness.core.record import FAILED, CostRecord, Record
 from coordbench.harness.core.trial import Job
 from coordbench.harness.run import patience
 from coordbench.harness.run.patience import Finished, Patience, StoreLostError
+from coordbench.harness.run.pending import Pending, Planned
 from coordbench.harness.run.progress import Listener
 from coordbench.harness.store.answers import REUSED, Answer
+from coordbench.harness.store.leases import Leases, Share
 from coordbench.harness.store.schema import items
 from coordbench.harness.store.store import Store, StoreError
-
-T = TypeVar("T")
 
 Listed = tuple[Job, Identity, Mapping[str, Any]]
 """A job, what its record depends on, and what the run notes about it."""
 
 Answered = tuple[int, Identity, Job, Record | CostRecord]
 """The position of an item, what its record depends on, its job and its record."""
-
-Planned = dict[int, tuple[Job, Identity]]
-"""Position of an item -> its job and what its record depends on, for all that have no record yet."""
 
 
 @dataclass
@@ -65,6 +62,8 @@ class Recorder:
     patience: Patience
     unstored: Path | None
     """Where finished records are put that the store does not take, and are taken up from."""
+    leases: Leases | None = None
+    """What keeps other drivers of this store from our trials; a run that does all anew shares none."""
 
     def plan(self, listed: Sequence[Listed]) -> Planned:
         """Note the items of a stage in the store."""
@@ -80,6 +79,17 @@ class Recorder:
             answers[planned.pop(place)[0]] = record
             self.result.reused += 1
             self.result.count(status)
+        return answers
+
+    def shared(self, pending: Pending, share: Share) -> dict[Job, int]:
+        """Count what other drivers of this store have answered; return the number of each one's record."""
+        answers: dict[Job, int] = {}
+        for place, (record, status) in share.answered.items():
+            job = pending.jobs[place][0]
+            answers[job] = record
+            self.result.reused += 1
+            self.result.count(status)
+            self.listener.shared(job, status)
         return answers
 
     def take_up(self, planned: Planned) -> dict[Job, int]:
@@ -138,7 +148,10 @@ class Recorder:
 
     def _add_many(self, answers: Sequence[Answer]) -> list[int]:
         """Store records, once: a store may have taken them although its word was lost."""
-        add: Callable[[], list[int]] = lambda: self.store.add_many(self.result.run, answers)  # noqa: E731
+
+        def add() -> list[int]:
+            return self.leases.add_many(answers) if self.leases else self.store.add_many(self.result.run, answers)
+
         return self.patience(add, lambda: self._numbers(answers) or add())
 
     def _numbers(self, answers: Sequence[Answer]) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -17,9 +16,10 @@ from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.process import environment
 from coordbench.harness.run import identity
-from coordbench.harness.run.cluster import OtherCodeError
+from coordbench.harness.run.cluster import ClusterExecutor, OtherCodeError
 from coordbench.harness.run.patience import StoreLostError
-from coordbench.harness.run.recorder import Planned, Recorder
+from coordbench.harness.run.pending import Pending, Planned
+from coordbench.harness.run.recorder import Recorder
 from coordbench.harness.run.worker import Limits, work
 
 Noted = tuple[Job, Mapping[str, Any]]
@@ -27,9 +27,6 @@ Noted = tuple[Job, Mapping[str, Any]]
 
 Arrival = Future[Record | CostRecord]
 Waiting = dict[Arrival, tuple[int, Identity, Job]]
-
-_OUTSTANDING = 2000
-"""Jobs that are handed to the executor and whose records may wait in memory, when the store is away."""
 
 _BATCH = 500
 """Records in one transaction at most, so that a crowd of them is reported in time and need not stay in memory."""
@@ -46,6 +43,7 @@ class Stage:
     fresh: bool = False
     """Whether every job is done again, whatever is in the store."""
     checkpoints: Path | None = None
+    workers: int = 1
 
     def answer(self, name: str, jobs: Iterable[Noted]) -> dict[Job, int]:
         """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
@@ -59,16 +57,19 @@ class Stage:
         answers: dict[Job, int] = {}
         arrived: SimpleQueue[Arrival] = SimpleQueue()
         waiting: Waiting = {}
-        queue = iter(planned.items())
+        pending = Pending(planned, self.recorder.leases, self._slots())
         try:
             while True:
-                for place, (job, known) in itertools.islice(queue, _OUTSTANDING - len(waiting)):
-                    future = self.executor.submit(work, job, self.plugins, self._limits(job, known))
-                    waiting[future] = place, known, job
-                    future.add_done_callback(arrived.put)
-                if not waiting:
+                if pending.wants(len(waiting)):
+                    share = self.recorder.patience(lambda: pending.turn(len(waiting)))
+                    answers |= self.recorder.shared(pending, share)
+                    for place, (job, known) in pending.note(share).items():
+                        future = self.executor.submit(work, job, self.plugins, self._limits(job, known))
+                        waiting[future] = place, known, job
+                        future.add_done_callback(arrived.put)
+                if not waiting and not pending.jobs:
                     return answers
-                ready = _take(arrived)
+                ready = _take(arrived, pending.look_seconds)
                 answers |= self._commit({future: waiting[future] for future in ready})
                 for future in ready:
                     del waiting[future]
@@ -80,12 +81,16 @@ class Stage:
         """Store what has arrived in one transaction."""
         lost = [one for one in ready if one.cancelled() or isinstance(one.exception(), OtherCodeError)]
         arrived = [(*ready[one], _record(one, ready[one][-1])) for one in ready if one not in lost]
-        numbers = self.recorder.add(arrived)
+        numbers = self.recorder.add(arrived) if arrived else {}
         for error in (future.exception() for future in lost if not future.cancelled()):
             raise UsageError(str(error))
         if lost:  # nobody here cancels, so the scheduler did, or is gone
             raise UsageError("the cluster was lost; finished records are kept, the same command goes on from them")
         return numbers
+
+    def _slots(self) -> int:
+        """How many jobs run at a time."""
+        return self.executor.slots if isinstance(self.executor, ClusterExecutor) else self.workers
 
     def _limits(self, job: Job, identified: Identity) -> Limits:
         """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
@@ -99,10 +104,11 @@ def plain(jobs: Sequence[Job]) -> list[Noted]:
     return [(job, {}) for job in jobs]
 
 
-def _take(arrived: SimpleQueue[Arrival]) -> list[Arrival]:
-    """Wait for one future, and take all that have arrived by then."""
-    ready = [arrived.get()]
+def _take(arrived: SimpleQueue[Arrival], seconds: float | None) -> list[Arrival]:
+    """Wait for one future, for some seconds, and take all that have arrived by then."""
+    ready: list[Arrival] = []
     with suppress(Empty):
+        ready.append(arrived.get(timeout=seconds))
         while len(ready) < _BATCH:
             ready.append(arrived.get_nowait())
     return ready

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from coordbench.harness.run.rates import Tuner, extra_trials
 from coordbench.harness.run.recorder import Recorder, Result
 from coordbench.harness.run.stage import Stage, plain
 from coordbench.harness.run.worker import Limits
+from coordbench.harness.store.leases import Leases
 from coordbench.harness.store.store import Store
 from coordbench.harness.training.partial import remove_left
 
@@ -48,29 +50,33 @@ class Driver:
         if self.checkpoints is not None:
             remove_left(self.checkpoints)
         executor = self.executor or ThreadPoolExecutor(self.workers, thread_name_prefix="worker")
-        stage = self._stage(plan, executor)
-        self.listener.begin(len(plan.tuning) + len(plan.trials) + len(plan.costs))
-        try:
-            trials = self._tune(plan, stage)
-            self._train(looks.schedule(plan, trials, self.store), stage)
-            self.listener.begin(len(plan.costs))  # seeds that no verdict needs any more are not waited for
-            stage.answer("costs", plain(plan.costs))
-        except BaseException:
-            isolate.stop()
-            raise
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
-        stage.recorder.finish()
-        return stage.recorder.result
-
-    def _stage(self, plan: Plan, executor: Executor) -> Stage:
-        """Begin the run in the store."""
         device = next((cell.device for cell in facts.cells(plan)), "cpu")
         about = environment.describe(device), facts.of_run(plan, self.plugins)
-        result = Result(self.store.start_run(plan.preset.name, self.command, *about))
         patience = Patience(self.patience_seconds, self.say)
-        recorder = Recorder(self.store, self.listener, result, patience, self.unstored)
-        return Stage(recorder, executor, self._limits(plan), tuple(self.plugins), self.fresh, self.checkpoints)
+        result = Result(self.store.start_run(plan.preset.name, self.command, *about))
+        with self._leases(result.run, patience) as leases:
+            recorder = Recorder(self.store, self.listener, result, patience, self.unstored, leases)
+            plugins = tuple(self.plugins)
+            stage = Stage(
+                recorder, executor, self._limits(plan), plugins, self.fresh, self.checkpoints, self.workers
+            )  # fmt: skip
+            try:
+                self.listener.begin(len(plan.tuning) + len(plan.trials) + len(plan.costs))
+                trials = self._tune(plan, stage)
+                self._train(looks.schedule(plan, trials, self.store), stage)
+                self.listener.begin(len(plan.costs))  # seeds that no verdict needs any more are not waited for
+                stage.answer("costs", plain(plan.costs))
+            except BaseException:
+                isolate.stop()
+                raise
+            finally:
+                executor.shutdown(wait=True, cancel_futures=True)
+        recorder.finish()
+        return result
+
+    def _leases(self, run: str, patience: Patience) -> AbstractContextManager[Leases | None]:
+        """What keeps other drivers of this store from our trials; a run that does all anew shares none."""
+        return nullcontext() if self.fresh else patience(lambda: Leases(self.store, run))
 
     def _limits(self, plan: Plan) -> Limits:
         preset = plan.preset

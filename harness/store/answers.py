@@ -48,14 +48,15 @@ def append(connection: Connection, answers: Sequence[Answer]) -> list[int]:
     return numbers
 
 
-def newest(connection: Connection, wanted: Sequence[Identity]) -> dict[str, tuple[int, str]]:
-    """Identity -> number and status of its newest record that may be used again."""
+def newest(connection: Connection, wanted: Sequence[Identity], since: int | None = None) -> dict[str, tuple[int, str]]:
+    """Identity -> number and status of its newest record that may be used again, or has a number above `since`."""
     known: dict[str, tuple[int, str]] = {}
     digests = {identity.digest for identity in wanted}
     query = sql.select(records.c.identity, records.c.id, records.c.status).order_by(records.c.id)
+    usable = records.c.status.in_(REUSED) | (sql.false() if since is None else records.c.id > since)
     for i in range(0, len(wanted), _BATCH):
         batch = records.c.key.in_([identity.key for identity in wanted[i : i + _BATCH]])
-        for row in connection.execute(query.where(batch & records.c.status.in_(REUSED))):
+        for row in connection.execute(query.where(batch & usable)):
             if row.identity in digests:
                 known[row.identity] = row.id, row.status
     return known
@@ -74,5 +75,10 @@ def numbers_for(connection: Connection, count: int) -> list[int]:
     if connection.dialect.name == "postgresql":
         drawn = sql.func.nextval("records_id_seq").label("number")
         return list(connection.scalars(sql.select(drawn).select_from(sql.func.generate_series(1, count))))
-    last = connection.scalar(sql.select(sql.func.max(records.c.id))) or 0
+    last = last_number(connection)
     return list(range(last + 1, last + 1 + count))
+
+
+def last_number(connection: Connection) -> int:
+    """The number of the newest record."""
+    return connection.scalar(sql.select(sql.func.max(records.c.id))) or 0

@@ -10,6 +10,7 @@ import time
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from coordbench.harness.store.address import StoreError, mask, show
 from coordbench.harness.store.encoding import to_json
@@ -33,7 +34,18 @@ def open_engine(url: sql.URL) -> sql.Engine:
     if engine.dialect.name == "sqlite":
         sql.event.listen(engine, "connect", _configure)
         sql.event.listen(engine, "begin", _take_turns)
+    elif engine.dialect.name == "postgresql":
+        sql.event.listen(engine, "connect", _limit_waiting)
     return engine
+
+
+def _limit_waiting(connection: DBAPIConnection, _: object) -> None:
+    """Have the server end the transaction of a driver that is frozen in its midst, and every wait for a lock."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{WAIT_SECONDS / 2:g}s'")
+    cursor.execute(f"SET lock_timeout = '{WAIT_SECONDS:g}s'")
+    connection.commit()
+    cursor.close()
 
 
 def _configure(connection: sqlite3.Connection, _: object) -> None:

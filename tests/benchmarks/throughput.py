@@ -89,6 +89,9 @@ class Memory:
     def expect(self, stage: str, pending: int, reused: int) -> None:
         """Nothing to tell."""
 
+    def shared(self, job: Trial | CostJob, status: str) -> None:
+        """Nothing to tell."""
+
     def done(self, job: Trial | CostJob, record: Record | CostRecord) -> None:
         """Count, and look at the memory where it is asked for."""
         self.told += 1

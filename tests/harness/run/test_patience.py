@@ -48,6 +48,9 @@ class Listener:
     def expect(self, stage: str, pending: int, reused: int) -> None:
         """Nothing."""
 
+    def shared(self, job: object, status: str) -> None:
+        """Nothing."""
+
     def done(self, job: object, record: object) -> None:
         """The first record is there."""
         self.first()

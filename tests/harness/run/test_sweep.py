@@ -33,6 +33,9 @@ class Quiet:
     def expect(self, stage: str, pending: int, reused: int) -> None:
         """Nothing."""
 
+    def shared(self, job: object, status: str) -> None:
+        """Nothing."""
+
     def done(self, job: object, record: object) -> None:
         """Nothing."""
 
