@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+
 from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.trial import Job
 from coordbench.harness.store.leases import Leases, Share

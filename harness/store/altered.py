@@ -28,7 +28,9 @@ def altered_rows(
     rows: Iterable[tuple[R, object, Sequence[object]]], listed: Mapping[R, list[checksum.Score]]
 ) -> set[R]:
     """The records whose row or scores were altered, out of (record, checksum, the values of `checksum.FIELDS`)."""
-    return {record for record, mark, values in rows if checksum.of_values(values, listed.get(record, ())) != mark}
+    numbers, marks, values = list(zip(*rows, strict=True)) or ((), (), ())
+    now = checksum.of_columns(list(zip(*values, strict=True)), (listed.get(number, ()) for number in numbers))
+    return {number for number, mark, current in zip(numbers, marks, now, strict=True) if mark != current}
 
 
 def altered_parts(rows: Iterable[Sequence[object]]) -> set[object]:

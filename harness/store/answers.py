@@ -34,17 +34,12 @@ def append(connection: Connection, answers: Sequence[Answer]) -> list[int]:
     origins, parts = shared.keys_of_sources(identity.parts for _, identity, _ in answers)
     shared.note(connection, environments, surroundings)
     shared.note(connection, sources, parts)
-    created = now()
-    insert_all(
-        connection,
-        records,
-        [
-            rows.record_row(number, identity, record, created) | {"environment": place, "sources": origin}
-            for number, (_, identity, record), place, origin in zip(numbers, answers, places, origins, strict=True)
-        ],
-    )
-    for table, listed in rows.child_rows(zip(numbers, (record for _, _, record in answers), strict=True)):
-        insert_all(connection, table, listed)
+    numbered = [(number, known, record) for number, (_, known, record) in zip(numbers, answers, strict=True)]
+    listed, children = rows.record_rows(numbered, now())
+    shares = ({"environment": place, "sources": origin} for place, origin in zip(places, origins, strict=True))
+    insert_all(connection, records, [row | share for row, share in zip(listed, shares, strict=True)])
+    for table, hanging in children:
+        insert_all(connection, table, hanging)
     return numbers
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, TypedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, TypedDict, cast
 
 import numpy as np
 import sqlalchemy as sql
@@ -14,6 +14,7 @@ from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.scores import At
 from coordbench.harness.core.trial import Job, Trial
 from coordbench.harness.store import checksum
+from coordbench.harness.store.bulk import Row
 from coordbench.harness.store.encoding import JsonText, pack, text, to_json
 from coordbench.harness.store.schema import samples, scores, series
 
@@ -109,12 +110,27 @@ def item_row(run: str, position: int, job: Job, key: str, facts: Mapping[str, ob
     }
 
 
-def record_row(number: int, identity: Identity, record: Record | CostRecord, created: str) -> RecordRow:
-    """The row of a record with its checksum."""
+def record_rows(
+    numbered: Sequence[tuple[int, Identity, Record | CostRecord]], created: str
+) -> tuple[list[RecordRow], list[tuple[sql.Table, list[Row]]]]:
+    """The rows of records with their checksums, and the rows that hang on them, by table."""
+    listed = [_record_row(number, identity, record, created) for number, identity, record in numbered]
+    children = child_rows((number, record) for number, _, record in numbered)
+    own: dict[int, list[checksum.Score]] = {number: [] for number, _, _ in numbered}
+    for score in children[scores]:
+        own[cast(int, score["record"])].append((str(score["split"]), str(score["metric"]), score["value"]))
+    marks = checksum.of_columns([[row[name] for row in listed] for name in checksum.FIELDS], own.values())  # type: ignore[literal-required]
+    for row, mark in zip(listed, marks, strict=True):
+        row["checksum"] = mark
+    return listed, [(table, rows) for table, rows in children.items() if rows]
+
+
+def _record_row(number: int, identity: Identity, record: Record | CostRecord, created: str) -> RecordRow:
+    """The row of a record, but for its checksum."""
     trial = record if isinstance(record, Record) else None
     cost = record if isinstance(record, CostRecord) else None
     fate = trial.fate if trial else None
-    row: RecordRow = {
+    return {
         "id": number,
         "kind": "trial" if trial else "cost",
         "key": identity.key,
@@ -137,21 +153,16 @@ def record_row(number: int, identity: Identity, record: Record | CostRecord, cre
         "facts": to_json(trial.notes if trial else cost.details if cost else {}),
         "checksum": "",
     }
-    listed = ((score["split"], score["metric"], score["value"]) for score in _score_rows(number, record))
-    row["checksum"] = checksum.of_record(row, listed)
-    return row
 
 
-def child_rows(
-    numbered: Iterable[tuple[int, Record | CostRecord]],
-) -> list[tuple[sql.Table, list[Mapping[str, object]]]]:
-    """The rows that hang on records of these numbers, by table; only tables that get some."""
-    rows: dict[sql.Table, list[Mapping[str, object]]] = {scores: [], series: [], samples: []}
+def child_rows(numbered: Iterable[tuple[int, Record | CostRecord]]) -> dict[sql.Table, list[Row]]:
+    """The rows that hang on records of these numbers, by table."""
+    rows: dict[sql.Table, list[Row]] = {scores: [], series: [], samples: []}
     for number, record in numbered:
         rows[scores] += _score_rows(number, record)
         rows[series] += _latency_rows(number, record) if isinstance(record, CostRecord) else _curves(number, record)
         rows[samples] += [] if isinstance(record, CostRecord) else [_sample_row(number, s) for s in record.samples]
-    return [(table, listed) for table, listed in rows.items() if listed]
+    return rows
 
 
 def _score_rows(number: int, record: Record | CostRecord) -> list[ScoreRow]:
