@@ -1,6 +1,6 @@
 """Kill and freeze whatever a run is made of, again and again, until every trial has its record.
 
-Run by `nox -s soak [SEED [TRIALS]]`. 300 short trials; every second or so one process of the run is struck: a trial,
+Run by `nox -s soak [SEED [TRIALS]]`. 300 short trials; every few trials one process of the run is struck: a trial,
 the fork server or the driver gets SIGKILL, a trial SIGSTOP, and the PostgreSQL server that holds the store (where one
 is installed) is restarted. Beside that one layer in ten strikes from inside, once: it kills the fork server, freezes,
 writes into every descriptor, or leaves a daemon behind. A dead driver is started again. Ends with exit code 0 if every
@@ -35,6 +35,10 @@ DEADLINE = 1800.0
 SHARES = {"trial": 0.77, "freeze": 0.05, "server": 0.1, "driver": 0.03, "store": 0.05}
 """How often a shot is aimed at each kind of process."""
 FAULTS = ("kill_server", "freeze", "scribble", "daemon")
+MOST_BETWEEN = 5
+"""Lines that a driver says between two shots at most: as many on a busy machine as on an idle one."""
+PAUSE = 60.0
+"""How long to wait for them [s]."""
 INSIDE = TRIALS // 10
 """Trials whose layer strikes once from inside."""
 
@@ -128,8 +132,8 @@ def soak(home: Path, url: str, server: Postgres | None, chance: random.Random) -
             )  # fmt: skip
         try:
             while driver.poll() is None:
-                time.sleep(chance.uniform(0.5, 1.5))
-                if time.monotonic() - started < DEADLINE:
+                _wait_for_lines(driver, home / f"log{drivers}", chance.randint(1, MOST_BETWEEN))
+                if driver.poll() is None and time.monotonic() - started < DEADLINE:
                     strikes[shoot(driver.pid, server, chance)] += 1
         finally:
             driver.kill()
@@ -139,6 +143,13 @@ def soak(home: Path, url: str, server: Postgres | None, chance: random.Random) -
         if driver.returncode == 0:  # 5: some trial was killed twice, so it is tried again
             return strikes, drivers, reported
     raise RuntimeError("the driver never came to its end")
+
+
+def _wait_for_lines(driver: subprocess.Popen[bytes], log: Path, count: int) -> None:
+    """Wait until the driver has said so much more: a shot a second would let no driver come to its first trial here."""
+    before, until = len(log.read_text().splitlines()), time.monotonic() + PAUSE
+    while driver.poll() is None and time.monotonic() < until and len(log.read_text().splitlines()) < before + count:
+        time.sleep(0.1)
 
 
 def restart(server: Postgres) -> None:
