@@ -270,13 +270,14 @@ def test_a_large_result_arrives_whole() -> None:
 def test_neighbors_of_one_that_ends_the_fork_server_are_run_again_and_it_is_named(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "END_SECONDS", 3.0)
+    if number is signal.SIGSTOP:
+        monkeypatch.setattr(watch, "END_SECONDS", 10.0)  # on a busy machine a server that lives may be as slow as 3 s
     with ThreadPoolExecutor(4) as pool:
         nap = pool.submit(isolate.call, time.sleep, 2)
         time.sleep(1)
         culprit = pool.submit(isolate.call, _strike_the_server, number, deadline=3)
         others = [pool.submit(isolate.call, _add, 1, i) for i in range(10)]
-        assert [other.result().value for other in others] == list(range(1, 11))
+        assert [(other.result().error, other.result().value) for other in others] == [("", i) for i in range(1, 11)]
         assert nap.result().status == "ok"
     outcome = culprit.result()
     if number is signal.SIGKILL:
