@@ -78,8 +78,8 @@ def _estimate(pending: Sequence[Trial], store: Store) -> str:
     """How long the trials to run will take, as far as earlier ones tell: each by the time of a step of its own kind."""
     if not pending:
         return "nothing to train"
-    rates = _seconds_per_step(store)
-    known = [rates[key] * max(1, trial.cell.budget.steps) for trial in pending if (key := _kind(trial.cell)) in rates]
+    seconds = _Seconds.of(store)
+    known = [time for trial in pending if (time := seconds.of_trial(trial)) is not None]
     if not known:
         return "no estimate of the time yet: none of these has been run here"
     minutes = f"about {len(pending) * sum(known) / len(known) / 60:.1f} minutes of one core for the trials"
@@ -91,12 +91,18 @@ def _by_looks(plan: Plan, settled: Settled, pending: Sequence[Trial], store: Sto
     """The shortest, the expected and the longest way through the looks of a plan, in time where that is known."""
     if not plan.looks:
         return []
-    seconds, todo = _seconds(store), frozenset(pending)
-    usual = sum(seconds.values()) / len(seconds) if seconds else 1.0
-    after = expected.length(plan, settled.trials, lambda t: seconds.get(_kind(t.cell), usual) if t in todo else 0.0)
-    tuning = sum(seconds.get(_kind(trial.cell), usual) for trial in settled.tuning if trial in todo)
+    seconds, todo = _Seconds.of(store), frozenset(pending)
+    known = [time for trial in pending if (time := seconds.of_trial(trial)) is not None]
+    usual = sum(known) / len(known) if known else 1.0
+
+    def length(trial: Trial) -> float:
+        time = seconds.of_trial(trial) if trial in todo else 0.0
+        return usual if time is None else time
+
+    after = expected.length(plan, settled.trials, length)
+    tuning = sum(length(trial) for trial in settled.tuning)
     ways = [tuning + way for way in (after.shortest, after.expected, after.longest)]
-    shortest, usually, longest = (f"{way / 60:.1f} minutes" if seconds else f"{way:.0f} trials" for way in ways)
+    shortest, usually, longest = (f"{way / 60:.1f} minutes" if known else f"{way:.0f} trials" for way in ways)
     return [
         f"by looks: {shortest} where the first decides all, about {usually} expected (for effects that spread by "
         f"{expected.SPREAD:g} standard deviations around 0), {longest} where none decides anything"
@@ -132,15 +138,26 @@ def _kind(cell: Cell) -> tuple[str, str, str]:
     return str(cell.task), str(cell.backbone), cell.label
 
 
-def _seconds_per_step(store: Store) -> dict[tuple[str, str, str], float]:
-    """Mean time of a training step of earlier trials, or of a reference as a whole [s]."""
-    query = sql.select(schema.items.c.job, schema.records.c.seconds, schema.records.c.steps).join(
-        schema.records, schema.items.c.record == schema.records.c.id
-    )
-    known: dict[tuple[str, str, str], list[float]] = {}
-    for row in store.read(query.where(schema.items.c.kind == "trial").limit(5000)):
-        known.setdefault(_kind(Cell.read(row.job)), []).append((row.seconds or 0.0) / max(1, row.steps or 0))
-    return {cell: sum(values) / len(values) for cell, values in known.items()}
+@dataclass(frozen=True)
+class _Seconds:
+    """What earlier trials tell of others: kind -> mean time of a training step, or of a reference as a whole [s]."""
+
+    per_step: Mapping[tuple[str, str, str], float]
+
+    @classmethod
+    def of(cls, store: Store) -> _Seconds:
+        query = sql.select(schema.items.c.job, schema.records.c.seconds, schema.records.c.steps).join(
+            schema.records, schema.items.c.record == schema.records.c.id
+        )
+        known: dict[tuple[str, str, str], list[float]] = {}
+        for row in store.read(query.where(schema.items.c.kind == "trial").limit(5000)):
+            known.setdefault(_kind(Cell.read(row.job)), []).append((row.seconds or 0.0) / max(1, row.steps or 0))
+        return cls({kind: sum(values) / len(values) for kind, values in known.items()})
+
+    def of_trial(self, trial: Trial) -> float | None:
+        """The time that a trial will take [s], None where none of its kind was run here."""
+        seconds = self.per_step.get(_kind(trial.cell))
+        return None if seconds is None else seconds * max(1, trial.cell.budget.steps)
 
 
 def _cells(trials: Iterable[Trial]) -> list[str]:
