@@ -49,21 +49,30 @@ def verify(
     store: Store, sample: int, seed: int, plugins: Sequence[str] = (), deadline: float = 600.0,
     say: Callable[[Check], None] = lambda check: None,
 ) -> list[Check]:  # fmt: skip
-    """Draw `sample` rows by `seed`, train each again, and compare; raise UsageError where there is none to draw."""
+    """Draw `sample` rows by `seed`, train each again, and compare; raise UsageError where there is none to draw.
+
+    Rows that were altered are named whether they are drawn or not, costs and tuning among them, and are never drawn.
+    """
     if sample < 1:
         raise UsageError(f"--sample {sample} must be at least 1")
-    rows = [row for row in stored_jobs(store) if isinstance(row.job, Trial) and row.job.purpose == "test"]
-    if not rows:
-        raise UsageError(f"{store.name} holds no finished trial to verify")
-    drawn = random.Random(seed).sample(rows, min(sample, len(rows)))
+    listed = list(stored_jobs(store))
     with store.reading() as connection:
-        altered = altered_records(connection, [row.record for row in drawn])
-    checks = []
-    for row in drawn:
-        is_altered = row.record in altered
-        checks.append(_altered(row) if is_altered else _check(row, stored_result(store, row.record), plugins, deadline))
+        altered = altered_records(connection, [row.record for row in listed])
+    checks = [_altered(row) for row in listed if row.record in altered]
+    for check in checks:
+        say(check)
+    rows = [row for row in listed if _is_tested(row) and row.record not in altered]
+    if not rows and not checks:
+        raise UsageError(f"{store.name} holds no finished trial to verify")
+    for row in random.Random(seed).sample(rows, min(sample, len(rows))):
+        checks.append(_check(row, stored_result(store, row.record), plugins, deadline))
         say(checks[-1])
     return checks
+
+
+def _is_tested(row: StoredJob) -> bool:
+    """Whether a row is a trial that is reported, not one that chose a learning rate nor a cost."""
+    return isinstance(row.job, Trial) and row.job.purpose == "test"
 
 
 def _altered(row: StoredJob) -> Check:
