@@ -170,7 +170,7 @@ def _missing(comparison: Comparison) -> str:
     if comparison.verdict != "open":
         return ""
     few = f"fewer than {FEWEST_PAIRS} pairs decide nothing; " if comparison.pairs < FEWEST_PAIRS else ""
-    return f"{few}{comparison.detectable:.3g} was detectable"
+    return f"{few}these seeds could only detect a change of {comparison.detectable:.3g} or more"
 
 
 def _design(cell: Cell, pairs: int, *sides: _Side) -> Design | None:

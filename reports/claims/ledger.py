@@ -39,6 +39,15 @@ def ledger(run: Stored, claims: Sequence[Claim] | None = None) -> list[Finding]:
     return findings
 
 
+def of_page(run: Stored) -> list[Finding]:
+    """The same for a page; it counts no exact claim where the run tests no other, since it then shows none."""
+    claims = read_claims()
+    trained = ledger(run, [claim for claim in claims if claim.kind != "exact"])
+    if all(finding.verdict == "not run" for finding in trained):
+        return trained
+    return [*trained, *ledger(run, [claim for claim in claims if claim.kind == "exact"])]
+
+
 def _judged(drafts: Sequence[Finding]) -> list[Finding]:
     """Decide the claims of one family and kind."""
     judged = [_exact(draft) for draft in drafts]

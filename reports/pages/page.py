@@ -59,7 +59,7 @@ def _profiled(out: Path) -> frozenset[str]:
 
 def render(run: Run, profiled: frozenset[str] = frozenset()) -> str:
     """The page of a run as HTML; `profiled` names the profiles that lie beside it."""
-    decided = ledger.ledger(run)
+    decided = ledger.of_page(run)
     sections = Sections(run)
     template = rendering.environment().get_template("page.html.j2")
     return template.render(

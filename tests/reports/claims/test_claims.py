@@ -404,3 +404,11 @@ def test_a_claim_that_no_preset_tests_is_refused() -> None:
     claim = replace(TRAINED[0], id="orphan", left=replace(TRAINED[0].left, variant="coordconv[radius=true, shift=0.3]"))
     with pytest.raises(UsageError, match="claim 'orphan': no preset plans"):
         check_arms([claim])
+
+
+def test_a_page_without_claims_counts_none(store: Store, fill: Any) -> None:
+    """The tasks here are nobody's, so no exact claim is counted, which would bring torch; the ledger has them all."""
+    run = load(fill(["conv"], 1), store=store)
+    kinds = {finding.claim.kind for finding in ledger.of_page(run)}
+    assert "exact" not in kinds
+    assert kinds | {"exact"} == {claim.kind for claim in reading.read_claims()}
