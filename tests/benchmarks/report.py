@@ -2,7 +2,7 @@
 
 Fills a store with generated records (8 tasks x 16 variants x 8 seeds without arguments, 1,152 trials; 40 x 50 x 50 make
 104,000), then prints how long the tables and the page take and how large the page is. Two cores of a small virtual
-machine: 7.6 s of CPU time and 1.5 MB for the first, 27 s and 11.4 MB for the second.
+machine: 6.2 s of CPU time and 1.5 MB for the first, 27 s and 11.4 MB for the second.
 """
 
 from __future__ import annotations
