@@ -39,7 +39,14 @@ def _entry(row: GateRow) -> list[str]:
     sides = " -> ".join(filter(None, (quantity(row.base, row.unit), quantity(row.candidate, row.unit))))
     margin = f"up to {tolerated(row)} is tolerated" if tolerated(row) else ""
     second = "; ".join(filter(None, (sides, margin, row.note)))
-    return [first, *textwrap.wrap(second, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    lines = (second, *(f"why: {reason}" for reason in row.why))
+    wrapped = [textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
+    return [first, *(piece for pieces in wrapped for piece in pieces)]
+
+
+def reasons(rows: Sequence[GateRow]) -> dict[str, tuple[str, ...]]:
+    """Layer -> why it changed, for every layer that did."""
+    return {row.layer: row.why for row in rows if row.why}
 
 
 def markdown(report: Report) -> str:
@@ -48,6 +55,10 @@ def markdown(report: Report) -> str:
     parts = [f"### {_MARKS[report.outcome]} {_cell(headline(report))}", *(f"> {_cell(note)}" for note in report.notes)]
     if urgent(report.rows):
         parts.append(_table(urgent(report.rows)))
+    parts += [
+        "\n".join([f"Why {_cell(layer)} changed:", *(f"- {_cell(reason)}" for reason in why)])
+        for layer, why in reasons(report.rows).items()
+    ]
     parts += [_cell(line) for line in folded([row for row in report.rows if _equal(row)])]
     if rest:
         parts.append(f"<details><summary>{len(rest)} other rows</summary>\n\n{_table(rest)}\n\n</details>")

@@ -11,7 +11,7 @@ from pathlib import Path
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.sources import source_digest
-from coordbench.harness.gate import accepted, selection
+from coordbench.harness.gate import accepted, selection, why
 from coordbench.harness.gate.pairs import Say, Timer
 from coordbench.harness.gate.rows import STAGES, GateRow, Report, Stage
 from coordbench.harness.gate.settings import Settings, read_settings
@@ -58,6 +58,8 @@ class Gate:
     say: Say
     preset: Path
     described: dict[str, Described] = field(default_factory=dict)
+    steps: dict[str, why.Steps] = field(default_factory=dict)
+    """Of each layer whose sources differ."""
 
     def run(self) -> None:
         """Go through all stages; a candidate that cannot even be imported has regressed."""
@@ -75,6 +77,8 @@ class Gate:
         sound = self._costs(chosen.labels)
         self._speed(sound)
         self._accuracy(chosen.labels, sound)
+        self.report.rows = why.explain(self.report.rows, self.steps)
+        self.report.notes += why.notes(self.report.rows, self.steps)
 
     def _describe(self, tree: Tree) -> Described:
         with running(tree, deadline=self.settings.deadline_seconds) as (side,):
@@ -103,9 +107,13 @@ class Gate:
         sound = []
         for number, label in enumerate(labels, 1):
             self.say(f"layer {number} of {len(labels)}, {label}: parameters, FLOPs, bytes, output")
-            pairs = zip((self.base, self.candidate), self._layers(label), strict=True)
-            base, candidate = (costs.facts(tree, layer, self.settings) for tree, layer in pairs)
-            rows = costs.compare(label, base, candidate, self.settings)
+            layers = self._layers(label)
+            differ = layers[0].sources != layers[1].sources
+            pairs = zip((self.base, self.candidate), layers, strict=True)
+            base, candidate = (costs.count(tree, layer, self.settings, step=differ) for tree, layer in pairs)
+            if base.step and candidate.step:
+                self.steps[label] = why.Steps(base.step, candidate.step)
+            rows = costs.compare(label, base.facts, candidate.facts, self.settings)
             if not costs.broken(rows):
                 sound.append(label)
             if costs.broken(rows) or "costs" in self.request.stages:

@@ -48,6 +48,8 @@ class GateRow:
     unit: str = ""
     note: str = ""
     pairs: tuple[float, ...] = ()
+    why: tuple[str, ...] = ()
+    """What the layer's step does otherwise on the candidate side: operators, bytes, lines of source."""
 
     @property
     def name(self) -> str:

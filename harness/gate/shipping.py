@@ -14,6 +14,10 @@ SERVER = f"{NAME}.gate.side.server"
 FILES = (
     *("core/errors.py", "core/sources.py", "process/family.py", "process/settings.py"),
     *("measure/allocations.py", "measure/workload.py"),
+    *(
+        f"profiling/recorded/{name}.py"
+        for name in ("step", "markers", "recording", "operations", "memory", "fingerprint")
+    ),
     *(f"gate/side/{name}.py" for name in ("server", "tree", "bench", "messages")),
 )
 _HARNESS = Path(__file__).resolve().parents[1]

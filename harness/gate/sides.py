@@ -19,6 +19,7 @@ import coordbench
 from coordbench.harness.gate import shipping
 from coordbench.harness.gate.side.messages import Case, Chosen, Described, Facts, Json, Layer, PlannedTrial
 from coordbench.harness.process.settings import WORKER
+from coordbench.harness.profiling.recorded.fingerprint import Entry, Fingerprint
 
 _INSTALLED = Path(coordbench.__file__).resolve().parent.parent
 _OTHER_HARNESS = ("AttributeError", "ImportError", "ModuleNotFoundError", "TypeError", "KeyError")
@@ -88,6 +89,13 @@ class Side:
     def facts(self, layer: Layer, case: Case) -> Facts:
         """The exact facts of a layer."""
         return Facts(**self.ask("facts", layer=asdict(layer), case=asdict(case)))
+
+    def step(self, layer: Layer, case: Case) -> Fingerprint:
+        """What one training step of a layer does."""
+        entries = self.ask("step", layer=asdict(layer), case=asdict(case))
+        counted = [(Entry(**item["entry"]), item["count"], tuple(item["places"])) for item in entries]
+        counts = {entry: count for entry, count, _ in counted}
+        return Fingerprint(counts, {entry: places for entry, _, places in counted})
 
     def prepare(self, key: str, layer: Layer, case: Case, phase: str) -> float:
         """Build a layer for the turns to come; return its fastest call [s]."""

@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TypedDict
 
 from torch import nn
@@ -17,6 +18,8 @@ from torch import nn
 from ...measure.allocations import track
 from ...measure.workload import LayerWorkload, Phase, flops_by, hash_of, layer_workload, positive, seed_run, shape_of
 from ...process.settings import WORKER
+from ...profiling.recorded.fingerprint import fingerprint
+from ...profiling.recorded.step import Workload
 from .messages import Facts, Layer
 
 _WARM_UP = 5
@@ -51,6 +54,17 @@ def facts(layer: Mapping[str, object], case: Mapping[str, int]) -> Facts:
         output_hash=hash_of([y]),
         gradient_hash=gradients,
     )
+
+
+def step(layer: Mapping[str, object], case: Mapping[str, int]) -> list[dict[str, object]]:
+    """What one training step of a layer did: each entry of its fingerprint, how often, and under which lines."""
+    work = build(Layer(**layer), case)  # type: ignore[arg-type]
+    seed_run()
+    counted = fingerprint(Workload(work.module._get_name(), work.phase("forward_backward"), {"": work.module}))
+    return [
+        {"entry": asdict(entry), "count": count, "places": counted.places.get(entry, ())}
+        for entry, count in counted.counts.items()
+    ]
 
 
 def build(layer: Layer, case: Mapping[str, int]) -> LayerWorkload:

@@ -13,7 +13,7 @@ from ...process.family import end_with_parent
 from . import bench, tree
 
 HANDLERS: dict[str, Callable[..., object]] = {
-    "describe": tree.describe, "plan": tree.plan, "facts": bench.facts,
+    "describe": tree.describe, "plan": tree.plan, "facts": bench.facts, "step": bench.step,
     "pin": bench.pin, "prepare": bench.prepare, "turn": bench.turn, "forget": bench.forget,
 }  # fmt: skip
 

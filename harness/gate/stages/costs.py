@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from coordbench.harness.gate.rows import GateRow, Outcome
 from coordbench.harness.gate.settings import Settings
 from coordbench.harness.gate.side.messages import Facts, Layer
-from coordbench.harness.gate.sides import LayerError, SideError, Tree, running
+from coordbench.harness.gate.sides import LayerError, Side, SideError, Tree, running
+from coordbench.harness.profiling.recorded.fingerprint import Fingerprint
 
 COUNTS = {"parameters": "", "flops": "FLOPs", "allocated_bytes": "bytes"}
 """Quantities that should not grow, with their units; 2 FLOPs per multiply-add."""
@@ -16,18 +19,35 @@ HASHES = {"output_hash": "output", "gradient_hash": "gradients", "buffers": "buf
 """Quantities whose change is shown, and no more."""
 
 
-def facts(tree: Tree, layer: Layer, settings: Settings) -> Facts | str:
-    """The facts of a layer on one side, or the reason why it has none; a process that dies is given a second chance."""
+@dataclass(frozen=True)
+class Counted:
+    """The facts of a layer on one side, or the reason why it has none; and what its step does, where that was asked."""
+
+    facts: Facts | str
+    step: Fingerprint | None = None
+
+
+def count(tree: Tree, layer: Layer, settings: Settings, *, step: bool) -> Counted:
+    """Count a layer on one side; a process that dies is given a second chance."""
     reason = ""
     for _ in range(2):
         with running(tree, deadline=settings.deadline_seconds) as (side,):
             try:
-                return side.facts(layer, settings.case)
+                facts = side.facts(layer, settings.case)
             except LayerError as error:
-                return error.reason
+                return Counted(error.reason)
             except SideError as error:
                 reason = f"{error.reason}, twice"
-    return reason
+                continue
+            return Counted(facts, _step(side, layer, settings) if step else None)
+    return Counted(reason)
+
+
+def _step(side: Side, layer: Layer, settings: Settings) -> Fingerprint | None:
+    """What a step does; a layer whose step cannot be recorded is compared all the same."""
+    with contextlib.suppress(SideError):
+        return side.step(layer, settings.case)
+    return None
 
 
 def compare(label: str, base: Facts | str, candidate: Facts | str, settings: Settings) -> list[GateRow]:

@@ -56,9 +56,10 @@ def marking(modules: Mapping[str, nn.Module]) -> Iterator[None]:
 
 
 def short(file: str) -> str:
-    """A source file as the profile names it: inside this project from its root, else its bare name."""
+    """A source file as the profile names it: from this project's root, from the current folder, or its bare name."""
     path = Path(file).resolve()
-    return str(path.relative_to(_ROOT)) if path.is_relative_to(_ROOT) else path.name
+    inside = next((root for root in (_ROOT, Path.cwd()) if path.is_relative_to(root)), None)
+    return path.name if inside is None else str(path.relative_to(inside))
 
 
 def _joined(name: str, path: str) -> str:

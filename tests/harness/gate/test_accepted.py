@@ -110,6 +110,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, message: str) -> None:
         accepted.read_accepted(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_regression_is_acknowledged_on_the_command_line_and_the_gate_passes(
     make_project: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_regression_is_acknowledged_on_the_command_line_and_the_gate_passes(
     monkeypatch.chdir(project.folder)
     gate = ["gate", "--base", "HEAD", "--stages", "costs"]
     assert cli.run(gate) == ExitCode.REGRESSED
+    assert "why: forward: +1 aten::add" in capfd.readouterr().out
     row = "mine: allocated_bytes"
     assert cli.run(["gate", "--acknowledge", row, "--reason", "a clearer layer"]) == ExitCode.OK
     capfd.readouterr()

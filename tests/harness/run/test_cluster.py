@@ -117,6 +117,7 @@ def test_a_worker_dies_another_joins_late_and_every_trial_has_its_row(
     assert _statuses(out) == ["ok"] * 18
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(
     start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, preset: Callable[..., str], tmp_path: Path
 ) -> None:
