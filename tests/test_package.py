@@ -113,6 +113,7 @@ def test_ruff_reads_each_file_once() -> None:
     assert not _names_twice(listed)
 
 
+@pytest.mark.slow
 def test_coverage_counts_each_file_once(tmp_path: Path) -> None:
     data, report = f"--data-file={tmp_path / 'data'}", tmp_path / "report.json"
     _output(sys.executable, "-m", "coverage", "run", data, "-m", "coordbench", "list", "variants", path=ROOT)

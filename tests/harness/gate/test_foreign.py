@@ -72,6 +72,7 @@ def test_modules_of_a_users_own_do_not_meet_ours_in_a_run(own_names: Any) -> Non
     assert (done.returncode, done.stderr.count("RuntimeError")) == (ExitCode.OK, 0), done.stderr
 
 
+@pytest.mark.slow
 def test_a_path_with_spaces_and_quotes_is_a_path(tmp_path: Path, project_in: Callable[[Path], Any]) -> None:
     project = project_in(tmp_path / "my project's code")
     project.layer("mine")
@@ -113,6 +114,7 @@ def test_a_submodule_is_there_on_the_base_side_too(make_project: Any) -> None:
     assert why.startswith("mine: its step changed, and nothing measured did: forward: +1 aten::mul")
 
 
+@pytest.mark.slow
 def test_a_submodule_that_was_not_fetched_is_named(make_project: Any) -> None:
     library, project = make_project(), make_project()
     library.write("__init__.py", "FACTOR = 1\n")

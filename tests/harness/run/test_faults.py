@@ -18,6 +18,7 @@ import sqlalchemy as sql
 from coordbench.harness.analysis.tables import tables as read_tables
 from coordbench.harness.analysis.trials import TRIAL_COLUMNS
 from coordbench.harness.core.exit_codes import ExitCode
+from coordbench.harness.process import family
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 
@@ -68,21 +69,15 @@ Run = Callable[..., tuple[int, pd.DataFrame]]
 
 def _left(temporary: Path, out: Path) -> list[str]:
     """Processes and files that a run left behind, after a moment to clear up."""
-    for _ in range(100):
+    mark = f"TMPDIR={temporary}".encode()
+    for _ in range(600):  # a fork server that still imports sees only then that its driver is gone
         found = [path for folder in (temporary, out / "checkpoints") for path in folder.rglob("*")]
         files = [str(path) for path in found if "torchinductor" not in str(path)]  # torch's cache, one for all
-        running = [path.parent.name for path in Path("/proc").glob("[0-9]*/environ") if _is_of(path, temporary)]
+        running = [str(pid) for pid in family._pids() if mark in family._read(pid, "environ").split(b"\0")]
         if not files + running:
             break
         time.sleep(0.1)
     return files + running
-
-
-def _is_of(path: Path, temporary: Path) -> bool:
-    try:
-        return f"TMPDIR={temporary}".encode() in path.read_bytes().split(b"\0")
-    except OSError:  # it is gone, or another user's
-        return False
 
 
 @pytest.fixture
