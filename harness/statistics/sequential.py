@@ -71,6 +71,8 @@ class LookComparison:
     design: Design | None
     final: bool
     taken: int
+    planned: bool = True
+    """Whether further looks will be taken, where there are any."""
 
     @property
     def comparison(self) -> Comparison:
@@ -81,7 +83,7 @@ class LookComparison:
     def next(self) -> str:
         """Which look is next, in words; "" where there is none."""
         looks = self.design.looks if self.design else ()
-        if self.final or self.taken >= len(looks):
+        if self.final or not self.planned or self.taken >= len(looks):
             return ""
         return f"look {self.taken + 1} of {len(looks)} is next, at {looks[self.taken]} seeds"
 

@@ -39,6 +39,7 @@ def verdicts(run: Stored, baseline: str | None = None) -> pd.DataFrame:
     times = _Times(run)
     cells = [cell for cell in times.now if cell[1] != against and (cell[0], against) in times.now]
     judged = take_looks([times.history(contest, variant, against) for contest, variant in cells])
+    judged = [replace(one, planned=against == run.baseline) for one in judged]  # no seeds are given for other baselines
     frame = pd.DataFrame([vars(one.comparison) for one in judged], columns=[item.name for item in fields(Comparison)])
     named = pd.DataFrame(cells, columns=["contest", "variant"]).assign(baseline=against)
     final = pd.Series([one.final for one in judged], dtype=bool)

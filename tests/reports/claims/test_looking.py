@@ -107,4 +107,6 @@ def test_the_page_says_which_verdicts_are_final(store: Store, fill: Any) -> None
     assert 'id="looks"' in page
     assert page.count('<svg class="path"') == 2
     assert "1 of 2 verdicts are final; look 3 of 3 is next, at 16 seeds" in page
+    other = run.against("geoconv").set_index("variant").loc["conv", "looks"]
+    assert (other.taken, other.final, other.next) == (2, False, "")  # no seeds are given for another baseline
     assert looking(load(fill(seeds=5), store=store), []) is None
