@@ -45,7 +45,7 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
     return {
         "leaderboard": run.leaderboard,
         "references": run.references,
-        "verdicts": run.verdicts,
+        "verdicts": run.verdicts.drop(columns="looks", errors="ignore"),  # an object of each row, for the page alone
         "aggregate": run.aggregate,
         "coverage": run.coverage,
         "failures": run.failures,
