@@ -22,7 +22,7 @@ def report(
 ) -> int:
     """Write the page of a run and print its path."""
     from coordbench.harness.store.store import open_store
-    from coordbench.reports.pages.joined import write_joined
+    from coordbench.reports.joined.page import write_joined
     from coordbench.reports.pages.page import write_report
 
     if all and (run or files):

@@ -22,10 +22,10 @@ from coordbench.harness.store.store import Store
 from coordbench.reports.data.choice import choose
 from coordbench.reports.data.ranking import verdicts
 from coordbench.reports.data.run import load
+from coordbench.reports.joined.page import write_joined
 from coordbench.reports.pages.comparison import write_comparison
 from coordbench.reports.pages.gate import write_gate
 from coordbench.reports.pages.history import write_history
-from coordbench.reports.pages.joined import write_joined
 from coordbench.reports.pages.page import write_report
 from tests.reports.conftest import outcome
 

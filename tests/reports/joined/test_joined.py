@@ -10,7 +10,7 @@ from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
-from coordbench.reports.data.joined import joined
+from coordbench.reports.joined.data import joined
 from tests.reports.conftest import ENVIRONMENT, Fill, outcome
 
 ALPHA = "alpha[canvas=8]"

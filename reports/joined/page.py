@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coordbench.harness.core.cell import Cell, describe
 from coordbench.harness.store.store import Store
-from coordbench.reports.data.joined import Cost, Joined, Score, joined
+from coordbench.reports.joined.data import Cost, Joined, Score, joined
 from coordbench.reports.pages.rendering import environment, write
 
 

@@ -1,0 +1,1 @@
+"""All runs of a store on one page."""
