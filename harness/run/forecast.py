@@ -9,8 +9,9 @@ import sqlalchemy as sql
 
 from coordbench.harness.core.cell import Cell, describe, differing
 from coordbench.harness.core.trial import Job, Trial
+from coordbench.harness.plan import expected
 from coordbench.harness.plan.planning import Plan, with_rate
-from coordbench.harness.run import expected, identity, matching
+from coordbench.harness.run import identity, matching
 from coordbench.harness.run.progress import describe as describe_job
 from coordbench.harness.run.rates import Tuner, extra_trials
 from coordbench.harness.store import schema
