@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from coordbench.harness.analysis import cells
 from coordbench.harness.analysis.items import Items
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.trial import CostJob
+from coordbench.harness.training.repeat import NOTE
 
 TRIAL_COLUMNS = [
     *("run", "suite", "task", "task_options", "backbone", "backbone_options", "variant", "variant_options"),
@@ -26,9 +28,9 @@ _RECORD = ["seed", "status", "error", "converged", "seconds", "steps", "epoch_st
 def trials_table(
     run: str, items: Items, scores: pd.DataFrame, measured: Items, facts: dict[str, Any], wrong: set[object]
 ) -> pd.DataFrame:
-    """The columns TRIAL_COLUMNS, and beside them `record` and `cell`."""
+    """The columns TRIAL_COLUMNS, and beside them `record`, `cell` and `unsteady`."""
     if items.frame.empty:
-        return pd.DataFrame(columns=[*TRIAL_COLUMNS, "record", "cell"])
+        return pd.DataFrame(columns=[*TRIAL_COLUMNS, "record", "cell", "unsteady"])
     frame = pd.concat([items.frame[[*_RECORD, "record"]], _conditions(items), _costs(items, measured)], axis=1)
     tasks = facts["tasks"]
     about = {str(cell.task): tasks[str(cell.task)] for cell in items.cells}
@@ -39,13 +41,19 @@ def trials_table(
         metric=full.map({task: known["metrics"][0]["name"] for task, known in about.items()}),
         unit=full.map({task: known["metrics"][0]["unit"] for task, known in about.items()}),
         altered=frame["record"].isin(wrong),
+        unsteady=[_unsteady(details) for details in items.frame["details"]],
         converged=frame["converged"].astype("boolean"),
     )
     primary = scores[scores["split"] == "test"][["record", "metric", "value"]].drop_duplicates(["record", "metric"])
     frame = frame.merge(primary.rename(columns={"value": "score"}), on=["record", "metric"], how="left")
     frame.loc[frame["status"] != "ok", "score"] = np.nan
     frame["normalized"] = _normalized(frame, full, about)
-    return frame[[*TRIAL_COLUMNS, "record", "cell"]]
+    return frame[[*TRIAL_COLUMNS, "record", "cell", "unsteady"]]
+
+
+def _unsteady(details: Mapping[str, Mapping[str, object]] | None) -> str:
+    """Where a second training of a trial's first steps parted from the first; empty where none did."""
+    return str((details or {}).get(NOTE, {}).get("difference", ""))
 
 
 def _conditions(items: Items) -> pd.DataFrame:

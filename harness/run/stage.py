@@ -21,6 +21,7 @@ from coordbench.harness.run.patience import StoreLostError
 from coordbench.harness.run.pending import Pending, Planned
 from coordbench.harness.run.recorder import Recorder
 from coordbench.harness.run.worker import Limits, work
+from coordbench.harness.training import repeat
 
 Noted = tuple[Job, Mapping[str, Any]]
 """A job and what this run notes about it."""
@@ -57,6 +58,7 @@ class Stage:
         answers: dict[Job, int] = {}
         arrived: SimpleQueue[Arrival] = SimpleQueue()
         waiting: Waiting = {}
+        repeated = repeat.chosen(job for job, _ in planned.values())
         pending = Pending(planned, self.recorder.leases, self._slots())
         try:
             while True:
@@ -64,7 +66,9 @@ class Stage:
                     share = self.recorder.patience(lambda: pending.turn(len(waiting)))
                     answers |= self.recorder.shared(pending, share)
                     for place, (job, known) in pending.note(share).items():
-                        future = self.executor.submit(work, job, self.plugins, self._limits(job, known))
+                        future = self.executor.submit(
+                            work, job, self.plugins, self._limits(job, known, again=job in repeated)
+                        )
                         waiting[future] = place, known, job
                         future.add_done_callback(arrived.put)
                 if not waiting and not pending.jobs:
@@ -92,11 +96,12 @@ class Stage:
         """How many jobs run at a time."""
         return self.executor.slots if isinstance(self.executor, ClusterExecutor) else self.workers
 
-    def _limits(self, job: Job, identified: Identity) -> Limits:
+    def _limits(self, job: Job, identified: Identity, *, again: bool) -> Limits:
         """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
+        limits = replace(self.limits, repeat=again)
         if self.checkpoints is None or isinstance(job, CostJob) or job.cell.reference is not None:
-            return self.limits
-        return replace(self.limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
+            return limits
+        return replace(limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
 
 
 def plain(jobs: Sequence[Job]) -> list[Noted]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from coordbench.harness.core.record import CostRecord, Record
+from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.measure import QUANTITIES, SECONDS, combine
 from coordbench.harness.measure.part import Part
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.process.isolate import Outcome
 from coordbench.harness.run import identity
+from coordbench.harness.training import repeat
 
 J = TypeVar("J", Trial, CostJob)
 A = TypeVar("A")
@@ -36,6 +37,8 @@ class Limits:
     """How long each phase is timed; energy needs 5 s or more."""
     sources: str = ""
     """`identity.of_plugins` as the run began; "" where plug-ins may change."""
+    repeat: bool = False
+    """Whether the first steps are trained again, to see whether they come out the same."""
 
 
 def work(job: Job, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
@@ -63,7 +66,23 @@ def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
     if outcome.value is None:
         record.notes["log"] = outcome.log
         record.seconds = outcome.seconds
+    elif limits.repeat and record.status == "ok":
+        record.notes[repeat.NOTE] = _repeated(job, record, plugins, limits)
     return record
+
+
+def _repeated(job: Trial, record: Record, plugins: Sequence[str], limits: Limits) -> dict[str, object]:
+    """What came of training the first steps of a trial again."""
+    outcome, _ = _call(run_again, job, plugins, limits, None)
+    error = "" if outcome.value is not None else f"{outcome.status}: {outcome.error}"
+    parted = repeat.difference(record.curves, outcome.value or [])
+    return {"steps": repeat.steps_of(job), "difference": parted or error}
+
+
+def run_again(trial: Trial, plugins: Sequence[str], _: None) -> list[CurvePoint]:
+    """Train the first steps of a trial; runs in its own process."""
+    _load(plugins)
+    return repeat.first_points(trial)
 
 
 def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:

@@ -21,7 +21,7 @@ def findings(run: Run, ledger: Sequence[Finding]) -> list[str]:
     statuses = run.trials["status"]
     if not len(statuses):
         return ["Nothing was planned, so nothing was found."]
-    altered = [sentence for sentence in [_altered(run)] if sentence]
+    altered = [sentence for sentence in [_altered(run), _unsteady(run)] if sentence]
     if not int((statuses == "ok").sum()):
         none = f"No trial ended well: all {plural(len(statuses), 'trial')} failed or were not run. See Failures."
         return [*altered, none]
@@ -39,6 +39,17 @@ def _altered(run: Run) -> str:
     measured = f" and {plural(int(costs.sum()), 'measurement')} of costs" if costs.any() else ""
     which = f" ({'; '.join(names)}{', ..' if len(trials) > MOST_NAMED else ''})" if names else ""
     return f"Altered after it was stored, do not trust: {plural(len(trials), 'trial')}{which}{measured}."
+
+
+def _unsteady(run: Run) -> str:
+    """Which layers gave other bits when the first steps of a trial were trained again from the same seed."""
+    trials = run.trials[run.trials["unsteady"].astype(str) != ""].drop_duplicates("label")
+    named = [
+        f"{label} ({where})" for label, where in trials[["label", "unsteady"]].head(MOST_NAMED).to_numpy().tolist()
+    ]
+    if not named:
+        return ""
+    return f"Not deterministic, trained twice from one seed: {'; '.join(named)}{', ..' if len(trials) > MOST_NAMED else ''}."
 
 
 def cost_of(run: Run, variant: str) -> float | None:

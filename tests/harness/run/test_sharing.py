@@ -103,3 +103,34 @@ def _each_once(url: str, home: Path) -> None:
     assert _trained(home, 1)
     assert _trained(home, 2)
     assert not _trained(home, 1) & _trained(home, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server is installed")
+def test_a_command_whose_store_never_comes_back_ends_with_a_code_of_its_own(
+    toy: Path, preset: Callable[..., str], tmp_path: Path
+) -> None:
+    path = Path(preset(["conv"], seeds=100, steps=20))
+    path.write_text(path.read_text().replace("[run]", "[run]\nstore_patience_seconds = 5"))
+    command = [sys.executable, "-m", "coordbench", "run", str(path), "--no-report", "--plugin", str(toy)]
+    with Postgres() as server:
+        with (tmp_path / "log0").open("w") as log:
+            driver = subprocess.Popen(
+                [*command, "--store", server.url, "--out", str(tmp_path / "out")], stdout=log, stderr=log,
+                cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
+        while len(_trained(tmp_path, 0)) < 3:
+            assert driver.poll() is None, (tmp_path / "log0").read_text()
+            time.sleep(0.05)
+        server.stop()
+        assert driver.wait(120) == 7
+        last = (tmp_path / "log0").read_text().splitlines()[-1]
+        assert re.search(r"waited 5 s for it; the next run takes up \d+ finished records from ", last), last
+        server.start()
+        again = subprocess.run(
+            [*command, "--store", server.url, "--out", str(tmp_path / "out"), "--seeds", "5"], cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False, capture_output=True,
+        )  # fmt: skip
+        assert again.returncode == 0
+        with Store(server.url) as store:
+            assert not _doubled(store)

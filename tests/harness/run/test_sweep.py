@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sql
 
 from coordbench.harness.analysis.compare import compare_runs
 from coordbench.harness.analysis.tables import tables as read_tables
@@ -16,8 +18,10 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
 from coordbench.harness.plan import planning as plan
 from coordbench.harness.run.sweep import Driver
+from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 from coordbench.reports.data.run import load
+from coordbench.reports.pages.findings import findings
 
 SWEEP: dict[str, Any] = {
     "tasks": ["toy"], "backbones": ["toy_net"], "variants": ["conv"], "steps": 5, "evaluations": 1, "costs": False,
@@ -117,3 +121,34 @@ def test_a_record_that_cannot_be_stored_is_an_error_and_the_others_are_kept(stor
     found = read_tables(store, swept(store, toy, SWEEP, executor=_Odd())).trials
     assert sorted(found["status"]) == ["error"] + ["ok"] * (len(found) - 1)
     assert "its record cannot be stored: TypeError" in found.loc[found["status"] == "error", "error"].iloc[0]
+
+
+RESTLESS = """
+import os
+import torch
+from torch import nn
+from coordbench.harness.core.registry import variant
+
+@variant("restless", source="none")
+class Restless(nn.Conv1d):
+    def __init__(self, i, o, k, *, size, stride=1, bias=True):
+        super().__init__(i, o, k, stride, (k - 1) // 2, bias=bias)
+    def forward(self, x):
+        return super().forward(x) * (1 + 1e-3 * int.from_bytes(os.urandom(1), "big"))
+"""
+
+
+def test_a_layer_that_trains_otherwise_each_time_is_seen_in_one_trial_of_each_run(store: Store, toy: Path) -> None:
+    plugin = toy.with_name("restless.py")
+    plugin.write_text(RESTLESS)
+    registry.load_plugin(plugin)
+    registry.load_plugin(toy)
+    sweep = SWEEP | {"variants": ["conv", "restless"], "steps": 500}
+    made = plan.make_plan(plan.parse_preset({"run": {"seeds": 1}, "sweep": [sweep]}, "mine"))
+    run = load(Driver(store, Quiet(), plugins=(str(toy), str(plugin))).run(made).run, store=store)
+    assert findings(run, [])[0].startswith("Not deterministic, trained twice from one seed: restless (train/")
+    query = sql.select(schema.items.c.job, schema.records.c.facts)
+    rows = store.read(query.join(schema.records, schema.items.c.record == schema.records.c.id))
+    notes = {row.job["variant"]: row.facts["repeat"] for row in rows if row.job["variant"]}
+    assert notes["conv"] == {"steps": 10, "difference": ""}
+    assert re.match(r"train/\S+ at step 5 was \S+, and then \S+$", notes["restless"]["difference"])
