@@ -15,10 +15,10 @@ from coordbench.harness.core.record import FAILED, CostRecord, Record
 from coordbench.harness.core.trial import Job
 from coordbench.harness.run import patience
 from coordbench.harness.run.patience import Finished, Patience, StoreLostError
-from coordbench.harness.run.pending import Pending, Planned
 from coordbench.harness.run.progress import Listener
 from coordbench.harness.store.answers import REUSED, Answer
 from coordbench.harness.store.leases import Leases, Share
+from coordbench.harness.store.pending import Pending, Planned
 from coordbench.harness.store.schema import items
 from coordbench.harness.store.store import Store, StoreError
 

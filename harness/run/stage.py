@@ -18,9 +18,9 @@ from coordbench.harness.process import environment
 from coordbench.harness.run import identity
 from coordbench.harness.run.cluster import ClusterExecutor, OtherCodeError
 from coordbench.harness.run.patience import StoreLostError
-from coordbench.harness.run.pending import Pending, Planned
 from coordbench.harness.run.recorder import Recorder
 from coordbench.harness.run.worker import Limits, work
+from coordbench.harness.store.pending import Pending, Planned
 from coordbench.harness.training import repeat
 
 Noted = tuple[Job, Mapping[str, Any]]

@@ -49,7 +49,8 @@ def _unsteady(run: Run) -> str:
     ]
     if not named:
         return ""
-    return f"Not deterministic, trained twice from one seed: {'; '.join(named)}{', ..' if len(trials) > MOST_NAMED else ''}."
+    more = ", .." if len(trials) > MOST_NAMED else ""
+    return f"Not deterministic, trained twice from one seed: {'; '.join(named)}{more}."
 
 
 def cost_of(run: Run, variant: str) -> float | None:
