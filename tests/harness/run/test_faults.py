@@ -185,7 +185,7 @@ def test_a_run_goes_on_where_it_was_and_repeats_only_what_changed(
 
 def test_scores_are_normalized_between_the_computed_bounds(toy: Path, preset: Callable[..., str], run: Run) -> None:
     _, trials = run(preset(["conv"], steps=300), [toy], "--no-report")
-    assert list(trials.columns) == [*TRIAL_COLUMNS, "record", "cell"]
+    assert list(trials.columns) == [*TRIAL_COLUMNS, "record", "cell", "unsteady"]
     normalized = trials.set_index("label")["normalized"]
     assert normalized["toy_mean"].eq(0).all()
     assert normalized["toy_exact"].eq(1).all()
