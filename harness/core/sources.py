@@ -8,8 +8,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+_parsing = threading.Lock()  # Python 3.11 raised a SystemError where threads parsed at the same time
 
 
 def digest(value: object) -> str:
@@ -42,7 +45,8 @@ def tree_digest(*nodes: ast.AST) -> str:
 
 def syntax_tree(file: Path) -> ast.Module:
     """A file's syntax tree without docstrings."""
-    tree = ast.parse(file.read_bytes())
+    with _parsing:
+        tree = ast.parse(file.read_bytes())
     for node in ast.walk(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node):  # type: ignore[arg-type]

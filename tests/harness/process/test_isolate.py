@@ -327,7 +327,9 @@ time.sleep(600)
 
 
 def test_one_that_forks_all_the_time_is_ended_by_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(family, "_SWEEP_SECONDS", 60.0)  # what is looked for is one that is missed, not one that is slow
+    monkeypatch.setattr(
+        family, "_SWEEP_SECONDS", 60.0
+    )  # what is looked for is one that is missed, not one that is slow
     mark = f"COORDBENCH_TEST={tmp_path}"
     variables = os.environ | {"COORDBENCH_TEST": str(tmp_path)}
     for number in range(20):
