@@ -48,10 +48,11 @@ def test_the_layer_obeys_the_laws(tmp_path: Path) -> None:
 
 
 def test_the_task_is_run_by_the_preset(tmp_path: Path) -> None:
-    """The README's task and preset as they stand, but for the number of steps."""
+    """The README's task and preset as they stand, but for the number of steps and the length of timings."""
     (task,) = (text for text in PLUGINS if "@task" in text)
     (tmp_path / "lit_column.py").write_text(task)
-    (tmp_path / "lit.toml").write_text(re.sub(r"steps = \d+", "steps = 2", PRESETS[0]))
+    short = re.sub(r"steps = \d+", "steps = 2", PRESETS[0]).replace("[run]", "[run]\ncost_seconds = 0.05")
+    (tmp_path / "lit.toml").write_text(short)
     _coordbench(tmp_path, "run", "lit.toml", "--plugin", "lit_column.py", "--seeds", "1", "--out", "out")
     assert list((tmp_path / "out").rglob("*.html"))
 

@@ -22,6 +22,9 @@ from coordbench.harness.process.settings import WORKER
 from coordbench.harness.run.sources import files
 from coordbench.harness.run.worker import Limits, work
 
+TIMEOUT = "20s"
+"""How long a scheduler may take to answer."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -129,7 +132,7 @@ def connect(address: str) -> Iterator[ClusterExecutor]:
             yield ClusterExecutor(client)
         return
     try:
-        client = distributed.Client(address, timeout="20s")
+        client = distributed.Client(address, timeout=TIMEOUT)
     except (OSError, ValueError, TimeoutError) as error:
         raise UsageError(f"no scheduler answers at {address!r}; expected an address such as tcp://host:8786") from error
     with client:

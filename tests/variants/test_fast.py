@@ -94,6 +94,7 @@ def test_a_layer_under_autocast_trains_in_float32_parameters() -> None:
         torch.testing.assert_close(low.grad, high.grad, rtol=0.1, atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # inductor's own
 @pytest.mark.parametrize("selector", ["coordconv", "coordgate"])
 def test_inductor(selector: str) -> None:

@@ -143,7 +143,7 @@ class Sluggish(nn.Conv1d):
 """
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("end", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on(
     end: signal.Signals, toy: Path, preset: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -98,6 +98,7 @@ def test_a_shallow_clone_holds_no_older_base(make_project: Any, tmp_path: Path, 
     assert errors.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_submodule_is_there_on_the_base_side_too(make_project: Any) -> None:
     library, project = make_project(), make_project()
     library.write("__init__.py", "FACTOR = 1\n")

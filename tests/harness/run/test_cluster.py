@@ -162,9 +162,11 @@ def test_a_worker_of_other_code_gets_no_work_and_both_are_named(
         ("tcp://127.0.0.1:9", "no scheduler answers at 'tcp://127.0.0.1:9'"),
     ],
 )
-def test_a_wrong_address_is_told_in_one_line(address: str, told: str) -> None:
+def test_a_wrong_address_is_told_in_one_line(address: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from coordbench.harness.core.errors import UsageError
+    from coordbench.harness.run import cluster
     from coordbench.harness.run.cluster import connect
 
+    monkeypatch.setattr(cluster, "TIMEOUT", "2s")
     with pytest.raises(UsageError, match=told), connect(address):
         pass

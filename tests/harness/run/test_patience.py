@@ -6,7 +6,6 @@ import os
 import pickle
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -74,15 +73,15 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.5)
 
 
-def _lock(path: Path, seconds: float) -> threading.Thread:
-    """Hold SQLite's lock for writing for a while."""
+def _lock(path: Path, seconds: float, released: threading.Event | None = None) -> threading.Thread:
+    """Hold SQLite's lock for writing for a while, or until it is released."""
     held = threading.Event()
 
     def hold() -> None:
         connection = sqlite3.connect(path, isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
         held.set()
-        time.sleep(seconds)
+        (released or threading.Event()).wait(seconds)
         connection.rollback()
         connection.close()
 
@@ -104,12 +103,13 @@ def test_a_store_that_is_locked_for_longer_than_it_waits_ends_no_run(toy: Path, 
 
 
 def test_a_run_that_waited_in_vain_leaves_its_records_to_the_next(toy: Path, tmp_path: Path) -> None:
-    path, locks = tmp_path / "results.sqlite", list[threading.Thread]()
+    path, locks, given_up = tmp_path / "results.sqlite", list[threading.Thread](), threading.Event()
     with Store(f"sqlite:///{path}") as store:
         with pytest.raises(StoreLostError, match=r"locked.*; waited 2 s for it; the next run takes up \d+ finished"):
-            _run(store, toy, tmp_path, Listener(lambda: locks.append(_lock(path, 30))), 2)
+            _run(store, toy, tmp_path, Listener(lambda: locks.append(_lock(path, 120, given_up))), 2)
         waiting = len(patience._read(tmp_path / patience.FILE))
         assert waiting >= 1
+        given_up.set()
         locks[0].join()
         stored = len(_identities(store))
         result = _run(store, toy, tmp_path, Listener(), 2)
