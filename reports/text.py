@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
@@ -31,6 +32,11 @@ def finite(value: object) -> float | None:
 def words(value: object) -> str:
     """A text that may be missing."""
     return "" if str(value) in ("nan", "<NA>", "None") else str(value)
+
+
+def link(name: object) -> str:
+    """The name of a file as a link to it: `#`, `?` and `%` would mean something else there."""
+    return quote(str(name), safe="")
 
 
 def breakable(name: object) -> Markup:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.names import MOST_OF_TEXT, is_line
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.plan.preset import PRESETS as PRESETS
@@ -18,6 +19,7 @@ from coordbench.harness.plan.preset import narrow as narrow
 from coordbench.harness.plan.preset import parse_preset as parse_preset
 from coordbench.harness.plan.preset import presets as presets
 from coordbench.harness.plan.preset import read_preset as read_preset
+from coordbench.harness.plan.validation import show
 
 J = TypeVar("J", bound=Job)
 
@@ -107,6 +109,8 @@ def _reference_trials(task: Selector, seeds: Sequence[int]) -> list[Trial]:
 
 def _fit(task: str, backbone: str, variants: Sequence[str]) -> tuple[Selector, Selector]:
     """Canonical selectors of a task and a backbone that it takes, and in which variants can be told apart."""
+    for text in (task, backbone, *variants):
+        _check_text(text)
     chosen, network = registry.select("task", task), registry.select("backbone", backbone)
     allowed = chosen.entry.backbones
     if network.entry.name not in allowed:
@@ -115,6 +119,15 @@ def _fit(task: str, backbone: str, variants: Sequence[str]) -> tuple[Selector, S
     if reason := registry.refusal(chosen, network, arms):
         raise UsageError(f"{network.label} on {chosen.label} could tell nothing: {reason}")
     return chosen.selector, network.selector
+
+
+def _check_text(selector: str) -> None:
+    """Refuse an option that no table and no page could show in one line."""
+    for name, value in Selector.parse(selector).options:
+        if value and not is_line(value, MOST_OF_TEXT):
+            raise UsageError(
+                f"option {name}={show(value)} is not valid; write 1 to {MOST_OF_TEXT} printable characters in one line"
+            )
 
 
 def _once(jobs: Iterable[J]) -> tuple[J, ...]:

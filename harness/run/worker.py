@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from coordbench.harness.core.names import MOST, is_line
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.measure import QUANTITIES, SECONDS, combine
@@ -61,6 +62,8 @@ def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
     record = Record(outcome.status, outcome.error) if outcome.value is None else outcome.value
     if record.status == "ok" and not record.scores:
         record = Record("error", "the task gave no scores")
+    if odd := [name for scores in record.scores.values() for name in scores if not is_line(name)]:
+        record = Record("error", f"the task named a score {odd[0]!r:.120}; write {MOST} printable characters at most")
     if attempts > 1:
         record.notes["attempts"] = attempts
     if outcome.value is None:

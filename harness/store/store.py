@@ -7,6 +7,7 @@ same identity.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ class Store(Database):
     def start_run(self, preset: str, command: str, environment: Facts, facts: Facts) -> str:
         """Open a run and return its name, which sorts by time."""
         now = encoding.now()
-        name = f"{now[:19].replace(':', '').replace('-', '')}-{preset}-{uuid.uuid4().hex[:4]}"
+        name = f"{now[:19].replace(':', '').replace('-', '')}-{_plain(preset)}-{uuid.uuid4().hex[:4]}"
         with self.writing() as connection:
             [key], named = shared.keys_of_environments([environment])
             shared.note(connection, environments, named)
@@ -152,6 +153,11 @@ class Store(Database):
             for table, column in ((scores, "record"), (series, "record"), (samples, "record"), (records, "id")):
                 connection.execute(table.delete().where(table.c[column].not_in(used)))
         return len(unused)
+
+
+def _plain(preset: str) -> str:
+    """The name of a preset as part of the name of a run, which is that of a file and of a link, too."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", preset)[:60]
 
 
 def open_store(url: str | None, out: Path, *, existing: bool = False) -> Store:

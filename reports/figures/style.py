@@ -40,6 +40,7 @@ STYLE: Any = {  # matplotlib types the names of its settings one by one
     "ytick.color": MUTED,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "text.parse_math": False,  # anybody's `$` is a `$`
     "figure.facecolor": "none",
     "axes.facecolor": "none",
 }

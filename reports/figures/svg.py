@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from coordbench.reports.figures.style import INK, LINE, MUTED, PALETTE, STYLE
 
@@ -36,6 +37,7 @@ def inline(figure: Figure, title: str) -> Markup:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG or SVG, on white."""
+    _take_literally(figure)
     with mpl.rc_context(STYLE):
         figure.savefig(path, dpi=160, facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else None)
     return path
@@ -43,9 +45,16 @@ def save(figure: Figure, path: Path) -> Path:
 
 def _svg(figure: Figure) -> str:
     stream = io.StringIO()
+    _take_literally(figure)
     with mpl.rc_context(STYLE):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     return stream.getvalue()
+
+
+def _take_literally(figure: Figure) -> None:
+    """Draw every `$` of anybody's names as it is: two of them would be a formula, and often none that can be read."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
 
 
 def _themed(svg: str) -> str:

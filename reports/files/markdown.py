@@ -32,7 +32,7 @@ def markdown(run: Run) -> str:
         for f in tried
     ]
     missing = len(decided) - len(tried)
-    return "\n".join([*lines, "", f"{plural(missing, 'claim')} not run.", "", f"`{run.facts.command}`", ""])
+    return "\n".join([*lines, "", f"{plural(missing, 'claim')} not run.", "", _code(run.facts.command), ""])
 
 
 def _leaderboard(run: Run, contest: Contest) -> list[str]:
@@ -43,6 +43,13 @@ def _leaderboard(run: Run, contest: Contest) -> list[str]:
     for variant, score, low, high, seeds, failed, parameters, flops in rows[columns].itertuples(index=False):
         lines.append(row(variant, number(score), interval(low, high), seeds, failed, big(parameters), big(flops)))
     return [*lines, ""]
+
+
+def _code(text: str) -> str:
+    """Text in one line of code, whatever backticks it holds."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if len(fence) > 1 else ""
+    return f"{fence}{space}{' '.join(text.split())}{space}{fence}"
 
 
 def row(*cells: object) -> str:
@@ -57,4 +64,4 @@ def rule(columns: int) -> str:
 
 def cell(text: str) -> str:
     """Text that Markdown takes literally."""
-    return re.sub(r"([\\`*<>|_])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*<>|_]|(?<=\])\(|(?<=!)\[)", r"\\\1", " ".join(text.split()))

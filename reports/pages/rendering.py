@@ -13,7 +13,7 @@ from coordbench.reports import text
 TEMPLATES = Path(__file__).parents[1] / "templates"
 _FILTERS = (
     *("breakable", "number", "rounded", "signed", "interval", "big", "seconds", "size", "plural", "percent"),
-    *("with_interval", "finite", "words"),
+    *("with_interval", "finite", "words", "link"),
 )
 
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from coordbench.harness.core.errors import UsageError, describe_error
 from coordbench.harness.core.options import valid
 from coordbench.harness.core.registry.catalog import REFERENCES, TASKS
+from coordbench.harness.core.registry.naming import check_names
 
 _PACKAGES = ("coordbench.variants", "coordbench.tasks")
 _loaded: set[str] = set()
@@ -46,6 +47,7 @@ def load_plugin(path: str | Path) -> None:
     load()  # so that it is the plug-in that takes a name twice
     _execute(path, file)
     _check_references(file)
+    check_names(str(file))
     _loaded.add(str(file))
 
 

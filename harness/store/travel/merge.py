@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
+from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.names import is_line
 from coordbench.harness.core.sources import digest
 from coordbench.harness.store import shared
 from coordbench.harness.store.altered import altered_records
@@ -23,6 +25,7 @@ from coordbench.harness.store.database import Database
 from coordbench.harness.store.schema import environments, items, records, runs, scores, sources
 from coordbench.harness.store.travel.copying import CHILDREN, Row, batches, children, read_rows
 
+_LONGEST_NAME = 200
 _Known = dict[str, dict[str, int]]
 """Identity -> result -> number of the record."""
 
@@ -145,12 +148,20 @@ def _copy_runs(reading: Connection, target: Database, places: Mapping[int, int],
         present = set(writing.scalars(sql.select(runs.c.id)))
         last = writing.scalar(sql.select(sql.func.max(runs.c.number))) or 0
         fresh = [row for row in read_rows(reading, runs) if row["id"] not in present]
+        for row in fresh:
+            _check_name(str(row["id"]))
         fresh.sort(key=lambda row: _number(row["number"]))
         insert_all(writing, runs, [row | {"number": last + i} for i, row in enumerate(fresh, start=1)])
         for run in fresh:
             listed = read_rows(reading, items, items.c.run == run["id"])
             insert_all(writing, items, [row | {"record": _place(row["record"], places)} for row in listed])
         merged.runs += len(fresh)
+
+
+def _check_name(run: str) -> None:
+    """Refuse a run whose page would lie elsewhere than beside the others."""
+    if not is_line(run, _LONGEST_NAME) or "/" in run or run.startswith("."):
+        raise UsageError(f"a run of that store is called {run[:_LONGEST_NAME]!r}, which is no name of a file")
 
 
 def _place(record: object, places: Mapping[int, int]) -> int | None:
