@@ -108,7 +108,7 @@ def test_a_gate_leaves_nothing_behind_and_tells_of_a_dirty_tree(one_gate: Any) -
 def test_page_and_comment_show_the_pairs_and_the_verdict(one_gate: Any) -> None:
     _, _, project = one_gate
     page = (project.folder / "coordbench-results" / "gate.html").read_text()
-    assert page.count('<circle cx=') == 8
+    assert page.count("<circle cx=") == 8
     assert (project.folder / "pull.md").read_text().startswith("### ❌ regressed: work tree at")
 
 
