@@ -19,6 +19,7 @@ from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.gate.rows import GateRow, Report
 from coordbench.harness.store.store import Store
+from coordbench.harness.store.travel.archive import open_archive
 from coordbench.reports.data.choice import choose
 from coordbench.reports.data.ranking import verdicts
 from coordbench.reports.data.run import load
@@ -33,6 +34,7 @@ SLOW_ROW: Any = (
     "speed", "forward", "regressed", 1e-3, 2.277e-3, 1.277, 1.2, 1.33, 0.05, "s", "8 pairs",
     (1.2, 1.25, 1.277, 1.28, 1.3, 1.31, 1.33, 1.22),
 )  # fmt: skip
+RECORDS = Path(__file__).parents[3] / "results" / "quick"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 FLAGS = (
@@ -70,6 +72,14 @@ def _click(browser: webdriver.Chrome, selector: str) -> None:
     element = browser.find_element(By.CSS_SELECTOR, selector)
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
     element.click()
+
+
+def test_the_page_of_the_run_of_record_opens_short_enough_to_be_read(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with open_archive(RECORDS) as store:
+        page = write_report(store, store.resolve_run(None), tmp_path)
+    browser.get(page.as_uri())
+    assert 2000 < browser.execute_script("return document.documentElement.scrollHeight") <= 8000
+    assert browser.get_log("browser") == []
 
 
 def test_page_in_a_browser(browser: webdriver.Chrome, store: Store, fill: Any, tmp_path: Path) -> None:
