@@ -129,6 +129,34 @@ def test_a_submodule_that_was_not_fetched_is_named(make_project: Any) -> None:
     assert "the submodule scale is not checked out; it is empty on the base side" in exact(project).notes
 
 
+@pytest.mark.slow
+def test_a_detached_head_and_a_dirty_tree_are_measured_and_left_as_they_were(make_project: Any) -> None:
+    """Staged, unstaged, untracked, removed and ignored files, none of which is committed."""
+    project = make_project()
+    project.write("unused.py", "A = 1\n")
+    project.layer("mine")
+    project.layer("other")
+    project.settings("mine", "other", **SMALL)
+    old = project.commit()
+    project.write("notes.txt", "another commit\n")
+    project.git("checkout", "-q", "--detach", project.commit())
+    project.layer("mine", before="x = x + 0")
+    project.git("add", "mine.py")
+    project.layer("mine", before="x = x + 0 + 0")
+    project.layer("other", before="import helper; x = helper.double(x)")
+    project.write("helper.py", "def double(x):\n    return 2 * x\n")
+    project.git("rm", "-q", "unused.py")
+    before = project.git("status", "--porcelain"), project.git("rev-parse", "HEAD"), project.git("branch", "--list")
+    for base in (old, "HEAD"):
+        report = exact(project, base)
+        assert report.notes[0] == "the work tree has changes that are not committed; they are measured with it"
+        grown = {row.layer for row in report.rows if row.quantity == "allocated_bytes" and row.outcome == "regressed"}
+        assert grown == {"mine", "other"}
+    state = project.git("status", "--porcelain"), project.git("rev-parse", "HEAD"), project.git("branch", "--list")
+    assert state == before
+    assert project.worktrees() == 1
+
+
 def test_a_base_that_fails_to_import_is_not_measured_and_says_why(make_project: Any) -> None:
     project = make_project()
     project.write("mine.py", "import no_such_library\n")

@@ -155,6 +155,60 @@ def test_a_worker_of_other_code_gets_no_work_and_both_are_named(
     assert _statuses(out).count("ok") == 0
 
 
+@pytest.mark.slow
+def test_a_worker_with_another_torch_gets_no_work(
+    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, preset: Callable[..., str], tmp_path: Path
+) -> None:
+    """Its package says another version of itself, as an upgrade on one machine alone would."""
+    address, out = scheduler[0], tmp_path / "out"
+    other = tmp_path / "upgraded" / "torch-9.9.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
+    command = ("-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard")
+    start(*command, path=Path(f"{other.parent}{os.pathsep}{ROOT}"))
+    driver = _run(start, address, preset(["slow_conv"], seeds=2, steps=3), toy, out)
+    assert driver.wait(120) == 2
+    log = (tmp_path / "log2").read_text()
+    assert re.search(r"worker tcp://\S+ has other libraries than the driver: .* libraries (\w{12}) there, .*", log)
+    assert "Traceback" not in log
+    assert _statuses(out).count("ok") == 0
+
+
+KILLER = """
+import os
+import time
+from torch import nn
+from coordbench.harness.core.registry import variant
+
+@variant("killer_conv", source="none")
+class Killer(nn.Conv1d):
+    def __init__(self, i, o, k, *, size, stride=1, bias=True):
+        super().__init__(i, o, k, stride, (k - 1) // 2, bias=bias)
+    def forward(self, x):
+        os.kill(os.getppid(), 9)
+        time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_the_fork_server_of_a_worker_is_killed_and_only_the_culprit_is_crashed(
+    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, preset: Callable[..., str], tmp_path: Path
+) -> None:
+    address, out = scheduler[0], tmp_path / "out"
+    killer = toy.with_name("killer_layer.py")
+    killer.write_text(KILLER + SLOW)
+    start("-m", "distributed.cli.dask_worker", address, "--nthreads", "2", "--no-dashboard")
+    path = preset(["slow_conv", "killer_conv"], seeds=3, steps=3)
+    options = ("--out", str(out), "--cluster", address, "--plugin", str(toy), str(killer))
+    driver = start("-m", "coordbench", "run", path, *options)
+    assert driver.wait(240) == 5, (tmp_path / "log2").read_text()
+    with Store(f"sqlite:///{out / 'results.sqlite'}") as store:
+        trials = read_tables(store, store.resolve_run(None)).trials
+    killed = trials["variant"] == "killer_conv"
+    assert trials.loc[killed, "status"].tolist() == ["crashed"] * 3
+    assert trials.loc[~killed, "status"].tolist() == ["ok"] * 9
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [
