@@ -67,7 +67,8 @@ def _begin(command: list[str], home: Path, **variables: str) -> subprocess.Popen
 
 def _family(pid: int) -> list[int]:
     """A process and all below it, it first."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    threads = Path(f"/proc/{pid}/task").glob("*/children")  # a thread may have started it
+    children = [child for thread in threads for child in thread.read_text().split()]
     return [pid, *(below for child in children for below in _family(int(child)))]
 
 
