@@ -10,7 +10,7 @@ from typing import TypeVar
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.names import MOST_OF_TEXT, is_line
+from coordbench.harness.core.registry.names import MOST_OF_TEXT, is_line
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.plan.preset import PRESETS as PRESETS

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from coordbench.harness.core.names import MOST, is_line
 from coordbench.harness.core.record import CostRecord, CurvePoint, Record
+from coordbench.harness.core.registry.names import MOST, is_line
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.measure import QUANTITIES, SECONDS, combine
 from coordbench.harness.measure.part import Part

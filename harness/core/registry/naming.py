@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from coordbench.harness.core.entries import Entry, TaskEntry
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.names import check_line
 from coordbench.harness.core.registry.catalog import BACKBONES, REFERENCES, TASKS, VARIANTS
+from coordbench.harness.core.registry.names import check_line
 
 _ALWAYS = {"validation", "test"}
 

@@ -15,7 +15,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.names import is_line
+from coordbench.harness.core.registry.names import is_line
 from coordbench.harness.core.sources import digest
 from coordbench.harness.store import shared
 from coordbench.harness.store.altered import altered_records
