@@ -266,7 +266,7 @@ def test_a_large_result_arrives_whole() -> None:
     assert isolate.call(bytes, 50_000_000, deadline=60).value == bytes(50_000_000)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
 def test_neighbors_of_one_that_ends_the_fork_server_are_run_again_and_it_is_named(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:

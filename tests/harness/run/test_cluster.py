@@ -104,6 +104,7 @@ def _has_run(out: Path) -> bool:
         return store.latest_run() is not None
 
 
+@pytest.mark.slow
 def test_a_worker_dies_another_joins_late_and_every_trial_has_its_row(
     start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, preset: Callable[..., str], tmp_path: Path
 ) -> None:
