@@ -117,8 +117,8 @@ def going_on(planned: Iterable[CellLooks], standings: Sequence[Standing]) -> dic
     nearest: dict[Cell, float] = {}
     compared = {cell for standing in standings for cell in standing.cells}
     for standing in standings:
-        for cell in standing.cells if standing.p is not None else ():
-            nearest[cell] = min(nearest.get(cell, 1.0), 1.0 if standing.p is None else standing.p)
+        if standing.p is not None:
+            nearest |= {cell: min(nearest.get(cell, 1.0), standing.p) for cell in standing.cells}
     return {one.cell: nearest.get(one.cell, 1.0) for one in planned if one.cell in nearest or one.cell not in compared}
 
 
