@@ -18,7 +18,7 @@ from coordbench.harness.plan.preset import Preset
 from coordbench.harness.run import matching
 from coordbench.harness.run.sources import files
 from coordbench.harness.store.store import open_store
-from coordbench.harness.store.travel import submission
+from coordbench.harness.store.travel import manifest, submission
 from coordbench.harness.store.travel.archive import write_archive
 
 
@@ -78,7 +78,7 @@ def _write(request: Request, preset: Preset, target: Path) -> None:
     if twins := {file.name for file in beside if [other.name for other in beside].count(file.name) > 1}:
         raise UsageError(f"two files that {str(request.plugin)!r} imports are named {', '.join(sorted(twins))}")
     content = submission.Submission(
-        request.plugin.name, {file.name: submission.sha256(file) for file in beside}, request.layers, preset.name,
+        request.plugin.name, {file.name: manifest.sha256(file) for file in beside}, request.layers, preset.name,
         sha256(preset.text.encode()).hexdigest(), request.suite or "", shlex.join(["coordbench", *sys.argv[1:]]),
     )  # fmt: skip
     submission.write_submission(target, content, beside, preset.text)

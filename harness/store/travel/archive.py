@@ -5,7 +5,6 @@ Reading runs no code and trusts nothing: names, columns, types, sizes and hashes
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tempfile
@@ -42,6 +41,7 @@ from coordbench.harness.store.travel.manifest import (
     TableFile,
     checked_note,
     read_manifest,
+    sha256,
 )
 
 TABLES = (environments, sources, runs, items, records, scores, series, samples)
@@ -64,7 +64,7 @@ def write_archive(
     for table in TABLES:
         path = folder / f"{table.name}.parquet"
         pq.write_table(_arrow(table, tables[table.name]), path, compression="zstd", compression_level=9)
-        files[table.name] = TableFile(_sha256(path), len(tables[table.name]))
+        files[table.name] = TableFile(sha256(path), len(tables[table.name]))
     Manifest(chosen, files, note).write(folder)
     verified.forget_others(folder, (str(row["identity"]) for row in tables["records"]))
     return folder
@@ -145,7 +145,7 @@ def _type(column: sql.Column[object]) -> pa.DataType:
 def _read(folder: Path, table: sql.Table, manifest: Manifest) -> list[Row]:
     path = folder / f"{table.name}.parquet"
     try:
-        if path.is_symlink() or _sha256(path) != manifest.tables[table.name].sha256:
+        if path.is_symlink() or sha256(path) != manifest.tables[table.name].sha256:
             raise ArchiveError(f"{path} is not the file that {MANIFEST} names")
         file = pq.ParquetFile(path)
         expected = pa.schema([(c.name, _type(c)) for c in table.c])
@@ -189,8 +189,3 @@ def _checked(row: Row, table: sql.Table, path: Path) -> Row:
                 raise ArchiveError(f"{path}: column {column.name} holds no JSON") from error
             row[column.name] = JsonText(str(value))
     return row
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -77,3 +78,9 @@ def _table(path: Path, name: str, table: object) -> TableFile:
     if isinstance(table, dict) and isinstance(table.get("sha256"), str) and isinstance(table.get("rows"), int):
         return TableFile(table["sha256"], table["rows"])
     raise ArchiveError(f"{path} does not give the hash and the rows of the table {name}")
+
+
+def sha256(file: Path) -> str:
+    """The hash of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

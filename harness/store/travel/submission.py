@@ -5,7 +5,6 @@ A folder `NAME/` holds `submission.json`, `preset.toml`, the plug-in with what i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -23,7 +22,7 @@ from coordbench.harness.store.schema import items, records, sources
 from coordbench.harness.store.store import Store
 from coordbench.harness.store.travel import verified
 from coordbench.harness.store.travel.archive import NAMES, open_archive
-from coordbench.harness.store.travel.manifest import MANIFEST
+from coordbench.harness.store.travel.manifest import MANIFEST, sha256
 
 FILE, PRESET, RECORDS = "submission.json", "preset.toml", "records"
 MOST_BYTES = 3 << 20
@@ -60,11 +59,6 @@ def write_submission(folder: Path, submission: Submission, files: Sequence[Path]
             shutil.copyfile(file, folder / file.name)
     (folder / PRESET).write_text(preset, encoding="utf-8")
     (folder / FILE).write_text(json.dumps(asdict(submission), indent=1) + "\n", encoding="utf-8")
-
-
-def sha256(file: Path) -> str:
-    """The hash of a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def check_submission(folder: Path) -> tuple[Submission, int]:
