@@ -8,8 +8,8 @@ merges, coordinates in [-1, 1], a uniform shift per sample while training and no
 `merge=auto` is x in 1-D, the product in 2-D and the sum of squares in 3-D. In 1-D nothing is merged, so that no weight
 is saved either: the layer is a shifted CoordConv, as (n - 1) l fewer parameters say for n = 1.
 A uniform shift of up to s hides less than it seems: of one pixel's position the share 1 - s^2 + s^3 / 2 can still be
-guessed (1 / (2 s) from s = 1 on), .81 at the default; and the mean slopes of the channel are the shift itself, which a
-network that averages over the canvas can undo (`docs/layers.md` has the table).
+guessed (1 / (2 s) from s = 1 on): 0.25 at the default of 2, 0.81 at 0.5. The mean slopes of the channel are the shift
+itself, which a network that averages over the canvas can undo (`docs/layers.md` has the table).
 A polynomial merge stays closed under the shift, for example (x + s)(y + t) = xy + t x + s y + s t, so that the shifted
 channel is a mixture of a few fixed maps. A sum or radix merge knows one direction only, whatever the kernel; product
 and sum of squares reproduce any CoordConv inside the border, with weights that grow as the input does (hence `gain`;
@@ -84,7 +84,7 @@ class GeoConv(ConvolutionLayer):
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, *, size: tuple[int, ...], stride: int = 1,
-        bias: bool = True, merge: Merge = "auto", padding: PositionPadding = "zeros", shift: float = 0.5,
+        bias: bool = True, merge: Merge = "auto", padding: PositionPadding = "zeros", shift: float = 2.0,
         per: Per = "sample", shared: bool = False, shift_at_evaluation: bool = False,
         gain: Literal["slope"] | float = 1.0,
     ) -> None:  # fmt: skip

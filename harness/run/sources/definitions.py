@@ -21,6 +21,7 @@ from coordbench.harness.run.sources import files
 Use = tuple[Path, str | None]
 """A file and a name at its top level; None stands for all of the file, "" for what runs at its import."""
 
+_REGISTRY = files.ROOT / "harness" / "core" / "registry"
 _REGISTERING = {"variant", "task", "backbone", "reference"}
 _PURE = {"dataclass", "contextmanager", "cache", "lru_cache", "overload", "runtime_checkable", "total_ordering"}
 """Decorators that note nothing down elsewhere."""
@@ -158,7 +159,7 @@ source_of = functools.lru_cache(maxsize=4096)(Source)
 def _of_module(file: Path, attribute: str | None) -> Iterator[Use]:
     if not files.is_machinery(file):
         yield file, None
-    elif not (file == files.ROOT / "harness" / "core" / "registry.py" and attribute in _REGISTERING):
+    elif not (file.is_relative_to(_REGISTRY) and attribute in _REGISTERING):
         yield file, attribute
 
 

@@ -205,6 +205,8 @@ def test_what_nobody_can_follow_is_said(layer: Path) -> None:
 
 MUTATIONS = [  # file, old text, new text, whether a trial of conv depends on it
     ("harness/core/registry/lookup.py", "UsageError(f\"unknown {kind}", "UsageError(f\"no such {kind}", False),
+    ("harness/core/registry/decorators.py", "    def register(", "    x = 1\n\n    def register(", False),
+    ("harness/core/registry/catalog.py", "\n\n\ndef ", "\n\nx = 1\n\n\ndef ", False),
     ("harness/core/record.py", "class CostRecord:", "class CostRecord:\n    energy: float | None = None", False),
     ("harness/core/errors.py", "exit code 2", "exit code 7", False),
     ("harness/training/train.py", "POINTS = 100", "POINTS = 50", True),
