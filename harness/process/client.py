@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 
 class Client:
-    """A running fork server."""
+    """A running fork server, which imports some modules before its first process."""
 
-    def __init__(self, preload: tuple[str, ...]) -> None:
+    def __init__(self, preload: Sequence[str] = ()) -> None:
         import json
 
         mark = secrets.token_hex(8)
@@ -106,29 +106,23 @@ def _in_lasting_thread(start: Callable[[], T], over: threading.Event) -> T:
 
 
 _starting = threading.Lock()
-_preload: tuple[str, ...] = ()
-_client: Client | None = None
+_clients: dict[tuple[str, ...], Client] = {}
 
 
-def preload(*modules: str) -> None:
-    """Name the modules that the next fork server imports before its first process."""
-    global _preload
-    _preload = modules
-
-
-def server() -> Client:
-    """The fork server of this process; another one where the last has died."""
-    global _client
+def server(preload: tuple[str, ...] = ()) -> Client:
+    """The fork server of this process that imports these modules; another one where the last has died."""
     with _starting:
-        if _client is None:
+        if not _clients:
             atexit.register(_close)
-        if _client is None or not _client.running:
-            if _client is not None:
-                _client.bury()
-            _client = Client(_preload)
-        return _client
+        client = _clients.get(preload)
+        if client is None or not client.running:
+            if client is not None:
+                client.bury()
+            client = _clients[preload] = Client(preload)
+        return client
 
 
 def _close() -> None:
-    if _client is not None and _client.running:
-        _client.close()
+    for client in _clients.values():
+        if client.running:
+            client.close()

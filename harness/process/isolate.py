@@ -19,7 +19,6 @@ from typing import Generic, TypeVar, cast
 from coordbench.harness.core.record import Status
 from coordbench.harness.process import client
 from coordbench.harness.process.child import Call
-from coordbench.harness.process.client import preload as preload
 from coordbench.harness.process.turns import Turns
 from coordbench.harness.process.watch import Ending, Pipes, Watch, describe_death, end_all
 
@@ -52,19 +51,21 @@ def call(
     *arguments: object,
     deadline: float = float("inf"),
     memory_bytes: int | None = None,
+    preload: tuple[str, ...] = (),
 ) -> Outcome[T]:
     """Call an importable function in a fresh process; never raise for what happens in there.
 
     `deadline` [s], from when the process has started, ends it as `timeout`; `memory_bytes` caps what it may allocate
     beyond its start, and exceeding it ends it as `out_of_memory`. A process that dies of a signal or exits early is
-    `crashed`, an exception `error`.
+    `crashed`, an exception `error`. `preload` names the modules that the process finds imported: calls that name the
+    same ones share a fork server, so a program should name few.
     """
     start = time.monotonic()
     packed = pickle.dumps(Call(tuple(sys.path), _folder(), memory_bytes, pickle.dumps((function, arguments))))
     attempts = deaths = 0
     while True:
         with _turns.alone() if attempts else _turns.shared():
-            ending = _attempt(packed, deadline)
+            ending = _attempt(packed, deadline, preload)
         attempts += 1
         deaths += ending.server_died and ending.started
         if not ending.server_died or deaths > ALONE or attempts >= ATTEMPTS or stopping():
@@ -80,10 +81,10 @@ def _folder() -> str | None:
         return None
 
 
-def _attempt(packed: bytes, deadline: float) -> Ending:
+def _attempt(packed: bytes, deadline: float, preload: tuple[str, ...]) -> Ending:
     """Make a call once, to its end."""
     with Pipes(packed) as pipes:
-        server = client.server()
+        server = client.server(preload)
         try:
             server.request(*pipes.theirs)
         except OSError:

@@ -10,6 +10,7 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.process import isolate
 from coordbench.harness.profiling.shape import LayerShape
+from coordbench.harness.training import PRELOAD
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def in_fresh_process(function: Callable[[ProfileRequest], T], request: ProfileRe
     """Call one of the functions of `harness.profiling.work`; raise ProfileError for whatever goes wrong in there."""
     for selector in request.layers:
         registry.select("variant", selector)
-    outcome = isolate.call(function, request, deadline=deadline)
+    outcome = isolate.call(function, request, deadline=deadline, preload=PRELOAD)
     if outcome.status != "ok" or outcome.value is None:
         name = request.layers[0] if request.layers else request.cells[0].label
         raise ProfileError(f"{name} cannot be profiled ({outcome.status}): {outcome.error}")

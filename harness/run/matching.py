@@ -17,6 +17,7 @@ from coordbench.harness.process import isolate
 from coordbench.harness.run.worker import run_quantity
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
+from coordbench.harness.training import PRELOAD
 
 _HALVINGS = 14
 J = TypeVar("J", bound=Job)
@@ -41,7 +42,8 @@ def resolve(plan: Plan, plugins: Sequence[str] = ()) -> Plan:
     """Give every trial of a plan whose sweep asks for a match its width, and its row a note."""
     solved: dict[Cell, Match] = {}
     for cell in _matched(plan):
-        outcome = isolate.call(solve, cell, plan.preset.baseline, tuple(plugins), deadline=600.0)
+        arguments = cell, plan.preset.baseline, tuple(plugins)
+        outcome = isolate.call(solve, *arguments, deadline=600.0, preload=PRELOAD)
         if outcome.value is None:
             raise UsageError(f"match={cell.match!r} of {cell.variant} in {cell.backbone}: {outcome.error}")
         solved[cell] = outcome.value

@@ -16,13 +16,11 @@ from coordbench.harness.measure.part import Part
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.process.isolate import Outcome
 from coordbench.harness.run import identity
-from coordbench.harness.training import repeat
+from coordbench.harness.training import PRELOAD, repeat
 
 J = TypeVar("J", Trial, CostJob)
 A = TypeVar("A")
 T = TypeVar("T")
-
-isolate.preload("coordbench.harness.run.preload")
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,10 @@ def _call(
     memory = None if job.cell.device.startswith("cuda") else limits.memory_bytes
     attempts = 0
     for _ in range(2):
-        outcome = isolate.call(function, job, tuple(plugins), argument, deadline=limits.deadline, memory_bytes=memory)
+        outcome = isolate.call(
+            function, job, tuple(plugins), argument,
+            deadline=limits.deadline, memory_bytes=memory, preload=PRELOAD,
+        )  # fmt: skip
         attempts += outcome.attempts
         if outcome.status != "crashed" or outcome.attempts > 1 or isolate.stopping():
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import re
 import signal
@@ -18,10 +19,11 @@ from pathlib import Path
 import pytest
 
 from coordbench.harness.process import family, isolate, watch, wire
+from coordbench.harness.training import PRELOAD
 
 ROOT = Path(__file__).parents[3]
 
-isolate.preload("coordbench.harness.run.preload")  # as a run does: all tests of a process share one fork server
+call = functools.partial(isolate.call, preload=PRELOAD)  # as a run does: all tests of a process share one fork server
 
 
 def _add(a: int, b: int) -> int:
@@ -95,10 +97,24 @@ def _shout() -> None:
 
 
 def test_a_call_returns_its_value_from_a_fresh_configured_process() -> None:
-    assert isolate.call(_add, 2, 3).value == 5
-    threads, malloc, first = isolate.call(_settings).value
+    assert call(_add, 2, 3).value == 5
+    threads, malloc, first = call(_settings).value
     assert (threads, malloc) == (1, "2147483648")
-    assert first not in (os.getpid(), isolate.call(_settings).value[2])
+    assert first not in (os.getpid(), call(_settings).value[2])
+
+
+def _server_that_imported(module: str) -> tuple[int, bool]:
+    return os.getppid(), module in sys.modules
+
+
+def test_a_process_finds_imported_what_its_own_call_asks_for() -> None:
+    """Whatever else this process has imported or asked for: the fork server belongs to its list of modules."""
+    asked = isolate.call(_server_that_imported, "wave", preload=("wave",))
+    again = isolate.call(_server_that_imported, "wave", preload=("wave",))
+    other = call(_server_that_imported, "wave")
+    assert asked.value == again.value == (asked.value[0], True)
+    assert other.value[0] != asked.value[0]
+    assert not other.value[1]
 
 
 @pytest.mark.parametrize(
@@ -115,27 +131,27 @@ def test_a_call_returns_its_value_from_a_fresh_configured_process() -> None:
     ],
 )
 def test_how_it_died_is_said(function: Callable[[], object], status: str, reason: str) -> None:
-    outcome = isolate.call(function, deadline=60, memory_bytes=1 << 29)
+    outcome = call(function, deadline=60, memory_bytes=1 << 29)
     assert outcome.status == status
     assert len(outcome.error) < 2200
     assert re.search(reason, outcome.error)
 
 
 def test_a_call_that_holds_the_interpreter_and_blocks_signals_meets_its_deadline() -> None:
-    outcome = isolate.call(_hang_without_python, deadline=0.5)
+    outcome = call(_hang_without_python, deadline=0.5)
     assert (outcome.status, outcome.value) == ("timeout", None)
     assert "0.5 s" in outcome.error
 
 
 def test_the_end_of_what_it_printed_is_kept() -> None:
-    outcome = isolate.call(_shout, deadline=60)
+    outcome = call(_shout, deadline=60)
     assert outcome.error.startswith("ValueError: hoarse")
     assert 0 < len(outcome.log) <= 4000
     assert ", in _shout" in outcome.log  # where it broke, for whoever wrote the layer
 
 
 def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
-    isolate.call(_leave_a_child, str(tmp_path / "pid"))
+    call(_leave_a_child, str(tmp_path / "pid"))
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
@@ -257,13 +273,13 @@ def _close_everything() -> None:
     ],
 )
 def test_a_deadline_works_whatever_is_written_where(function: Callable[[], None], status: str) -> None:
-    outcome = isolate.call(function, deadline=1)
+    outcome = call(function, deadline=1)
     assert (outcome.status, outcome.value) == (status, None)
-    assert isolate.call(_add, 2, 3).value == 5
+    assert call(_add, 2, 3).value == 5
 
 
 def test_a_large_result_arrives_whole() -> None:
-    assert isolate.call(bytes, 50_000_000, deadline=60).value == bytes(50_000_000)
+    assert call(bytes, 50_000_000, deadline=60).value == bytes(50_000_000)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
@@ -273,10 +289,10 @@ def test_neighbors_of_one_that_ends_the_fork_server_are_run_again_and_it_is_name
     if number is signal.SIGSTOP:
         monkeypatch.setattr(watch, "END_SECONDS", 10.0)  # on a busy machine a server that lives may be as slow as 3 s
     with ThreadPoolExecutor(4) as pool:
-        nap = pool.submit(isolate.call, time.sleep, 2)
+        nap = pool.submit(call, time.sleep, 2)
         time.sleep(1)
-        culprit = pool.submit(isolate.call, _strike_the_server, number, deadline=3)
-        others = [pool.submit(isolate.call, _add, 1, i) for i in range(10)]
+        culprit = pool.submit(call, _strike_the_server, number, deadline=3)
+        others = [pool.submit(call, _add, 1, i) for i in range(10)]
         assert [(other.result().error, other.result().value) for other in others] == [("", i) for i in range(1, 11)]
         assert nap.result().status == "ok"
     outcome = culprit.result()
@@ -305,7 +321,7 @@ def _leave_a_daemon(path: str) -> None:
 
 
 def test_a_daemon_ends_with_the_call_that_left_it(tmp_path: Path) -> None:
-    assert isolate.call(_leave_a_daemon, str(tmp_path / "pid")).status == "ok"
+    assert call(_leave_a_daemon, str(tmp_path / "pid")).status == "ok"
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
@@ -341,14 +357,14 @@ def test_one_that_forks_all_the_time_is_ended_by_its_mark(tmp_path: Path, monkey
 
 
 def test_a_daemon_ends_with_the_fork_server(tmp_path: Path) -> None:
-    isolate.call(_leave_a_daemon_and_kill_the_server, str(tmp_path / "pid"))
+    call(_leave_a_daemon_and_kill_the_server, str(tmp_path / "pid"))
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.parametrize("deadline", [3e6, 1e300, float("inf")])
 @pytest.mark.parametrize("memory_bytes", [1 << 30, int(1e300), None])
 def test_limits_of_any_size_are_taken(deadline: float, memory_bytes: int | None) -> None:
-    assert isolate.call(_add, 2, 3, deadline=deadline, memory_bytes=memory_bytes).value == 5
+    assert call(_add, 2, 3, deadline=deadline, memory_bytes=memory_bytes).value == 5
 
 
 def _run_python(program: str, before: str = "", **variables: str) -> str:
