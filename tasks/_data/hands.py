@@ -8,6 +8,7 @@ A stand-in for the photographs of hands in Hosseini, Hosseini, "GeoPos", arXiv 2
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 
 SCENE, FINGERS = 64, 5
+MODES = 6 * 2**4
+"""Kinds of hands: the number of fingers, left or right, turned left or right, and in which quarter of the places."""
 CENTER = (32.0, 40.0)
 ROTATION, MOVE, SCALES = 0.35, 4.0, (0.85, 1.1)
 _PALM, _RADIUS, _STUB = 11.0, 3.0, 3.0
@@ -41,6 +44,12 @@ class Hands:
     def count(self) -> Tensor:
         """How many fingers are stretched, (N,)."""
         return (self.stretched > 0.5).sum(1)
+
+    @property
+    def mode(self) -> Tensor:
+        """Which of the `MODES` kinds of hand each is, (N,)."""
+        turned, (right, low) = self.rotation > 0, (self.center > torch.tensor(CENTER)).unbind(1)
+        return functools.reduce(lambda mode, half: 2 * mode + half, (self.mirrored > 0, turned, right, low), self.count)
 
     def vectors(self) -> Tensor:
         """The factors as numbers in about -1..1: (N, 10)."""

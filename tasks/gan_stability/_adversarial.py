@@ -42,6 +42,8 @@ METRICS = (
 Batch = Annotated[int, Range(2)]
 """Images of a batch: batch normalization needs two."""
 Step = Annotated[int, Range(0)]
+Momentum = Annotated[float, Range(0, 0.999)]
+"""Adam's first decay rate."""
 _MEASURED = {"validation": 500, "test": 1000}
 _KNOWN = 1000
 """Training images that a generated one is compared with, to see whether it is a copy."""
@@ -64,12 +66,13 @@ class Game:
     generator_rate: float = 2e-4
     discriminator_rate: float = 2e-4
     generator_steps: int = 1
-    adam: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"betas": (0.5, 0.999)})
+    beta1: float = 0.5
 
     def phases(self) -> tuple[Phase, ...]:
         """The discriminator moves first."""
         judging, fooling = (
-            Optimizer("Adam", rate, self.adam) for rate in (self.discriminator_rate, self.generator_rate)
+            Optimizer("Adam", rate, {"betas": (self.beta1, 0.999)})
+            for rate in (self.discriminator_rate, self.generator_rate)
         )
         return (
             Phase(("discriminator",), self.rules.judge, judging, 1, "discriminator"),

@@ -8,19 +8,23 @@ spread, so the best linear autoencoder is known in closed form: probabilistic pr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from coordbench.harness.core.description import About
-from coordbench.harness.core.options import Count, Positive
+from coordbench.harness.core.options import Count, Positive, Range
 from coordbench.harness.core.problem import Metric, Models, Network, Optimizer, Phase, Problem, Sample
 from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.draws import epoch_length, epochs, generator
 from coordbench.tasks._predict import predict
 from coordbench.tasks.gan_stability._measures.components import principal
+from coordbench.tasks.gan_stability._measures.features import projection
+from coordbench.tasks.gan_stability._measures.fidelity import coverage, near, vendi
 from coordbench.tasks.gan_stability._sheets import sheet
 from coordbench.tasks.gan_stability._sources import Canvas, Source, pictures
 
@@ -45,7 +49,8 @@ def about(options: Mapping[str, object]) -> About:
     suite="gan_stability",
     metrics=(
         Metric("loss", "nats", "lower", 1.0), Metric("reconstruction", "nats", "lower", 1.0),
-        Metric("kl", "nats", "lower", 1.0, least=0),
+        Metric("kl", "nats", "lower", 1.0, least=0), Metric("prior_coverage", margin=0.05, least=0, most=1),
+        Metric("prior_vendi", margin=1.0, least=1),
     ),
     backbones=("vae",),
     source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
@@ -53,10 +58,15 @@ def about(options: Mapping[str, object]) -> About:
 )  # fmt: skip
 def image_vae(
     network: Network, seed: int, *, data: Source = "digits", canvas: Canvas = 16, latent: Count = 16, batch: Count = 64,
-    noise: Positive = 0.25, folder: Path | None = None, color: bool = False,
+    noise: Positive = 0.25, images: Annotated[int, Range(16, 50000)] | None = None, folder: Path | None = None,
+    color: bool = False,
 ) -> Problem:  # fmt: skip
-    """Train an autoencoder whose decoder adds Gaussian noise of spread `noise` to pixels in -1..1."""
-    source = pictures(data, canvas, folder, color=color)
+    """Train an autoencoder whose decoder adds Gaussian noise of spread `noise` to pixels in -1..1.
+
+    With `images` there are so many drawn ones (objects, hands); else 50,000. What the decoder draws of random numbers
+    is scored by its coverage of the images held out, and by its diversity (Vendi score), as a GAN's images are.
+    """
+    source = pictures(data, canvas, folder, color=color, images=images)
     order = epochs(source.count, batch, NAME, seed, "order")
 
     def batches(step: int) -> dict[str, Tensor]:
@@ -78,7 +88,16 @@ def image_vae(
         latents = mean + _draws(len(images), latent, split) * (log_variance / 2).exp()
         apart = reconstruction(predict(models["decoder"], latents), images, noise).mean().item()
         kl = divergence(mean, log_variance).mean().item()
-        return {"loss": apart + kl, "reconstruction": apart, "kl": kl}
+        scores = {"loss": apart + kl, "reconstruction": apart, "kl": kl}
+        return scores | prior(models, images) if split == "test" else scores
+
+    def prior(models: Models, images: Tensor) -> dict[str, float]:
+        drawn = predict(models["decoder"], _draws(len(images), latent, "prior", "test"))
+        if not drawn.isfinite().all():
+            return {"prior_coverage": math.nan}
+        project = projection("pca", source.first(_FITTED))
+        real, fake = project(images), project(drawn)
+        return {"prior_coverage": coverage(near(real, fake)), "prior_vendi": vendi(fake)}
 
     def samples(models: Models) -> Sequence[Sample]:
         images = source.held_out["test"][:_SHOWN]

@@ -22,7 +22,7 @@ from coordbench.tasks.gan_stability._hand_reader import hand_reader
 from coordbench.tasks.gan_stability._measures.factors import cells, entropy
 from coordbench.tasks.gan_stability._sources import pictures
 from coordbench.tasks.gan_stability.digit_gan import count_modes
-from coordbench.tasks.gan_stability.hand_gan import grade
+from coordbench.tasks.gan_stability.hand_gan import grade, read_hands
 from coordbench.tasks.gan_stability.object_gan import count_places
 from coordbench.tasks.gan_stability.stacked_digits import stacks
 
@@ -91,14 +91,34 @@ def test_more_fingers_are_more_ink() -> None:
 
 
 def test_the_hand_reader_counts_and_abstains() -> None:
-    reader, (accuracy, abstention) = hand_reader(16), grade(16)
-    assert accuracy > 0.98
-    assert 0.02 < abstention < 0.1
+    reader, grades = hand_reader(16), grade(16)
+    assert grades["reader_accuracy"] > 0.98
+    assert grades["mode_accuracy"] > 0.9
+    assert 0.02 < grades["reader_abstention"] < 0.1
     real = draw(hands(300, generator("test")), 16)
     above, below = real.clone(), real.roll(1, 0)
     above[..., 8:] = below[..., 8:]  # the left half of one hand beside the right half of another
     assert reader.valid(above).float().mean() < 0.25
     assert not reader.valid(torch.rand(50, 1, 16, 16) * 2 - 1).any()
+
+
+def test_modes_of_hands_by_hand() -> None:
+    """Two fingers, left or right, turned either way, low: (((2 * 2 + side) * 2 + turn) * 2 + right) * 2 + low."""
+    stretched = torch.tensor([[1.0, 1, 0, 0, 0]]).expand(3, 5)
+    side, turn = torch.tensor([-1.0, 1, 1]), torch.tensor([0.2, -0.2, 0.2])
+    center = torch.tensor([[30.0, 42.0], [34.0, 38.0], [34.0, 42.0]])
+    known = Hands(stretched, side, turn, torch.ones(3), center)
+    assert known.mode.tolist() == [32 + 4 + 1, 32 + 8 + 2, 32 + 8 + 4 + 2 + 1]
+
+
+def test_modes_that_a_generator_never_draws_are_missed() -> None:
+    known = hands(1000, generator("test"))
+    scores = read_hands(draw(known, 16))
+    assert scores["modes"] >= 94
+    assert scores["mode_entropy"] > 4.4  # log 96 = 4.56, less what 1,000 draws do not show
+    left = read_hands(draw(known[known.mirrored < 0], 16))
+    assert 40 <= left["modes"] <= 48
+    assert read_hands(torch.rand(50, 1, 16, 16) * 2 - 1)["modes"] == 0
 
 
 def test_the_digit_classifier_counts_modes() -> None:

@@ -80,6 +80,8 @@ def test_training_beats_the_mean_image() -> None:
     scores = record.scores["test"]
     assert scores["loss"] == pytest.approx(scores["reconstruction"] + scores["kl"])
     assert scores["loss"] < floor["loss"]
+    assert floor["prior_coverage"] < scores["prior_coverage"]
+    assert floor["prior_vendi"] == pytest.approx(1) < 5 < scores["prior_vendi"]
     assert {sample.role for sample in record.samples} == {"truth", "decoded", "drawn"}
 
 
