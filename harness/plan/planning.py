@@ -54,7 +54,7 @@ def make_plan(preset: Preset, device: str = "cpu") -> Plan:
     registry.select("variant", preset.baseline)
     for i, sweep in enumerate(preset.sweeps):
         design = looks_of(preset, sweep, f"preset {preset.name!r}, sweep {i + 1}")
-        seeds = seeds_of(preset.seeds if sweep.seeds is None else sweep.seeds)
+        seeds = seeds_of(preset.seeds if sweep.seeds is None else sweep.seeds, pilot=preset.pilot)
         for names in itertools.product(sweep.tasks, sweep.backbones):
             task, backbone = _fit(*names, sweep.variants)
             trials += _reference_trials(task, seeds)

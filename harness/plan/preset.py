@@ -57,6 +57,8 @@ class Preset:
     """Numbers of seeds at which verdicts are read; what is decided gets no more. Without them there is one look."""
     families: Names | None = None
     """The families of comparisons that end by a verdict: `layers`, or families of claims; all by default."""
+    pilot: bool = False
+    """Whether the seeds are pilots, 1000, 1001, ..: such a run chooses a regime for one variant and compares none."""
     deadline_seconds: Positive = 120.0
     memory_gib: Positive = 4.0
     checkpoint_seconds: Positive = 300.0
@@ -96,7 +98,9 @@ def parse_preset(content: Mapping[str, object], name: str) -> Preset:
     check_keys(run, set(Preset.__dataclass_fields__) - {*given, "text"}, f"{where}, run")
     sweeps = tuple(validate(Sweep, table, f"{where}, sweep {i + 1}") for i, table in enumerate(tables))
     preset = validate(Preset, {"name": name, "sweeps": sweeps, **run}, f"{where}, run", given)
-    seeds_of(preset.seeds)
+    seeds_of(preset.seeds, pilot=preset.pilot)
+    if preset.pilot and (len({name for sweep in sweeps for name in sweep.variants}) > 1 or preset.looks):
+        raise UsageError(f"{where}: a pilot holds one variant and no looks: it chooses a regime and compares no layers")
     for i, sweep in enumerate(sweeps):
         looks_of(preset, sweep, f"{where}, sweep {i + 1}")
     if not sweeps:
@@ -126,7 +130,7 @@ def narrow(preset: Preset, variants: Sequence[str] = (), tasks: Sequence[str] = 
 def looks_of(preset: Preset, sweep: Sweep, where: str) -> Design | None:
     """The looks of a sweep; None where all of its seeds are one look."""
     looks = preset.looks if sweep.looks is None else sweep.looks
-    seeds = len(seeds_of(preset.seeds if sweep.seeds is None else sweep.seeds))
+    seeds = len(seeds_of(preset.seeds if sweep.seeds is None else sweep.seeds, pilot=preset.pilot))
     if looks is None:
         return None
     try:
@@ -139,15 +143,15 @@ def looks_of(preset: Preset, sweep: Sweep, where: str) -> Design | None:
     return design
 
 
-def seeds_of(seeds: Seeds) -> list[int]:
-    """The seeds of a preset: a list, or 0, 1, 2, ... by their number."""
+def seeds_of(seeds: Seeds, *, pilot: bool) -> list[int]:
+    """The seeds of a preset: a list, or 0, 1, 2, ... by their number; those of a pilot lie 1000 higher."""
     listed = list(range(min(seeds, PILOT_SEEDS + 1))) if isinstance(seeds, int) else seeds
     if not listed or min(listed) < 0 or max(listed) >= PILOT_SEEDS or len(set(listed)) < len(listed):
         raise UsageError(
             f"seeds={show(seeds)} must be a number of seeds from 1 to {PILOT_SEEDS}, or different ones from 0 to "
             f"{PILOT_SEEDS - 1}; those from {PILOT_SEEDS} on are pilots, which no verdict may rest on"
         )
-    return listed
+    return [seed + PILOT_SEEDS * pilot for seed in listed]
 
 
 def _is_file(path: Path) -> bool:

@@ -46,11 +46,22 @@ def test_tuning_gives_every_variant_the_same_effort() -> None:
 
 
 @pytest.mark.usefixtures("loaded")
+def test_a_pilot_uses_seeds_that_no_verdict_uses() -> None:
+    sweep = {"tasks": ["copy"], "backbones": ["stack"], "variants": ["conv"]}
+    pilot = plan.make_plan(plan.parse_preset({"run": {"pilot": True, "seeds": 2}, "sweep": [sweep]}, "p"))
+    assert {trial.seed for trial in pilot.trials} == {1000, 1001}
+
+
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         ({"sweeps": []}, "unknown key 'sweeps'; valid: run, sweep"),
         ({"run": {"seed": 3}}, "unknown key 'seed'; valid: .*seeds"),
+        (
+            {"run": {"pilot": True}, "sweep": [SWEEP | {"variants": ["conv", "toy"]}]},
+            "a pilot holds one variant and no looks",
+        ),
         ({"run": {"seeds": 0}}, "seeds=0 must be a number of seeds from 1 to"),
         ({"run": {"seeds": 10**9}}, "seeds=1000000000 must be a number of seeds from 1 to 1000, "),
         ({"run": {}}, r"preset 'mine' holds no sweep; write at least one table, headed \[\[sweep\]\]"),
