@@ -1,30 +1,19 @@
-"""The rows of a gate as text for a terminal, Markdown for a pull request, and JSON."""
+"""The rows of a gate as text for a terminal and as JSON, and what its pages share."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.gate.rows import CODES, GateRow, Outcome, Quantity, Report
+from coordbench.harness.gate.rows import CODES, GateRow, Quantity, Report
 
 COLUMNS = ("layer", "quantity", "base", "candidate", "change", "tolerated", "outcome", "note")
 WIDTH = 80
-_MARKS: dict[Outcome, str] = {
-    "regressed": "❌",
-    "not comparable": "❌",
-    "not measured": "⚠️",
-    "inconclusive": "⚠️",
-    "accepted": "✅",
-    "improved": "✅",
-    "pass": "✅",
-}
 _RANK = {outcome: i for i, outcome in enumerate((*CODES, "accepted", "improved", "listed", "pass"))}
-_ESCAPED = {ord(character): f"&#{ord(character)};" for character in "\\`*_[]<>|&~#@"}
 
 
 def text(report: Report) -> str:
@@ -49,22 +38,6 @@ def reasons(rows: Sequence[GateRow]) -> dict[str, tuple[str, ...]]:
     return {row.layer: row.why for row in rows if row.why}
 
 
-def markdown(report: Report) -> str:
-    """A comment for a pull request: the headline, what needs a look, and the rest folded."""
-    rest = [row for row in ordered(report.rows) if row not in urgent(report.rows) and not _equal(row)]
-    parts = [f"### {_MARKS[report.outcome]} {_cell(headline(report))}", *(f"> {_cell(note)}" for note in report.notes)]
-    if urgent(report.rows):
-        parts.append(_table(urgent(report.rows)))
-    parts += [
-        "\n".join([f"Why {_cell(layer)} changed:", *(f"- {_cell(reason)}" for reason in why)])
-        for layer, why in reasons(report.rows).items()
-    ]
-    parts += [_cell(line) for line in folded([row for row in report.rows if _equal(row)])]
-    if rest:
-        parts.append(f"<details><summary>{len(rest)} other rows</summary>\n\n{_table(rest)}\n\n</details>")
-    return "\n\n".join(parts) + "\n"
-
-
 def as_json(report: Report) -> str:
     """Everything, the pairs among it."""
     return json.dumps(_finite(report.plain()), indent=1, default=str)
@@ -77,17 +50,22 @@ def ordered(rows: Sequence[GateRow]) -> list[GateRow]:
 
 def urgent(rows: Sequence[GateRow]) -> list[GateRow]:
     """The rows that need a look: those that fail the gate, then what was accepted or improved."""
-    return [row for row in ordered(rows) if row.outcome in CODES or row.outcome in ("accepted", "improved")]
+    return [row for row in ordered(rows) if is_urgent(row)]
+
+
+def is_urgent(row: GateRow) -> bool:
+    """Whether a row needs a look."""
+    return row.outcome in CODES or row.outcome in ("accepted", "improved")
 
 
 def folded(rows: Sequence[GateRow]) -> list[str]:
     """All other rows in as few lines as there are things to say: which layers are equal, which passed in what."""
-    others = [row for row in rows if row not in urgent(rows)]
-    equal = [row.layer for row in others if _equal(row)]
+    others = [row for row in rows if not is_urgent(row)]
+    equal = [row.layer for row in others if is_equal(row)]
     lines = [f"{len(equal)} layers with identical sources: {', '.join(equal)}"] if equal else []
     kinds: dict[tuple[str, str, str], list[str]] = {}
     for row in others:
-        if not _equal(row):
+        if not is_equal(row):
             kinds.setdefault((row.outcome, row.layer, "changed" if row.note == "changed" else ""), []).append(
                 f"{row.quantity} ({row.note})" if row.outcome == "listed" else row.quantity
             )
@@ -97,7 +75,8 @@ def folded(rows: Sequence[GateRow]) -> list[str]:
     ]
 
 
-def _equal(row: GateRow) -> bool:
+def is_equal(row: GateRow) -> bool:
+    """Whether a row says no more than that a layer's sources are the same."""
     return row.stage == "layer" and row.quantity == "sources"
 
 
@@ -111,15 +90,6 @@ def save(content: str, file: Path, *, append: bool = False) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror or error}") from error
 
 
-def save_markdown(report: Report, file: Path | None) -> None:
-    """Write the Markdown to a file, and to the summary of a GitHub job where there is one."""
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        save(markdown(report), Path(summary), append=True)
-    if file is not None:
-        save(markdown(report), file)
-
-
 def headline(report: Report) -> str:
     """The outcome, and of what."""
     return f"{report.outcome}: {report.candidate} against {report.base}"
@@ -129,16 +99,6 @@ def cells(row: GateRow) -> tuple[str, ...]:
     """A row as text, one piece per column."""
     base, candidate = (quantity(value, row.unit) for value in (row.base, row.candidate))
     return row.layer, row.quantity, base, candidate, change(row), tolerated(row), row.outcome, row.note
-
-
-def _table(rows: Sequence[GateRow]) -> str:
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *(tuple(map(_cell, cells(row))) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Anyone's text as plain text in a Markdown table."""
-    return " ".join(text.translate(_ESCAPED).split())
 
 
 def quantity(value: Quantity, unit: str) -> str:

@@ -74,4 +74,4 @@ def _strip(row: GateRow, reach: float) -> Strip:
 
 
 def _others(report: Report) -> list[GateRow]:
-    return [row for row in output.ordered(report.rows) if row not in output.urgent(report.rows)]
+    return [row for row in output.ordered(report.rows) if not output.is_urgent(row)]

@@ -66,9 +66,15 @@ def _accept(row: str, reason: str, until: str | None, out: Path) -> int:
 
 def _write(report: Report, out: Path, markdown: Path | None, *, as_json: bool) -> None:
     from coordbench.harness.gate import output
+    from coordbench.harness.gate.pull.badge import badge
+    from coordbench.harness.gate.pull.junit import junit
+    from coordbench.harness.gate.pull.markdown import save_markdown
     from coordbench.reports.pages.gate import write_gate
 
     print(output.as_json(report) if as_json else output.text(report))
-    output.save_markdown(report, markdown)
-    output.save(output.as_json(report), out / "gate.json")
+    save_markdown(report, markdown)
+    for name, content in (
+        ("gate.json", output.as_json(report)), ("gate.junit.xml", junit(report)), ("badge.json", badge(report)),
+    ):  # fmt: skip
+        output.save(content, out / name)
     print(f"report: {write_gate(report, out)}", file=sys.stderr)

@@ -17,6 +17,7 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.gate import output
+from coordbench.harness.gate.pull.markdown import markdown
 from coordbench.harness.gate.rows import GateRow, Report
 from coordbench.harness.store.store import open_store
 from coordbench.reports.files.exports import export_report
@@ -121,7 +122,7 @@ def _check_files(out: Path, folder: Path) -> None:
 
 def test_hostile_names_are_text_in_the_markdown_of_a_gate() -> None:
     row = GateRow(EVIL, "accuracy", EVIL, "regressed", 1.0, 2.0, 1.0, unit=EVIL, note=f"two\nlines {EVIL}", why=(EVIL,))
-    text = output.markdown(Report(EVIL, f"a\n# title\n{EVIL}", [row], [EVIL, "![x](y)\n\n<evil>"]))
+    text = markdown(Report(EVIL, f"a\n# title\n{EVIL}", [row], [EVIL, "![x](y)\n\n<evil>"]))
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     assert _kinds(tokens) & {"html_block", "html_inline", "link_open", "image", "code_inline", "em_open"} == set()
     assert _kinds(tokens) >= {"table_open", "text"}

@@ -18,6 +18,7 @@ from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.gate import output, pairs, trials
 from coordbench.harness.gate.pairs import Measured, Pair
+from coordbench.harness.gate.pull.markdown import markdown, save_markdown
 from coordbench.harness.gate.rows import GateRow, Outcome, Report
 from coordbench.harness.gate.settings import Settings, parse_settings
 from coordbench.harness.gate.side.messages import Facts, PlannedTrial
@@ -182,7 +183,7 @@ def test_a_pair_is_the_median_of_its_turns_and_knows_what_disturbed_it() -> None
 
 def test_markdown_shows_foreign_text_as_text() -> None:
     report = Report("main", "work tree", [row("regressed", note="<b>|x|</b> [a](b) `c`", change=0.1)])
-    line = output.markdown(report).splitlines()[-1]
+    line = markdown(report).splitlines()[-1]
     assert line.count("|") == 9  # the eight cells of the row
     assert "<b>" not in line
     assert "`" not in line
@@ -190,7 +191,7 @@ def test_markdown_shows_foreign_text_as_text() -> None:
 
 def test_markdown_escapes_once() -> None:
     report = Report("main", "work tree", [row("regressed", note="allocated_bytes & more")])
-    assert "allocated&#95;bytes &#38; more" in output.markdown(report)
+    assert "allocated&#95;bytes &#38; more" in markdown(report)
 
 
 def test_what_regressed_stands_first_and_equal_layers_take_one_line() -> None:
@@ -202,7 +203,7 @@ def test_what_regressed_stands_first_and_equal_layers_take_one_line() -> None:
     assert second == "  1.000 ms -> 2.280 ms; up to 5 % is tolerated"
     assert folded.startswith("18 layers with identical sources: layer0, layer1")
     assert all(len(line) <= 80 for line in output.text(report).splitlines())
-    comment = output.markdown(report)
+    comment = markdown(report)
     assert comment.index("forward") < comment.index("18 layers")
     assert comment.count("identical") == 1
 
@@ -211,7 +212,7 @@ def test_the_summary_of_a_job_is_appended_to(tmp_path: Path, monkeypatch: pytest
     summary = tmp_path / "summary.md"
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    output.save_markdown(Report("a", "b", [row("pass")]), tmp_path / "deep" / "pull.md")
+    save_markdown(Report("a", "b", [row("pass")]), tmp_path / "deep" / "pull.md")
     assert summary.read_text() == "before\n" + (tmp_path / "deep" / "pull.md").read_text()
 
 
