@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, ParamSpec
 
@@ -37,15 +39,16 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
     return register
 
 
-def load_plugins(files: Sequence[Path]) -> tuple[str, ...]:
-    """Register what plug-in files hold, and return their paths as workers need them."""
-    from coordbench.harness.core import registry
-
-    for file in files:
-        registry.load_plugin(file)
-    return tuple(str(file.resolve()) for file in files)
+def command_line() -> str:
+    """What the user typed, as runs keep it."""
+    return shlex.join(["coordbench", *sys.argv[1:]])
 
 
 def print_json(value: object) -> None:
     """Print plain values as JSON."""
     print(json.dumps(value, indent=1, default=str))
+
+
+def complain(line: str) -> None:
+    """Say in one line on standard error what went wrong."""
+    print(f"coordbench: {line}", file=sys.stderr)

@@ -6,11 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import get_args
 
-from coordbench.harness.plan.planning import Plan
 from coordbench.reports.claims.arms import check_arms, presets_of
 from coordbench.reports.claims.claims import Claim, Kind, inequality
 from coordbench.reports.claims.exact import counted
-from coordbench.reports.claims.floors import asking_tasks, refused
 from coordbench.reports.claims.reading import read_claims
 from coordbench.reports.text import number
 
@@ -28,14 +26,6 @@ def show_claims(*, as_json: bool) -> str:
     claims = read_claims()
     check_arms(claims)
     return json.dumps([_row(claim) for claim in claims], indent=1) if as_json else _text(claims)
-
-
-def refused_claims(plan: Plan) -> list[str]:
-    """One line for each claim that a plan would train arms for and yet could not test, with the reason."""
-    from coordbench.harness.training.floors import floors
-
-    claims = read_claims()
-    return refused(plan, claims, floors(asking_tasks(plan, claims)))
 
 
 def _row(claim: Claim) -> Row:

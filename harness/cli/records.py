@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import sqlalchemy as sql
 
+from coordbench.harness.api.records import opened
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
-from coordbench.harness.store.address import file_of, parse
 from coordbench.harness.store.altered import altered_records
 from coordbench.harness.store.schema import records
 from coordbench.harness.store.store import Store
@@ -21,26 +20,6 @@ from coordbench.harness.store.travel import submission, verified
 from coordbench.harness.store.travel.archive import open_archive, write_archive
 from coordbench.harness.store.travel.manifest import is_archive
 from coordbench.harness.store.travel.merge import Merged, merge
-
-
-@contextlib.contextmanager
-def opened(source: str) -> Iterator[Store]:
-    """A source of records: a folder of them, a folder of results, an SQLite file, or a URL."""
-    path = Path(source)
-    path = path / submission.RECORDS if submission.is_submission(path) else path
-    if is_archive(path):
-        with open_archive(path) as archive:
-            yield archive
-        return
-    if path.is_dir() and (path / "results.sqlite").is_file():
-        path = path / "results.sqlite"
-    address = parse(f"sqlite:///{path}") if path.is_file() else None
-    if address is None and "://" not in source:
-        raise UsageError(f"{source!r} is no source of records; give a folder of records, a store's file or its URL")
-    if address is None and (file := file_of(parse(source))) is not None and not file.is_file():
-        raise UsageError(f"there is no store {str(file)!r}")
-    with Store(address or source) as store:
-        yield store
 
 
 def merge_sources(sources: Sequence[str], store: Store, *, as_json: bool) -> int:
@@ -61,16 +40,6 @@ def merge_sources(sources: Sequence[str], store: Store, *, as_json: bool) -> int
             for conflict in item.conflicts:
                 print(f"  conflict, both kept: {conflict.job}\n    here:  {conflict.here}\n    there: {conflict.there}")
     return ExitCode.INCONCLUSIVE if any(item.conflicts for item in merged.values()) else ExitCode.OK
-
-
-def take_up(sources: Sequence[str], store: Store) -> None:
-    """Copy the records of sources, not their runs, so that a run finds them as if they were its store's."""
-    for source in sources:
-        with opened(source) as other:
-            item = merge(other, store, with_runs=False)
-        print(f"{source}: {item.records} records may be used, {item.equal} were there")
-        for job in item.altered:
-            print(f"  not used, its numbers are no longer what was stored: {job}")
 
 
 def _line(name: str, item: Merged) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from coordbench.harness.cli.running import Execution, execute, exit_code, show_result
+from coordbench.harness.api.execution import Execution, execute, exit_code
+from coordbench.harness.cli.arguments import command_line, complain
+from coordbench.harness.cli.running import show_result
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.plan import planning
 from coordbench.harness.plan.preset import Preset
-from coordbench.harness.run import matching
 from coordbench.harness.run.sources import files
 from coordbench.harness.store.store import open_store
 from coordbench.harness.store.travel import manifest, submission
@@ -60,10 +60,9 @@ def submit(request: Request, device: str, out: Path, folder: Path, workers: int 
     preset = planning.read_preset(request.preset)
     plan = planning.make_plan(request.narrowed(preset), device)
     plugin = str(request.plugin.resolve())
-    plan = matching.resolve(plan, (plugin,))
     target = folder / request.plugin.stem
     with open_store(None, out) as store:
-        result = execute(plan, store, Execution(device, workers, None, (plugin,), False, out))
+        result = execute(plan, store, Execution(device, workers, None, (plugin,), False, out, command_line()), complain)
         write_archive(store, [result.run], target / submission.RECORDS)
         show_result(result, store, None)
     _write(request, preset, target)
@@ -79,6 +78,6 @@ def _write(request: Request, preset: Preset, target: Path) -> None:
         raise UsageError(f"two files that {str(request.plugin)!r} imports are named {', '.join(sorted(twins))}")
     content = submission.Submission(
         request.plugin.name, {file.name: manifest.sha256(file) for file in beside}, request.layers, preset.name,
-        sha256(preset.text.encode()).hexdigest(), request.suite or "", shlex.join(["coordbench", *sys.argv[1:]]),
+        sha256(preset.text.encode()).hexdigest(), request.suite or "", command_line(),
     )  # fmt: skip
     submission.write_submission(target, content, beside, preset.text)

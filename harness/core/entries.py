@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Kind = Literal["variant", "task", "backbone", "reference"]
+NOTEBOOK = "a notebook"
+"""The place of what was typed in, and not read from a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +44,17 @@ class Entry:
 
     @functools.cached_property
     def file(self) -> str:
-        """The file that holds the function."""
-        return str(Path(inspect.getfile(inspect.unwrap(self.function))).resolve())
+        """The file that holds the function; `NOTEBOOK` where it was typed into a notebook or a console."""
+        with contextlib.suppress(TypeError, OSError):  # a class of such a place has no file at all
+            file = Path(inspect.getfile(inspect.unwrap(self.function))).resolve()
+            return str(file) if file.is_file() else NOTEBOOK
+        return NOTEBOOK
 
     @property
     def place(self) -> str:
-        """File and line of the function."""
+        """File and line of the function; one for all of a notebook, whose cells may be run again."""
+        if self.file == NOTEBOOK:
+            return NOTEBOOK
         return f"{self.file}:{inspect.getsourcelines(inspect.unwrap(self.function))[1]}"
 
     @property

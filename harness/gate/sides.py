@@ -15,13 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import coordbench
 from coordbench.harness.gate import shipping
 from coordbench.harness.gate.side.messages import Case, Chosen, Described, Facts, Json, Layer, PlannedTrial
 from coordbench.harness.process.settings import WORKER
 from coordbench.harness.profiling.recorded.fingerprint import Entry, Fingerprint
 
-_INSTALLED = Path(coordbench.__file__).resolve().parent.parent
+_INSTALLED = Path(str(sys.modules["coordbench"].__file__)).resolve().parent.parent
 _OTHER_HARNESS = ("AttributeError", "ImportError", "ModuleNotFoundError", "TypeError", "KeyError")
 """What asking a harness of another form raises."""
 

@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.store.store import Store
 from coordbench.reports.claims import ledger
-from coordbench.reports.data import series
 from coordbench.reports.data.contest import Contest
-from coordbench.reports.data.probes import probed
 from coordbench.reports.data.run import Run, load
-from coordbench.reports.figures import curves, shares, svg, tradeoffs
 from coordbench.reports.figures import layers as layer_figures
+from coordbench.reports.figures import svg
+from coordbench.reports.files.drawings import Drawings
 from coordbench.reports.files.latex import latex
 from coordbench.reports.files.markdown import markdown
 from coordbench.reports.pages import layers
@@ -53,30 +52,26 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
         "probes": run.probes,
         "costs": run.costs.drop(columns=["noisy_phases", "cell"], errors="ignore"),  # not every format can hold them
         "claims": ledger.table(run),
-        "contests": _contests(run),
+        "contests": contests_table(run),
         "trials": run.tables.named()["trials"],
     }
 
 
 def drawn(run: Run) -> Iterator[tuple[str, Figure]]:
     """Every figure of the page with the name of its file."""
-    if run.strata:
-        yield "performance-profile", shares.profiles(run.slots, run.strata)
-    yield from _drawn_of_layers(run)
-    bands, latencies = curves.bands(series.curves(run)), series.latencies(run)
+    drawings = Drawings(run)
+    named = [
+        ("performance-profile", drawings.performance_profile()),
+        *_drawn_of_layers(run),
+        ("shift-errors", drawings.shift_errors()),
+    ]
     for contest in run.contests.values():
         title = _plain_name(f"{contest.number}-{contest.task}-{contest.backbone}")
-        band = bands[bands["contest"] == contest.number]
-        if band["step"].nunique() > 1:
-            yield f"curves-{title}", curves.curves(run.slots, contest, band)
-        board = run.leaderboard[(run.leaderboard["contest"] == contest.number) & run.leaderboard["score"].notna()]
-        if board[list(tradeoffs.COSTS)].notna().any(axis=None):
-            cells = {variant: (contest.task, contest.backbone, variant) for variant in board["variant"].astype(str)}
-            timed = {variant: latencies[cell] for variant, cell in cells.items() if cell in latencies}
-            yield f"tradeoffs-{title}", tradeoffs.tradeoffs(run.slots, contest, board, timed)
+        named += [(f"curves-{title}", drawings.curves(contest)), (f"tradeoffs-{title}", drawings.tradeoffs(contest))]
+    yield from ((name, figure) for name, figure in named if figure is not None)
 
 
-def _contests(run: Run) -> pd.DataFrame:
+def contests_table(run: Run) -> pd.DataFrame:
     """One row per contest."""
     names = ["task", "backbone", "steps", "schedule", "learning_rate", "memory_format", "match", "device", "dtype"]
     rows = [_contest_row(contest, names) for contest in run.contests.values()]
@@ -94,15 +89,12 @@ def _contest_row(contest: Contest, names: list[str]) -> tuple[object, ...]:
 
 
 def _drawn_of_layers(run: Run) -> Iterator[tuple[str, Figure]]:
-    """Ratios of time, scaling curves and errors against shift."""
+    """Ratios of time and scaling curves."""
     known = run.costs.dropna(subset=["ratio_forward", "ratio_step"], how="all")
     for (task, backbone), rows in known.groupby(["task", "backbone"], sort=False):
         yield f"ratios-{_plain_name(f'{task}-{backbone}')}", layer_figures.ratios(run.slots, rows)
     for i, (_, title, figure) in enumerate(layers.scaled(run)):
         yield f"scaling-{i}-{_plain_name(title)}", figure
-    probes = {variant: probe for variant, probe in probed(run).items() if probe.inside or probe.borders}
-    if probes:
-        yield "shift-errors", layer_figures.shift_errors(run.slots, probes)
 
 
 def _plain_name(title: str) -> str:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from coordbench.harness.cli.arguments import command, load_plugins, print_json
-from coordbench.harness.core.errors import UsageError
+from coordbench.harness.cli.arguments import command, print_json
 from coordbench.harness.core.exit_codes import ExitCode
 
 
@@ -21,18 +20,13 @@ def check(
     """Check the laws of a layer over every variant that a file registers."""
     from dataclasses import asdict
 
-    from coordbench.harness import laws
+    from coordbench.harness.api.checking import check_file
     from coordbench.harness.cli.checking import checked
-    from coordbench.harness.core import registry
 
-    load_plugins([file])
-    names = [entry.name for entry in registry.entries("variant") if Path(entry.file) == file.resolve()]
-    if not names:
-        raise UsageError(f"{str(file)!r} registers no variant; decorate a layer by coordbench.variant")
-    results = {name: laws.check(name) for name in names}
+    results = check_file(file)
     if json:
-        print_json([{"name": name} | asdict(result) for name in names for result in results[name]])
-    for name in names if not json else ():
-        print("\n".join(checked(name, results[name])))
-    passed = all(result.passed for name in names for result in results[name])
+        print_json([{"name": name} | asdict(result) for name, each in results.items() for result in each])
+    for name, each in results.items() if not json else ():
+        print("\n".join(checked(name, each)))
+    passed = all(result.passed for each in results.values() for result in each)
     return ExitCode.OK if passed else ExitCode.TRIALS_FAILED

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, command, load_plugins
+from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, command, command_line
+from coordbench.harness.core.exit_codes import ExitCode
 
 
 @command("costs")
@@ -25,11 +27,15 @@ def costs(
     out: Out = OUT,
 ) -> int:
     """Measure what layers cost, each beside the plain convolution, and print the table."""
-    from coordbench.harness.cli.costs import Request, measure_costs
-    from coordbench.harness.process import environment
+    from coordbench.harness.api.costs import Request, measure_costs
+    from coordbench.harness.api.execution import load_plugins
+    from coordbench.harness.measure.table import readable
 
-    sources = load_plugins(plugin)
-    request = Request(variants, shape, layout, task, backbone, environment.device(device), seconds, sources)
-    text, code = measure_costs(request, out if store else None, as_json=json)
-    print(text)
-    return code
+    request = Request(
+        variants, shape, layout, task, backbone, device, seconds, load_plugins(plugin), command_line()
+    )  # fmt: skip
+    measured = measure_costs(request, out if store else None)
+    if measured.page is not None:
+        print(f"run {measured.result.run}\nreport: {measured.page}", file=sys.stderr)
+    print(measured.table.to_json(orient="records", indent=1) if json else readable(measured.table))
+    return ExitCode.TRIALS_FAILED if measured.result.failed else ExitCode.OK

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, command, load_plugins
+from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, command
 
 
 @command("profile")
@@ -30,12 +30,11 @@ def profile_layer(
     out: Out = OUT,
 ) -> int:
     """Say where the time and the memory of a layer's step go, beside a baseline; write a page and a trace."""
+    from coordbench.harness.api.execution import load_plugins
+    from coordbench.harness.api.profiling import Asked
     from coordbench.harness.cli import profiling
-    from coordbench.harness.process import environment
 
-    load_plugins(plugin)
-    asked = profiling.Asked(
-        layer or variant, against, shape, kernel, stride, phase, task, backbone,
-        environment.device(device), tuple(str(file.resolve()) for file in plugin), out,
-    )  # fmt: skip
+    sources = load_plugins(plugin)
+    named = layer or variant
+    asked = Asked(named, against, shape, kernel, stride, phase, task, backbone, device, sources, out)
     return (profiling.fingerprint if fingerprint else profiling.profile)(asked, as_json=json)

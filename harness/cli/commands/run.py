@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, StoreURL, command, load_plugins
+from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, StoreURL, command, command_line, complain
 from coordbench.harness.core.exit_codes import ExitCode
 
 
@@ -33,32 +33,25 @@ def run(
     no_report: Annotated[bool, arg(help="write no page at the end")] = False,
 ) -> int:
     """Run a preset, or go on with it, and write its report."""
-    from coordbench.harness.cli.claims import refused_claims
-    from coordbench.harness.cli.profiling import profile_networks
-    from coordbench.harness.cli.records import take_up
-    from coordbench.harness.cli.running import Execution, check_families, execute, exit_code, show_result
-    from coordbench.harness.plan import planning
-    from coordbench.harness.process import environment
-    from coordbench.harness.run import forecast, matching
+    from coordbench.harness.api.execution import Execution, execute, exit_code, load_plugins
+    from coordbench.harness.api.plans import Choice, read_preset, refused_claims
+    from coordbench.harness.api.records import take_up
+    from coordbench.harness.cli.running import show_result
+    from coordbench.harness.run import forecast
     from coordbench.harness.store.store import open_store
 
     sources = load_plugins(plugin)
-    target = environment.device(device)
-    chosen = planning.narrow(planning.read_preset(preset), variants, tasks, seeds)
-    plan = planning.make_plan(chosen, target)
-    check_families(plan)
+    plan = Choice(read_preset(preset), variants, tasks, seeds).plan(device)
+    how = Execution(device, workers, cluster, sources, fresh, out, command_line(), profile)
     for line in refused_claims(plan):
         print(line)
     with open_store(store, out) as opened:
         if not dry_run:
-            take_up(reuse, opened)
+            take_up(reuse, opened, print)
         if dry_run or explain:
             print(forecast.forecast(plan, opened, fresh=fresh, explain=explain))
         if dry_run:
             return ExitCode.OK
-        plan = matching.resolve(plan, sources)
-        result = execute(plan, opened, Execution(target, workers, cluster, sources, fresh, out))
-        if profile:
-            profile_networks([job.cell for job in plan.costs], plan.preset.baseline, sources, out)
+        result = execute(plan, opened, how, complain)
         show_result(result, opened, None if no_report else out)
     return exit_code(result)

@@ -20,7 +20,7 @@ from coordbench.harness.core.registry.lookup import (
     select,
     solve,
 )
-from coordbench.harness.core.registry.plugins import load, load_plugin, plugin_folders
+from coordbench.harness.core.registry.plugins import load, load_plugin, plugin_folders, unload_plugin
 
 __all__ = [
     "backbone",
@@ -38,5 +38,6 @@ __all__ = [
     "select",
     "solve",
     "task",
+    "unload_plugin",
     "variant",
 ]

@@ -32,3 +32,16 @@ def add(catalog: dict[str, E], entry: E) -> None:
         raise UsageError(f"{entry.kind} {entry.name!r} of {entry.place} is already registered by {known.place}")
     assert entry.options is not None  # read now, so that a plug-in is refused when it is loaded
     catalog[entry.name] = entry
+
+
+def forget(file: str) -> None:
+    """Take out whatever a file registered."""
+    _forget(VARIANTS, file)
+    _forget(TASKS, file)
+    _forget(BACKBONES, file)
+    _forget(REFERENCES, file)
+
+
+def _forget(catalog: dict[str, E], file: str) -> None:
+    for name in [name for name, entry in catalog.items() if entry.file == file]:
+        del catalog[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coordbench.harness.core.entries import Entry, TaskEntry
 from coordbench.harness.core.errors import UsageError
-from coordbench.harness.core.registry.catalog import BACKBONES, REFERENCES, TASKS, VARIANTS
+from coordbench.harness.core.registry.catalog import BACKBONES, REFERENCES, TASKS, VARIANTS, forget
 from coordbench.harness.core.registry.names import check_line
 
 _ALWAYS = {"validation", "test"}
@@ -18,9 +18,7 @@ def check_names(file: str) -> None:
                 if entry.file == file:
                     _check(entry)
     except UsageError:
-        for catalog in (VARIANTS, TASKS, BACKBONES, REFERENCES):
-            for name in [name for name, entry in catalog.items() if entry.file == file]:
-                del catalog[name]
+        forget(file)
         raise
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from coordbench.harness.core.errors import UsageError, describe_error
 from coordbench.harness.core.options import valid
-from coordbench.harness.core.registry.catalog import REFERENCES, TASKS
+from coordbench.harness.core.registry.catalog import REFERENCES, TASKS, forget
 from coordbench.harness.core.registry.naming import check_names
 
 _PACKAGES = ("coordbench.variants", "coordbench.tasks")
@@ -49,6 +49,12 @@ def load_plugin(path: str | Path) -> None:
     _check_references(file)
     check_names(str(file))
     _loaded.add(str(file))
+
+
+def unload_plugin(file: str) -> None:
+    """Forget what a file or a notebook (`NOTEBOOK`) registered, so that another may take its names."""
+    forget(file)
+    _loaded.discard(file)
 
 
 def plugin_folders() -> set[Path]:

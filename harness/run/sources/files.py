@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import coordbench
 from coordbench.harness.core import registry
 from coordbench.harness.core.sources import imported_modules, syntax_tree
 
 PACKAGE = "coordbench"
 ROOT = Path(__file__).resolve().parents[3]
 _FOLDERS = ("harness", "variants", "tasks")
-_PUBLIC = Path(coordbench.__file__).resolve()
+_PUBLIC = Path(str(sys.modules["coordbench"].__file__)).resolve()
 """The public names."""
 
 

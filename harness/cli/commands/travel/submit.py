@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from coordbench.harness.cli.arguments import OUT, Device, Out, command, load_plugins
+from coordbench.harness.cli.arguments import OUT, Device, Out, command
 
 
 @command("submit")
@@ -24,6 +24,7 @@ def submit(
     out: Out = OUT,
 ) -> int:
     """Train the layers of a file over the contests of a preset, and write a folder that others can verify."""
+    from coordbench.harness.api.execution import load_plugins
     from coordbench.harness.cli.submit import Request
     from coordbench.harness.cli.submit import submit as train_and_write
     from coordbench.harness.process import environment

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from coordbench.harness.cli.arguments import Plugins, command, load_plugins
+from coordbench.harness.cli.arguments import Plugins, command
 
 
 @command("verify")
@@ -23,6 +23,7 @@ def verify(
     json: Annotated[bool, arg(help="print an array of objects")] = False,
 ) -> int:
     """Train a sample of stored rows again, from what they depend on, and say whether the same comes out."""
+    from coordbench.harness.api.execution import load_plugins
     from coordbench.harness.cli.records import check_data, verify_source
 
     if data_only:
