@@ -2,10 +2,11 @@
 
 Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015, arXiv 1505.04597.
 Deviates: 3x3 convolutions keep the size; none has a bias (the output layer and the upsampling do); no normalization
-unless asked for. `residual` adds the input to the output, which is scaled by one learned number that starts at zero
-(Bachlechner et al., "ReZero", arXiv 2003.04887), so that training starts from the identity. With `where=gates` it is
-the CG-U-Net of Howard, Norreys, Doepp, "CoordGate", arXiv 2401.04680: plain convolutions, and a 1x1 layer of the
-variant after each encoder block, before each upsampling and before the output.
+unless asked for. `residual` adds the input (its first channels, where it has more than the output) to the output, which
+is scaled by one learned number that starts at zero (Bachlechner et al., "ReZero", arXiv 2003.04887), so that training
+starts from the identity. With `where=gates` it is the CG-U-Net of Howard, Norreys, Doepp, "CoordGate", arXiv
+2401.04680: plain convolutions, and a 1x1 layer of the variant after each encoder block, before each upsampling and
+before the output.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _MAX_POOL = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.m
 
 
 class UNet(nn.Module):
-    """(N, C_in, *size) -> (N, C_out, *size); with `residual`, C_in must equal C_out."""
+    """(N, C_in, *size) -> (N, C_out, *size); with `residual`, C_in must be at least C_out."""
 
     def __init__(
         self, layer: LayerFactory, channels: tuple[int, int], size: tuple[int, ...], *, depth: int, width: int,
@@ -75,7 +76,7 @@ class UNet(nn.Module):
         for up, decoder, gate in zip(self.ups, self.decoders, self.up_gates, strict=True):
             y = gate(decoder(torch.cat([skips.pop(), up(y)], dim=1)))
         restored: Tensor = self.output(y)
-        return restored if self.share is None else x + self.share * restored
+        return restored if self.share is None else x[:, : restored.shape[1]] + self.share * restored
 
 
 @backbone("unet", source="Ronneberger, Fischer, Brox 2015, U-Net, arXiv 1505.04597")
@@ -87,7 +88,7 @@ def unet(
     (channels, *size), (out_channels, *out_size) = input_shape, output_shape
     if depth < 1 or any(n % 2 ** (depth - 1) for n in size):
         raise UsageError(f"unet[depth={depth}] cannot halve the size {tuple(size)} {depth - 1} times")
-    if size != out_size or (residual and channels != out_channels):
+    if size != out_size or (residual and channels < out_channels):
         raise UsageError(f"unet keeps the size of its input; got {input_shape} to {output_shape}")
     return UNet(
         layer, (channels, out_channels), tuple(size), depth=depth, width=width, norm=norm, padding=padding,

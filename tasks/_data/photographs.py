@@ -1,11 +1,12 @@
 """Photographs as tensors: those that ship inside scikit-image and scikit-learn, or a user's folder.
 
-They are split by image, never by crop, so no test crop has been seen in training.
+They are split by scene, never by crop, so no test crop has been seen in training, nor its scene from another side.
+Left out of what ships are drawings (chessboard, color, horse, logo, phantom) and pictures of less than 100 pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,10 +22,12 @@ from coordbench.harness.core.seeds import seed_of
 
 SPLITS = ("train", "validation", "test")
 _SHIPPED = {
-    "train": "brick cell chelsea clock_motion coffee flower grass hubble_deep_field ihc page retina rocket",
-    "validation": "gravel moon motorcycle_left",
-    "test": "astronaut camera china coins text",
+    "train": "brick cell chelsea coffee flower hubble_deep_field page retina rocket",
+    "validation": "gravel moon motorcycle_left motorcycle_right",
+    "test": "astronaut camera china clock_motion coins grass ihc microaneurysms text",
 }
+_SCENES = {"motorcycle_left": "motorcycle", "motorcycle_right": "motorcycle"}
+"""What two photographs show, where it is the same."""
 Array = NDArray[np.float32]
 _FOLDERS = (("skimage", "data"), ("sklearn.datasets", "images"))
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -38,6 +41,11 @@ class Photograph:
     name: str
     pixels: Tensor
 
+    @property
+    def scene(self) -> str:
+        """What it shows, which several photographs may."""
+        return _SCENES.get(self.name, self.name)
+
 
 def photographs(folder: Path | None, *, side: int, crop: int, color: bool = False) -> dict[str, list[Photograph]]:
     """Read the photographs of each split, shrunk until the shorter side is at most `side` [px].
@@ -47,6 +55,20 @@ def photographs(folder: Path | None, *, side: int, crop: int, color: bool = Fals
     """
     paths = _shipped() if folder is None else _of_folder(folder)
     return {split: [_read(path, side, crop, color) for path in chosen] for split, chosen in paths.items()}
+
+
+def cut(chosen: Sequence[Photograph], side: int, generator: torch.Generator, *, turned: bool = True) -> Tensor:
+    """Cut `side` x `side` pixels out of each photograph at random, (N, C, side, side); where `turned`, also turn it."""
+    numbers = torch.rand(len(chosen), 3, generator=generator) * torch.tensor([1, 1, turned])
+    rows = zip(chosen, numbers.tolist(), strict=True)
+    return torch.stack([_crop(photo.pixels, side, *row) for photo, row in rows])
+
+
+def _crop(pixels: Tensor, side: int, down: float, right: float, turn: float) -> Tensor:
+    top, left = (int(u * (n - side + 1)) for u, n in zip((down, right), pixels.shape[1:], strict=True))
+    quarters, mirrored = divmod(int(turn * 8), 2)
+    crop = pixels[:, top : top + side, left : left + side].rot90(quarters, (1, 2))
+    return crop.flip(2) if mirrored else crop
 
 
 def _shipped() -> Mapping[str, list[Path]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from coordbench.harness.core.problem import Models, Network, Optimizer, Phase, Problem, Sample
@@ -14,7 +15,7 @@ from coordbench.harness.core.registry import reference
 from coordbench.harness.core.seeds import seed_of
 from coordbench.tasks._backbones.multiwiener import MultiWiener
 from coordbench.tasks._data.optics.blur import Operator
-from coordbench.tasks._data.optics.psf import Optic, field_positions
+from coordbench.tasks._data.optics.psf import PointSpread, field_positions
 from coordbench.tasks._predict import predict
 from coordbench.tasks.deblurring._gallery import crops, gates
 
@@ -22,6 +23,7 @@ Pair = tuple[Tensor, Tensor]
 """What the camera observed and the truth, (N, C, H, W) each."""
 
 TASKS = ("photo_deblurring", "field_deblurring")
+LENSES = "lens_deblurring"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,13 @@ class Held:
     names: Sequence[str]
 
 
+class Validated(Protocol):
+    """What holds images on which a classical method may choose its free number."""
+
+    @property
+    def validation(self) -> Pair: ...
+
+
 @dataclass(frozen=True)
 class Restoration:
     """What the references need: the blur, validation images, and whatever a task's own references ask for."""
@@ -55,7 +64,7 @@ class Restoration:
 
 
 def restoration_problem(
-    network: Network, batches: Callable[[int], Pair], held: dict[str, Held], data: Restoration,
+    network: Network, batches: Callable[[int], Pair], held: dict[str, Held], data: Validated,
     score: Callable[[Tensor, Tensor, Sequence[str]], dict[str, float]],
 ) -> Problem:  # fmt: skip
     """Assemble the problem of restoring images; `score` compares restored and true images of the given names."""
@@ -68,15 +77,14 @@ def restoration_problem(
         (observed, truth), names = held["test"].pair, held["test"].names
         chosen = [names.index(name) for name in list(dict.fromkeys(names))[:2]]
         restored = predict(models["restorer"], observed[chosen])
-        shown = zip(observed[chosen], truth[chosen], restored, [names[i] for i in chosen], strict=True)
+        shown = zip(
+            observed[chosen, : truth.shape[1]], truth[chosen], restored, [names[i] for i in chosen], strict=True
+        )
         return [sample for row in shown for sample in crops(*row)] + gates(models["restorer"])
 
-    shape = tuple(data.validation[0].shape[1:])
-    restorer = network(shape, shape)
-    if isinstance(restorer, MultiWiener):
-        restorer.start_from(kernel_grid(data.blur.optic, restorer.grid, restorer.radius))
+    shapes = [tuple(images.shape[1:]) for images in data.validation]
     return Problem(
-        models={"restorer": restorer},
+        models={"restorer": network(shapes[0], shapes[1])},
         phases=(Phase(("restorer",), _squared_error, Optimizer("Adam", 5e-3, schedule="one_cycle")),),
         batches=batches,
         evaluate=evaluate,
@@ -85,9 +93,21 @@ def restoration_problem(
     )
 
 
-def kernel_grid(optic: Optic, grid: int, radius: int) -> Tensor:
+def started(network: Network, optic: PointSpread) -> Network:
+    """Return networks that start from the optic's kernels, where they hold some."""
+
+    def build(input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> nn.Module:
+        restorer = network(input_shape, output_shape)
+        if isinstance(restorer, MultiWiener):
+            restorer.start_from(kernel_grid(optic, restorer.grid, restorer.radius))
+        return restorer
+
+    return build
+
+
+def kernel_grid(optic: PointSpread, grid: int, radius: int) -> Tensor:
     """Return the kernels (grid^2, k, k) at the centers of `grid` x `grid` equal parts of the field."""
-    return replace(optic, radius=radius).kernels(field_positions(grid))
+    return optic.kernels(field_positions(grid), radius=radius)
 
 
 def stream(*key: object) -> torch.Generator:
@@ -95,10 +115,11 @@ def stream(*key: object) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(*key))
 
 
-@reference(task=TASKS, kind="floor")
+@reference(task=(*TASKS, LENSES), kind="floor")
 def identity(problem: Problem) -> Models:
     """Leave the image as the camera gave it."""
-    return {"restorer": lambda observed: observed}
+    channels = problem.data.validation[1].shape[1]
+    return {"restorer": lambda observed: observed[:, :channels]}
 
 
 def _squared_error(models: Models, batch: Pair) -> Tensor:

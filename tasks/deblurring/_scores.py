@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -18,10 +18,11 @@ _RINGS = (0.0, 0.35, 0.7, 1.0)
 """Bounds of the rings of eccentricity (1 = corner) that are scored apart."""
 
 
-def photograph_scores(restored: Tensor, truth: Tensor, names: Sequence[str]) -> dict[str, float]:
-    """Return mean PSNR [dB] and SSIM of images (N, C, H, W) in 0..1, then the same by photograph, and PSNR by ring.
+def image_scores(restored: Tensor, truth: Tensor, names: Sequence[str], axis: str = "image") -> dict[str, float]:
+    """Return mean PSNR [dB] and SSIM of images (N, C, H, W) in 0..1, then the same by name, and PSNR by ring.
 
-    `names` holds the photograph of each image. A network is not punished for leaving 0..1: values are clipped.
+    `names` holds the scene of each image, or what else `axis` says. A network is not punished for leaving 0..1: values
+    are clipped.
     """
     restored = restored.clamp(0, 1)
     errors = (restored - truth).square().mean(1)
@@ -29,10 +30,26 @@ def photograph_scores(restored: Tensor, truth: Tensor, names: Sequence[str]) -> 
     scores = {metric: values.mean().item() for metric, values in quality.items()}
     for name in dict.fromkeys(names):
         chosen = torch.tensor([other == name for other in names])
-        scores |= {At(metric, "image", name): values[chosen].mean().item() for metric, values in quality.items()}
+        scores |= {At(metric, axis, name): values[chosen].mean().item() for metric, values in quality.items()}
     return scores | {
         At("psnr", "radius", outer): psnr(errors[:, ring]).mean().item() for outer, ring in _rings(truth.shape[-1])
     }
+
+
+def lens_scores(
+    restored: Tensor, truth: Tensor, names: Sequence[str], difficulties: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """Return the scores of images behind lenses of these `names`, by lens and by parts of lenses that are as hard.
+
+    `difficulties` holds axis -> lens -> the mean difficulty of its part.
+    """
+    scores = image_scores(restored, truth, names, "lens")
+    for axis, level in difficulties.items():
+        parts: dict[float, list[float]] = {}
+        for name in dict.fromkeys(names):
+            parts.setdefault(level[name], []).append(scores[At("psnr", "lens", name)])
+        scores |= {At("psnr", axis, mean): sum(values) / len(values) for mean, values in sorted(parts.items())}
+    return scores
 
 
 def field_scores(restored: Tensor, truth: Tensor) -> dict[str, float]:

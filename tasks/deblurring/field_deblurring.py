@@ -22,7 +22,15 @@ from coordbench.harness.core.registry import reference, task
 from coordbench.tasks._data.fields import Fields
 from coordbench.tasks._data.optics.blur import Blur
 from coordbench.tasks._data.optics.psf import Family, Optic
-from coordbench.tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
+from coordbench.tasks.deblurring._restoration import (
+    Camera,
+    Held,
+    Pair,
+    Restoration,
+    restoration_problem,
+    started,
+    stream,
+)
 from coordbench.tasks.deblurring._scores import field_scores
 
 NAME = "field_deblurring"
@@ -77,7 +85,9 @@ def field_deblurring(
     names = [f"field {i + 1}" for i in range(_HELD_OUT)]
     splits = {split: Held(draw(_HELD_OUT, split), names) for split in ("validation", "test")}
     data = Restoration(camera.blur, splits["validation"].pair, law)
-    return restoration_problem(network, lambda step: draw(batch, seed, "train", step), splits, data, _score)
+    return restoration_problem(
+        started(network, optic), lambda step: draw(batch, seed, "train", step), splits, data, _score
+    )
 
 
 @reference(task=NAME, kind="ceiling")

@@ -17,8 +17,8 @@ from coordbench.tasks._data.optics.blur import Operator, norm
 from coordbench.tasks.deblurring._restoration import TASKS
 from coordbench.tasks.deblurring._tuning import Restorer, best
 
-_ROUNDS = (1, 2, 4, 8, 16, 32)
-_WEIGHTS = tuple(1e-3 * 2**i for i in range(6))
+ROUNDS = (1, 2, 4, 8, 16, 32)
+WEIGHTS = tuple(1e-3 * 2**i for i in range(6))
 _FEW = 8
 """Validation images that choose a parameter: these methods are slow."""
 
@@ -27,7 +27,7 @@ _FEW = 8
 def richardson_lucy(problem: Problem) -> Models:
     """Richardson (1972) and Lucy (1974): climb the likelihood of counted photons; stops early, as chosen."""
     blur: Operator = problem.data.blur
-    return {"restorer": best(lambda rounds: lucy(blur, int(rounds)), _ROUNDS, few(problem))}
+    return {"restorer": best(lambda rounds: lucy(blur, int(rounds)), ROUNDS, few(problem))}
 
 
 @reference(task=TASKS, kind="anchor")
@@ -35,7 +35,7 @@ def total_variation(problem: Problem) -> Models:
     """Beck and Teboulle, "Fast gradient-based algorithms for constrained total variation" (2009); weight as chosen."""
     blur: Operator = problem.data.blur
     step = 1 / norm(blur) ** 2
-    return {"restorer": best(lambda weight: fista(blur, weight, step), _WEIGHTS, few(problem))}
+    return {"restorer": best(lambda weight: fista(blur, weight, step), WEIGHTS, few(problem))}
 
 
 def few(problem: Problem) -> tuple[Tensor, Tensor]:

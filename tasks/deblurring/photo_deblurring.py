@@ -10,12 +10,11 @@ blur's radius, so light from outside falls in, as in a camera.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import torch
-from torch import Tensor
 
 from coordbench.harness.core.description import About, Axes
 from coordbench.harness.core.options import Count, NotNegative, Range
@@ -24,9 +23,17 @@ from coordbench.harness.core.registry import task
 from coordbench.tasks._data.optics.blur import Blur, LowRankBlur
 from coordbench.tasks._data.optics.noise import poisson_gaussian
 from coordbench.tasks._data.optics.psf import Family, Optic
-from coordbench.tasks._data.photographs import Photograph, photographs
-from coordbench.tasks.deblurring._restoration import Camera, Held, Pair, Restoration, restoration_problem, stream
-from coordbench.tasks.deblurring._scores import photograph_scores
+from coordbench.tasks._data.photographs import cut, photographs
+from coordbench.tasks.deblurring._restoration import (
+    Camera,
+    Held,
+    Pair,
+    Restoration,
+    restoration_problem,
+    started,
+    stream,
+)
+from coordbench.tasks.deblurring._scores import image_scores
 
 NAME = "photo_deblurring"
 _SIDES = 4
@@ -60,7 +67,7 @@ def photo_deblurring(
     strength: NotNegative = 1.0, radius: Count = 7, rank: Annotated[int, Range(0)] = 0, batch: Count = 8,
     color: bool = False, scenes: Count = 8, folder: Path | None = None,
 ) -> Problem:  # fmt: skip
-    """Deblur photographs under a blur that varies over the field, split by photograph.
+    """Deblur photographs under a blur that varies over the field, split by scene.
 
     The blur is exact where `rank` is 0, else a sum of so many convolutions; `scenes` are cut of each held-out image.
     """
@@ -71,28 +78,14 @@ def photo_deblurring(
     def batches(step: int) -> Pair:
         generator = stream(NAME, seed, "train", step)
         drawn = torch.randint(len(images["train"]), (batch,), generator=generator)
-        return camera.observe(_scenes([images["train"][i] for i in drawn], optic.side, generator), generator)
+        return camera.observe(cut([images["train"][i] for i in drawn], optic.side, generator), generator)
 
     def held(split: str) -> Held:
         generator = stream(NAME, split)  # one test for all seeds, as for all variants
         chosen = [photo for photo in images[split] for _ in range(scenes)]
-        pair = camera.observe(_scenes(chosen, optic.side, generator, turned=False), generator)
-        return Held(pair, [photo.name for photo in chosen])
+        pair = camera.observe(cut(chosen, optic.side, generator, turned=False), generator)
+        return Held(pair, [photo.scene for photo in chosen])
 
     splits = {split: held(split) for split in ("validation", "test")}
     data = Restoration(camera.blur, splits["validation"].pair)
-    return restoration_problem(network, batches, splits, data, photograph_scores)
-
-
-def _scenes(chosen: Sequence[Photograph], side: int, generator: torch.Generator, *, turned: bool = True) -> Tensor:
-    """Cut a scene of `side` pixels out of each photograph, at random; where `turned`, also turn and mirror it."""
-    numbers = torch.rand(len(chosen), 3, generator=generator) * torch.tensor([1, 1, turned])
-    cut = zip(chosen, numbers.tolist(), strict=True)
-    return torch.stack([_scene(photo.pixels, side, *row) for photo, row in cut])
-
-
-def _scene(pixels: Tensor, side: int, down: float, right: float, turn: float) -> Tensor:
-    top, left = (int(u * (n - side + 1)) for u, n in zip((down, right), pixels.shape[1:], strict=True))
-    quarters, mirrored = divmod(int(turn * 8), 2)
-    scene = pixels[:, top : top + side, left : left + side].rot90(quarters, (1, 2))
-    return scene.flip(2) if mirrored else scene
+    return restoration_problem(started(network, optic), batches, splits, data, image_scores)

@@ -11,23 +11,23 @@ from coordbench.harness.core.registry import reference
 from coordbench.tasks.deblurring._restoration import TASKS, kernel_grid
 from coordbench.tasks.deblurring._tuning import Restorer, best
 
-_NOISE_TO_SIGNAL = tuple(10 ** (-3 + 0.25 * i) for i in range(11))
-_PATCHES = 5
+RATIOS = tuple(10 ** (-3 + 0.25 * i) for i in range(11))
+PATCHES = 5
 
 
 @reference(task=TASKS, kind="anchor")
 def wiener(problem: Problem) -> Models:
     """Deconvolve with the kernel of the field's center; the noise-to-signal ratio is chosen on validation images."""
     kernels = problem.data.blur.optic.center.float()[None]
-    return {"restorer": best(lambda ratio: wiener_filter(kernels, ratio), _NOISE_TO_SIGNAL, problem.data.validation)}
+    return {"restorer": best(lambda ratio: wiener_filter(kernels, ratio), RATIOS, problem.data.validation)}
 
 
 @reference(task=TASKS, kind="anchor")
 def patchwise_wiener(problem: Problem) -> Models:
     """Deconvolve with the kernel of each of 5x5 patches, and blend the results by windows that sum to one."""
     optic = problem.data.blur.optic
-    kernels = kernel_grid(optic, _PATCHES, optic.radius).float()
-    return {"restorer": best(lambda ratio: wiener_filter(kernels, ratio), _NOISE_TO_SIGNAL, problem.data.validation)}
+    kernels = kernel_grid(optic, PATCHES, optic.radius).float()
+    return {"restorer": best(lambda ratio: wiener_filter(kernels, ratio), RATIOS, problem.data.validation)}
 
 
 def wiener_filter(kernels: Tensor, ratio: float) -> Restorer:

@@ -15,7 +15,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
-from coordbench.tasks._data.optics.psf import Optic, field_positions, taps
+from coordbench.tasks._data.optics.psf import PointSpread, field_positions, taps
 
 _CHUNK = 4096
 """Kernels computed at once, which bounds the memory of building an operator."""
@@ -24,7 +24,7 @@ _CHUNK = 4096
 class Operator(Protocol):
     """A linear map of scenes to images, and the way back along the same rays: <Ax, y> = <x, A'y>."""
 
-    optic: Optic
+    optic: PointSpread
 
     def forward(self, scene: Tensor) -> Tensor:
         """(N, C, H + 2r, W + 2r) -> (N, C, H, W)."""
@@ -36,7 +36,7 @@ class Operator(Protocol):
 class Blur(Operator):
     """The exact operator. Each image pixel gathers its taps: one map of the scene for each displacement."""
 
-    def __init__(self, optic: Optic) -> None:
+    def __init__(self, optic: PointSpread) -> None:
         self.optic = optic
         positions = field_positions(optic.size, optic.radius)
         table = [optic.kernels(part).float().flatten(1).T for part in positions.split(_CHUNK)]
@@ -73,7 +73,7 @@ class LowRankBlur(Operator):
     between the knots are interpolated. Convolutions are done by FFT.
     """
 
-    def __init__(self, optic: Optic, rank: int = 8, grid: int = 8) -> None:
+    def __init__(self, optic: PointSpread, rank: int = 8, grid: int = 8) -> None:
         self.optic, self.rank = optic, min(rank, grid**2)
         reach = 1 + (2 * optic.radius - 1) / optic.size
         knots = torch.linspace(-reach, reach, grid, dtype=torch.float64)

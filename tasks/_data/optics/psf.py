@@ -7,6 +7,7 @@ of light that arrives: 1, but for vignetting. Widths are in pixels, whatever the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -20,38 +21,51 @@ from coordbench.tasks._data.optics.pupil import relay, zernike
 Family = Literal["radial", "asymmetric", "zernike", "relay", "invariant"]
 
 
-@dataclass(frozen=True)
-class Optic:
-    """A lens before a field of `size` x `size` pixels, whose light spreads no further than `radius` [px].
+class PointSpread(ABC):
+    """A lens before a field of `size` x `size` pixels, whose light spreads no further than `radius` [px]."""
 
-    `strength` scales what varies over the field.
-    """
-
-    family: Family
     size: int
-    radius: int = 7
-    strength: float = 1.0
+    radius: int
+
+    @abstractmethod
+    def light(self, positions: Tensor, places: Tensor) -> Tensor:
+        """Return the light (M, P) at displacements (P, 2) [px] from sources at positions (M, 2)."""
 
     @property
     def side(self) -> int:
         """The side of a scene [px]: the field and a margin, from where light still falls into the field."""
         return self.size + 2 * self.radius
 
-    def kernels(self, positions: Tensor, oversampling: int = 1) -> Tensor:
+    def kernels(self, positions: Tensor, oversampling: int = 1, radius: int | None = None) -> Tensor:
         """Return the kernels (M, k, k) at `positions` (M, 2), float64; they are zero beyond the radius.
 
         With `oversampling` they have so many samples per pixel, which still sum to the share of light that arrives.
         """
-        places = taps(self.radius * oversampling) / oversampling
-        values = _FAMILIES[self.family](positions, places, self.strength)
-        inside = values * (places.square().sum(1) <= (self.radius + 0.5) ** 2)
-        side = 2 * self.radius * oversampling + 1
+        radius = self.radius if radius is None else radius
+        places = taps(radius * oversampling) / oversampling
+        values = self.light(positions, places)
+        inside = values * (places.square().sum(1) <= (radius + 0.5) ** 2)
+        side = 2 * radius * oversampling + 1
         return (inside * (values.sum(1) / inside.sum(1))[:, None]).reshape(-1, side, side)
 
     @property
     def center(self) -> Tensor:
         """The kernel (k, k) of the field's center."""
         return self.kernels(torch.zeros(1, 2, dtype=torch.float64))[0]
+
+
+@dataclass(frozen=True)
+class Optic(PointSpread):
+    """A lens of one of the families; `strength` scales what varies over the field."""
+
+    family: Family
+    size: int
+    radius: int = 7
+    strength: float = 1.0
+
+    def light(self, positions: Tensor, places: Tensor) -> Tensor:
+        """Return the light (M, P) as the family spreads it."""
+        return _FAMILIES[self.family](positions, places, self.strength)
 
 
 def field_positions(size: int, margin: int = 0) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -24,11 +27,23 @@ def read(folder, **options):
     return {photo.name: photo.pixels for photos in splits.values() for photo in photos}
 
 
-def test_shipped_photographs_are_twenty_and_in_one_split_each():
+DRAWINGS = {"chessboard_GRAY", "chessboard_RGB", "color", "horse", "logo", "phantom"}
+
+
+def test_all_shipped_photographs_are_used_and_no_scene_is_in_two_splits():
     splits = photographs(None, side=64, crop=48)
     names = [photo.name for photos in splits.values() for photo in photos]
-    assert len(names) == len(set(names)) == 20
-    assert {split: len(photos) for split, photos in splits.items()} == {"train": 12, "validation": 3, "test": 5}
+    scenes = {split: {photo.scene for photo in photos} for split, photos in splits.items()}
+    assert len(names) == len(set(names)) == 22
+    assert {split: len(chosen) for split, chosen in scenes.items()} == {"train": 9, "validation": 3, "test": 9}
+    assert len(set.union(*scenes.values())) == 21
+    shipped = [
+        path
+        for folder in (files("skimage") / "data", files("sklearn.datasets") / "images")
+        for path in Path(str(folder)).iterdir()
+        if path.suffix in (".png", ".jpg")
+    ]
+    assert {path.stem for path in shipped} - DRAWINGS == set(names)
     for photos in splits.values():
         for photo in photos:
             assert photo.pixels.dtype == torch.float32

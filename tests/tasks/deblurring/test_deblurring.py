@@ -14,7 +14,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.scores import At
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
-from coordbench.tasks.deblurring._scores import photograph_scores, ssim
+from coordbench.tasks.deblurring._scores import image_scores, ssim
 
 TASK = "photo_deblurring[canvas=32, scenes=2]"
 
@@ -50,15 +50,15 @@ def test_overall_scores_are_the_means_of_those_by_photograph(problem):
     for metric in ("psnr", "ssim"):
         names = [name for name in scores if isinstance(name, At) and (name.metric, name.axis) == (metric, "image")]
         by_image = [scores[name] for name in names]
-        assert len(by_image) == 5
+        assert len(by_image) == 9
         assert np.mean(by_image) == pytest.approx(scores[metric])
 
 
 def test_an_even_error_scores_as_written_down():
     truth = torch.full((2, 1, 32, 32), 0.5)
-    scores = photograph_scores(truth + 0.1, truth, ("a", "b"))
+    scores = image_scores(truth + 0.1, truth, ("a", "b"))
     assert {round(value, 3) for name, value in scores.items() if name.startswith("psnr")} == {20.0}
-    assert photograph_scores(truth + torch.nan, truth, ("a", "b"))["psnr"] != scores["psnr"]
+    assert image_scores(truth + torch.nan, truth, ("a", "b"))["psnr"] != scores["psnr"]
 
 
 def test_the_gallery_shows_center_and_corner_of_two_photographs(problem):
