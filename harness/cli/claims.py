@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import get_args
 
+from coordbench.harness.store.store import open_store
+from coordbench.harness.store.travel.archive import open_archive
+from coordbench.reports.claims.across import Answer, answers, counts
 from coordbench.reports.claims.arms import check_arms, presets_of
 from coordbench.reports.claims.claims import Claim, Kind, inequality
 from coordbench.reports.claims.exact import counted
 from coordbench.reports.claims.reading import read_claims
-from coordbench.reports.text import number
+from coordbench.reports.data.run import load
+from coordbench.reports.records.records import folders
+from coordbench.reports.text import known, number, plural, with_interval
 
 Row = dict[str, object]
 TITLES: dict[Kind, str] = {
@@ -26,6 +33,42 @@ def show_claims(*, as_json: bool) -> str:
     claims = read_claims()
     check_arms(claims)
     return json.dumps([_row(claim) for claim in claims], indent=1) if as_json else _text(claims)
+
+
+def show_answers(name: str, store: str | None, out: Path, *, as_json: bool) -> str:
+    """What a run of a store, or the runs of record of a folder, say to each claim; and how many are decided."""
+    with contextlib.ExitStack() as stack:
+        if Path(name).is_dir():
+            folder = Path(name)
+            paths = folders(folder) or [folder]
+            runs = {path.name: load(store=stack.enter_context(open_archive(path))) for path in paths}
+        else:
+            opened = stack.enter_context(open_store(store, out, existing=True))
+            run = opened.resolve_run(name)
+            runs = {run: load(run, store=opened)}
+        given = answers(runs)
+    if as_json:
+        return json.dumps([_row(answer.claim) | _answer(answer) for answer in given], indent=1)
+    width = max(len(answer.claim.id) for answer in given)
+    blocks = []
+    for kind in get_args(Kind):
+        lines = [f"{a.claim.id:<{width}}  {_verdict(a)}  {a.claim.sentence}" for a in given if a.claim.kind == kind]
+        blocks.append("\n".join([TITLES[kind], *lines]))
+    return "\n\n".join([*blocks, "\n".join(counts(given, kind) for kind in ("exact", "direction"))])
+
+
+def _answer(answer: Answer) -> Row:
+    shown = {name: getattr(answer.finding, name) for name in ("verdict", "measured", "low", "high", "seeds")}
+    known = {name: None if value != value else value for name, value in shown.items()}  # JSON has no NaN
+    return known | {"run": answer.run, "next": answer.next_step}
+
+
+def _verdict(answer: Answer) -> str:
+    finding = answer.finding
+    seeds = f", {plural(finding.seeds, 'seed')} in {answer.run}" if answer.run else ""
+    measured = f": {with_interval(finding.measured, finding.low, finding.high)}" if known(finding.measured) else ""
+    step = f" ({answer.next_step})" if answer.next_step else ""
+    return f"[{finding.verdict}{measured}{seeds}{step}]"
 
 
 def _row(claim: Claim) -> Row:

@@ -66,6 +66,8 @@ class Preset:
     store_patience_seconds: Positive = 300.0
     """How long a run waits for a store that is away before it puts its records aside and ends."""
     baseline: str = "conv"
+    include: Names | None = None
+    """Built-in presets whose sweeps come first, each with the seeds and looks of its preset."""
     description: str = ""
     text: str = ""
     """The TOML that it was read from."""
@@ -86,7 +88,7 @@ def presets() -> list[str]:
 
 
 def parse_preset(content: Mapping[str, object], name: str) -> Preset:
-    """Check the content of a preset and turn it into its dataclasses."""
+    """Check the content of a preset and turn it into its dataclasses; the sweeps that it includes come first."""
     where = f"preset {name!r}"
     check_keys(content, ("run", "sweep"), where)
     tables, run = content.get("sweep", []), content.get("run", {})
@@ -98,6 +100,8 @@ def parse_preset(content: Mapping[str, object], name: str) -> Preset:
     check_keys(run, set(Preset.__dataclass_fields__) - {*given, "text"}, f"{where}, run")
     sweeps = tuple(validate(Sweep, table, f"{where}, sweep {i + 1}") for i, table in enumerate(tables))
     preset = validate(Preset, {"name": name, "sweeps": sweeps, **run}, f"{where}, run", given)
+    sweeps = (*_included(preset, where), *sweeps)
+    preset = replace(preset, sweeps=sweeps)
     seeds_of(preset.seeds, pilot=preset.pilot)
     if preset.pilot and (len({name for sweep in sweeps for name in sweep.variants}) > 1 or preset.looks):
         raise UsageError(f"{where}: a pilot holds one variant and no looks: it chooses a regime and compares no layers")
@@ -106,6 +110,24 @@ def parse_preset(content: Mapping[str, object], name: str) -> Preset:
     if not sweeps:
         raise UsageError(f"{where} holds no sweep; write at least one table, headed [[sweep]]")
     return preset
+
+
+def _included(preset: Preset, where: str) -> list[Sweep]:
+    """The sweeps of the presets that one includes, with what their own `[run]` says of seeds and looks."""
+    sweeps: list[Sweep] = []
+    for name in preset.include or ():
+        if name not in presets():
+            raise UsageError(f"{where}: include={name!r} is no built-in preset; valid: {', '.join(presets())}")
+        part = read_preset(name)
+        if part.include or part.pilot or part.baseline != preset.baseline or preset.looks:
+            raise UsageError(
+                f"{where} cannot include {name!r}: neither may it have looks of its own, nor may that be a pilot, "
+                "include others or have another baseline"
+            )
+        for sweep in part.sweeps:
+            seeds = part.seeds if sweep.seeds is None else sweep.seeds
+            sweeps.append(replace(sweep, seeds=seeds, looks=sweep.looks or part.looks))
+    return sweeps
 
 
 def narrow(preset: Preset, variants: Sequence[str] = (), tasks: Sequence[str] = (), seeds: int | None = None) -> Preset:

@@ -36,6 +36,8 @@ FALLING = 0.2
 """A side has not converged where more than this share of its trials still fell at their end: of converged ones a few
 seem to, by chance."""
 
+UNTESTED = "no contest of this run is about it"
+
 
 def arms(run: Stored, claim: Claim) -> tuple[Cell, ...]:
     """The cells that a claim compares; () where the run holds no contest about it."""
@@ -49,7 +51,7 @@ def measure(run: Stored, claim: Claim) -> Finding:
         return timed(run, claim)
     pair = next(contests(run, claim), None)
     if pair is None:
-        return Finding(claim, "not run", reason="no contest of this run is about it")
+        return Finding(claim, "not run", reason=UNTESTED)
     return _measured(run, claim, *pair)
 
 

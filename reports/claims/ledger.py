@@ -49,24 +49,32 @@ def of_page(run: Stored) -> list[Finding]:
 
 
 def _judged(drafts: Sequence[Finding]) -> list[Finding]:
-    """Decide the claims of one family and kind."""
+    """Decide the claims of one family and kind.
+
+    Primary claims that this run does not test count as tested and not decided: what several runs decide, each of a part
+    of the family, then keeps the family's level together.
+    """
     judged = [_exact(draft) for draft in drafts]
     places = [i for i, draft in enumerate(drafts) if draft.p is not None]
-    for i, finding in zip(places, _tested_together([drafts[i] for i in places]), strict=True):
+    elsewhere = sum(draft.p is None and draft.claim.rank == "primary" for draft in drafts)
+    for i, finding in zip(places, _tested_together([drafts[i] for i in places], elsewhere), strict=True):
         judged[i] = finding
     return judged
 
 
-def _tested_together(drafts: Sequence[Finding]) -> list[Finding]:
-    """Decide claims that rest on seeds; a secondary one is looked at only where its primary one was decided."""
-    parents = _parents(drafts)
+def _tested_together(drafts: Sequence[Finding], elsewhere: int) -> list[Finding]:
+    """Decide claims that rest on seeds; a secondary one is looked at only where its primary one was decided.
+
+    `elsewhere` is how many primary claims of their family are not among them.
+    """
+    n, absent, parents = len(drafts), [1.0] * elsewhere, _parents(drafts)
     p_values = [1.0 if _void(draft) or draft.p is None else draft.p for draft in drafts]
-    adjusted, shares = hierarchical(p_values, parents)
-    ties = holm([draft.p_tied for draft in drafts])
+    adjusted, shares = hierarchical([*p_values, *absent], [*parents, *[None] * elsewhere])
+    ties = holm([*(draft.p_tied for draft in drafts), *absent])
     looked_at = [parent is None or (parent != NOWHERE and adjusted[parent] < LEVEL) for parent in parents]
     return [
         _tested(draft, float(p), float(tied), LEVEL * float(share)) if seen else _waiting(draft)
-        for draft, p, tied, share, seen in zip(drafts, adjusted, ties, shares, looked_at, strict=True)
+        for draft, p, tied, share, seen in zip(drafts, adjusted[:n], ties[:n], shares[:n], looked_at, strict=True)
     ]
 
 

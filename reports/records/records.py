@@ -13,6 +13,7 @@ from coordbench.harness.store.travel import verified
 from coordbench.harness.store.travel.archive import NAMES, open_archive
 from coordbench.harness.store.travel.manifest import is_archive, read_manifest
 from coordbench.harness.store.travel.verified import Verification
+from coordbench.reports.claims.across import Answer, answers
 from coordbench.reports.data.run import Run, load
 from coordbench.reports.records.exact import ExactCount, read_counts
 
@@ -63,6 +64,11 @@ class Records:
         if name not in self.runs:
             raise UsageError(f"{self.folder} holds no run of record {name!r}; valid: {', '.join(sorted(self.runs))}")
         return self.runs[name]
+
+    @cached_property
+    def answers(self) -> Sequence[Answer]:
+        """What the runs say to each claim."""
+        return answers({name: record.run for name, record in self.runs.items()})
 
     @property
     def stale(self) -> int:

@@ -11,6 +11,7 @@ import pandas as pd
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.measure.table import SHAPES, flatten
+from coordbench.reports.claims.across import counts
 from coordbench.reports.files.markdown import cell, row, rule
 from coordbench.reports.pages.matrix import matrix
 from coordbench.reports.records.blocks import Block
@@ -168,8 +169,30 @@ def submissions(records: Records) -> str:
     return "\n".join(f"- [{cell(name)}](submissions/{name})" for name in records.submissions) or "None yet."
 
 
-MAKERS: Mapping[str, Callable[..., str]] = {
-    maker.__name__: maker for maker in (runs, state, verdicts, scores, costs, cost, exact, submissions)
-}
+def claims(records: Records, family: str) -> str:
+    """One row per claim of a family that seeds decide or figures show: what was measured where, and what it lacks."""
+    given = [a for a in records.answers if a.claim.family == family and a.claim.kind != "exact"]
+    if not given:
+        raise UsageError(f"results: no family of claims is named {family!r}")
+    lines = [row("claim", "kind", "published", "measured", "seeds", "run", "verdict", "open because"), rule(7)]
+    for answer in given:
+        finding, claim = answer.finding, answer.claim
+        measured = with_interval(finding.measured, finding.low, finding.high)
+        lines.append(
+            row(
+                claim.sentence, claim.kind, claim.published, measured, finding.seeds or MISSING, answer.run or MISSING,
+                finding.verdict, answer.next_step or MISSING,
+            )
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+def claim_counts(records: Records) -> str:
+    """How many claims of the papers are decided, in words."""
+    return f"{counts(records.answers)}; {counts(records.answers, 'exact')}."
+
+
+_MAKERS = (runs, state, verdicts, scores, costs, cost, exact, claims, claim_counts, submissions)
+MAKERS: Mapping[str, Callable[..., str]] = {maker.__name__: maker for maker in _MAKERS}
 LIVE = ("state",)
 """What follows from the sources as they are, not from records alone, and so may be behind them."""

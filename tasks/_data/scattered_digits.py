@@ -30,12 +30,12 @@ class Scattered:
     boxes: Tensor
 
 
-def scatter(split: str, count: int, canvas: int, digits: int, *key: object) -> Scattered:
-    """Draw `count` canvases, each with `digits` digits of a split that hardly touch."""
+def scatter(split: str, count: int, canvas: int, digits: int, *key: object, overlap: bool = False) -> Scattered:
+    """Draw `count` canvases, each with `digits` digits of a split, which hardly touch unless they may `overlap`."""
     random, inks = np.random.default_rng(seed_of(*key)), crops(split)
     images, boxes = torch.zeros(count, 1, canvas, canvas), torch.empty(count, digits, 4)
     for image, row in zip(images, boxes, strict=True):
-        row[:] = _boxes(random, canvas, digits)
+        row[:] = _boxes(random, canvas, digits, 1.0 if overlap else TOUCH)
         for (x0, y0, x1, y1), chosen in zip(row.int().tolist(), random.integers(len(inks), size=digits), strict=True):
             ink = functional.interpolate(inks[chosen][None], (y1 - y0, x1 - x0), mode="bilinear")[0]
             patch = image[:, y0:y1, x0:x1]
@@ -54,14 +54,20 @@ def _crop(image: Tensor) -> Tensor:
     return image[rows.nonzero().min() : rows.nonzero().max() + 1, columns.nonzero().min() : columns.nonzero().max() + 1]
 
 
-def _boxes(random: np.random.Generator, canvas: int, digits: int) -> Tensor:
-    """Draw boxes one by one, each anew until it hardly touches the others; all anew where that does not end."""
+def numbered(indices: Tensor, split: str, canvas: int, digits: int, *key: object, overlap: bool = False) -> Scattered:
+    """The canvases of these numbers (N,) out of a set that is drawn by its key alone, and never stored."""
+    drawn = [scatter(split, 1, canvas, digits, *key, index, overlap=overlap) for index in indices.tolist()]
+    return Scattered(torch.cat([each.images for each in drawn]), torch.cat([each.boxes for each in drawn]))
+
+
+def _boxes(random: np.random.Generator, canvas: int, digits: int, touch: float) -> Tensor:
+    """Draw boxes one by one, each anew until it overlaps no other by more; all anew where that does not end."""
     while True:
         sides = random.integers(SIDES[0], SIDES[1] + 1, (100, 2))
         corners = random.integers(0, canvas - sides + 1)
         boxes: list[list[int]] = []
         for box in np.concatenate([corners, corners + sides], 1).tolist():
-            if all(_overlap(box, other) <= TOUCH for other in boxes):
+            if all(_overlap(box, other) <= touch for other in boxes):
                 boxes.append(box)
             if len(boxes) == digits:
                 return torch.tensor(boxes)

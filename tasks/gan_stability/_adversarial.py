@@ -66,13 +66,12 @@ class Game:
     generator_rate: float = 2e-4
     discriminator_rate: float = 2e-4
     generator_steps: int = 1
-    beta1: float = 0.5
+    betas: tuple[float, float] = (0.5, 0.999)
 
     def phases(self) -> tuple[Phase, ...]:
         """The discriminator moves first."""
         judging, fooling = (
-            Optimizer("Adam", rate, {"betas": (self.beta1, 0.999)})
-            for rate in (self.discriminator_rate, self.generator_rate)
+            Optimizer("Adam", rate, {"betas": self.betas}) for rate in (self.discriminator_rate, self.generator_rate)
         )
         return (
             Phase(("discriminator",), self.rules.judge, judging, 1, "discriminator"),

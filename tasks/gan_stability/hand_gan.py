@@ -69,7 +69,7 @@ def hand_gan(
     def look(images: Tensor, split: str) -> dict[str, float]:
         return read_hands(images) if split == "test" else {}  # the reader is trained once, for the end
 
-    game = Game(latent, batch, narrow_from, Rules(loss, penalty, gamma), beta1=beta1)
+    game = Game(latent, batch, narrow_from, Rules(loss, penalty, gamma), betas=(beta1, 0.999))
     return adversarial(
         network, seed, NAME, pictures("hands", canvas, images=images), game, features=features, look=look
     )

@@ -56,7 +56,7 @@ def object_gan(
     rules = Rules(loss, penalty, gamma)
     game = Game(latent, batch, narrow_from, rules)
     if recipe == "coordconv":  # one step of the discriminator to two of the generator, at the paper's rates
-        game = Game(latent, batch, narrow_from, rules, 5e-4, 1e-4, 2, {"betas": (0.9, 0.99)})
+        game = Game(latent, batch, narrow_from, rules, 5e-4, 1e-4, 2, (0.9, 0.99))
     return adversarial(network, seed, NAME, pictures("objects", canvas), game, features=features, look=count_places)
 
 

@@ -50,9 +50,29 @@ def test_the_ledger_as_json_says_what_tests_a_claim(capsys: pytest.CaptureFixtur
     assert {row["provenance"] for row in rows.values() if row["kind"] == "figure"} <= {"seed", "paper", "blog", "code"}
 
 
-def test_a_plan_says_which_claims_it_could_not_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+RENDERING = """
+[[claim]]
+id = "rendering"
+kind = "figure"
+sentence = "A deconvolution renders with an IoU of 0.36 at most in the quadrant."
+task = "coordinate_rendering"
+measure = "level"
+options = { split = "quadrant" }
+left = { variant = "conv", backbone = "deconv" }
+relation = "<"
+value = 0.36
+published = "IoU at most 0.36"
+provenance = "blog"
+differs = "Smaller."
+"""
+
+
+def test_a_plan_says_which_claims_it_could_not_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """At 32 px a square in the unseen quadrant overlaps the nearest seen one by more than the published figure."""
-    preset = tmp_path / "rendering.toml"
+    _write_family(FAMILY + RENDERING, tmp_path, monkeypatch)
+    preset = tmp_path / "preset.toml"
     sweep = '[[sweep]]\ntasks = ["coordinate_rendering[canvas={}, split=quadrant]"]\n'
     text = "".join(
         sweep.format(canvas) + 'backbones = ["deconv"]\nvariants = ["conv"]\nsteps = 1\n' for canvas in (32, 48)
@@ -60,9 +80,7 @@ def test_a_plan_says_which_claims_it_could_not_test(tmp_path: Path, capsys: pyte
     preset.write_text("[run]\nseeds = 1\n" + text)
     assert run(["run", str(preset), "--dry-run", "--out", str(tmp_path)]) == 0
     [line] = [line for line in capsys.readouterr().out.splitlines() if "refused" in line]
-    assert line.startswith(
-        "claim 'rendering-quadrant-deconv-figure' is refused: its threshold of 0.360 lies inside the "
-    )
+    assert line.startswith("claim 'rendering' is refused: its threshold of 0.360 lies inside the ")
     assert line.endswith(
         "floor of 0.418 that nearest_square reaches on coordinate_rendering[canvas=32, split=quadrant]"
     )
@@ -108,5 +126,7 @@ def test_a_broken_family_is_one_line_and_exit_2(
 
 
 def _write_family(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "mine.toml").write_text(text)
-    monkeypatch.setattr(reading, "FOLDER", folder)
+    families = folder / "families"
+    families.mkdir()
+    (families / "mine.toml").write_text(text)
+    monkeypatch.setattr(reading, "FOLDER", families)

@@ -289,6 +289,22 @@ def test_families_are_adjusted_apart(store: Store, fill: Any) -> None:
     assert ledger.ledger(run, [alone, *others])[0].verdict == "holds"
 
 
+def test_what_a_run_leaves_out_of_a_family_counts_as_tested(store: Store, fill: Any) -> None:
+    """Two runs that test a part each decide no more than one that tests all."""
+
+    def record(trial: Trial) -> Record | None:
+        lead = (trial.cell.label == "coordconv") * 0.1 * (1 + (-1) ** trial.seed)
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + lead}})
+
+    run, alone = filled(store, fill, 8, record), about(value=0)
+    absent = [about(id=f"absent {i}", task="gamma") for i in range(19)]
+    assert ledger.ledger(run, [alone])[0].verdict == "holds"
+    assert ledger.ledger(run, [alone, *absent])[0].verdict == "open"
+    assert ledger.ledger(run, [alone, *(replace(each, rank="secondary", after="first") for each in absent)])[
+        0
+    ].verdict == ("holds")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [

@@ -11,7 +11,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.training import train
 from coordbench.tasks._data import boxes
-from coordbench.tasks._data.scattered_digits import SIDES, TOUCH, crops, scatter
+from coordbench.tasks._data.scattered_digits import SIDES, TOUCH, crops, numbered, scatter
 from coordbench.tasks.positional_regression._proposals import SAMPLED, answer, assign, join, split
 
 
@@ -73,6 +73,20 @@ def test_digits_fill_their_boxes_hardly_touch_and_are_not_shared() -> None:
     assert not drawn.images[0, 0][~inside].any()
     assert torch.equal(scatter("train", 2, 64, 5, "key").images, drawn.images[:2])
     assert [len(crops(part)) for part in ("train", "validation", "test")] == [1258, 180, 359]
+
+
+def test_a_finite_set_is_seen_again_and_its_digits_may_overlap() -> None:
+    task = "digit_detection[batch=16, images=32, overlap=true]"
+    problem = registry.problem(task, lambda i, o: torch.nn.Identity(), 0)
+    first, second, again = (problem.batches(step)[0].flatten(1) for step in (0, 1, 2))
+    assert problem.epoch_steps == 2
+    known = torch.cat([first, second])
+    assert len(known.unique(dim=0)) == 32
+    assert torch.cdist(again, known, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max() == 0
+    drawn = numbered(torch.arange(50), "train", 64, 5, "key", overlap=True)
+    assert torch.equal(drawn.images[7:8], numbered(torch.tensor([7]), "train", 64, 5, "key", overlap=True).images)
+    shared = boxes.overlaps(drawn.boxes, drawn.boxes) * (1 - torch.eye(5))
+    assert shared.max() > 3 * TOUCH
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""What several runs say to each claim: the run that decided it speaks, and what contradicts itself stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from coordbench.reports.claims.arms import presets_of
+from coordbench.reports.claims.claims import Claim, Finding, Kind
+from coordbench.reports.claims.evidence import UNTESTED
+from coordbench.reports.claims.exact import counted
+from coordbench.reports.claims.ledger import ledger
+from coordbench.reports.claims.reading import read_claims
+from coordbench.reports.data.stored import Stored
+from coordbench.reports.text import plural
+
+DECIDED = ("holds", "fails")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finding, and the run that it is from: "" for what is counted, and for what no run tests."""
+
+    finding: Finding
+    run: str = ""
+
+    @property
+    def claim(self) -> Claim:
+        """The claim that it answers."""
+        return self.finding.claim
+
+    @property
+    def next_step(self) -> str:
+        """What an open claim lacks, or which preset would test it; "" for what is decided or only shown."""
+        if self.finding.verdict == "not run":
+            planned = [name for name in presets_of(self.claim) if name != "claims"] or ["claims"]
+            refusal = "" if self.finding.reason == UNTESTED else self.finding.reason
+            return refusal or f"`coordbench run {planned[0]}` would test it"
+        return self.finding.reason if self.finding.verdict == "open" else ""
+
+
+def answers(runs: Mapping[str, Stored]) -> list[Answer]:
+    """One answer per claim, in the order of the ledger. Each run may test a part of a family: see `ledger`."""
+    claims = read_claims()
+    trained = [claim for claim in claims if claim.kind != "exact"]
+    findings = {name: {finding.claim.id: finding for finding in ledger(run, trained)} for name, run in runs.items()}
+
+    def answer(claim: Claim) -> Answer:
+        if claim.kind == "exact":
+            return Answer(counted(claim))
+        return _joined(claim, {name: listed[claim.id] for name, listed in findings.items()})
+
+    return [answer(claim) for claim in claims]
+
+
+def counts(given: Sequence[Answer], kind: Kind = "direction") -> str:
+    """How the claims of one kind stand, in words."""
+    verdicts = [answer.finding.verdict for answer in given if answer.claim.kind == kind]
+    decided = sum(verdict in DECIDED for verdict in verdicts)
+    each = ", ".join(f"{verdicts.count(v)} {v}" for v in ("holds", "fails", "open", "not run") if v in verdicts)
+    return f"{decided} of {plural(len(verdicts), f'{kind} claim')} decided: {each}"
+
+
+def _joined(claim: Claim, findings: Mapping[str, Finding]) -> Answer:
+    """The answer of the runs together: of those that decide it, or else test it, the one with most seeds."""
+    tested = {name: finding for name, finding in findings.items() if finding.verdict != "not run"}
+    if not tested:
+        return Answer(next(iter(findings.values()), Finding(claim, "not run")))
+    decided = {name: finding for name, finding in tested.items() if finding.decided}
+    chosen = max(decided or tested, key=lambda name: tested[name].seeds)
+    if len({finding.verdict for finding in decided.values()}) > 1:
+        said = ", ".join(f"{finding.verdict} in {name}" for name, finding in decided.items())
+        return Answer(replace(tested[chosen], verdict="open", reason=f"runs contradict each other: {said}"), chosen)
+    return Answer(tested[chosen], chosen)
