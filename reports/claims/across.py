@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from coordbench.reports.claims.arms import presets_of
-from coordbench.reports.claims.claims import Claim, Finding, Kind
+from coordbench.reports.claims.claims import Claim, Finding, Kind, Verdict
 from coordbench.reports.claims.evidence import UNTESTED
 from coordbench.reports.claims.exact import counted
 from coordbench.reports.claims.ledger import ledger
@@ -15,6 +15,7 @@ from coordbench.reports.data.stored import Stored
 from coordbench.reports.text import plural
 
 DECIDED = ("holds", "fails")
+WORDS: Mapping[Verdict, str] = {"holds": "hold", "fails": "fail", "open": "are open", "not run": "were not run"}
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,8 @@ class Answer:
     def next_step(self) -> str:
         """What an open claim lacks, or which preset would test it; "" for what is decided or only shown."""
         if self.finding.verdict == "not run":
-            planned = [name for name in presets_of(self.claim) if name != "claims"] or ["claims"]
             refusal = "" if self.finding.reason == UNTESTED else self.finding.reason
-            return refusal or f"`coordbench run {planned[0]}` would test it"
+            return refusal or f"the preset {presets_of(self.claim)[0]} would test it"
         return self.finding.reason if self.finding.verdict == "open" else ""
 
 
@@ -57,7 +57,7 @@ def counts(given: Sequence[Answer], kind: Kind = "direction") -> str:
     """How the claims of one kind stand, in words."""
     verdicts = [answer.finding.verdict for answer in given if answer.claim.kind == kind]
     decided = sum(verdict in DECIDED for verdict in verdicts)
-    each = ", ".join(f"{verdicts.count(v)} {v}" for v in ("holds", "fails", "open", "not run") if v in verdicts)
+    each = ", ".join(f"{verdicts.count(v)} {word}" for v, word in WORDS.items() if v in verdicts)
     return f"{decided} of {plural(len(verdicts), f'{kind} claim')} decided: {each}"
 
 

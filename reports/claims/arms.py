@@ -27,10 +27,10 @@ def check_arms(claims: Sequence[Claim]) -> None:
 
 
 def presets_of(claim: Claim) -> list[str]:
-    """The built-in presets that plan every arm of a claim."""
+    """The built-in presets that plan every arm of a claim, that with the fewest cells first."""
     return [
         name
-        for name, cells in _planned().items()
+        for name, cells in sorted(_planned().items(), key=lambda item: len(item[1]))
         if all(any(is_of(cell, claim, side) for cell in cells) for side in claim.sides)
     ]
 

@@ -15,6 +15,7 @@ from coordbench.reports.claims.across import counts
 from coordbench.reports.files.markdown import cell, row, rule
 from coordbench.reports.pages.matrix import matrix
 from coordbench.reports.records.blocks import Block
+from coordbench.reports.records.fates import fates as table_of_fates
 from coordbench.reports.records.records import Records, RunOfRecord
 from coordbench.reports.text import MISSING, known, number, plural, with_interval
 
@@ -192,7 +193,12 @@ def claim_counts(records: Records) -> str:
     return f"{counts(records.answers)}; {counts(records.answers, 'exact')}."
 
 
-_MAKERS = (runs, state, verdicts, scores, costs, cost, exact, claims, claim_counts, submissions)
+def fates(records: Records, name: str) -> str:
+    """What became of the GANs of a run, regime by regime."""
+    return table_of_fates(records.run(name).run)
+
+
+_MAKERS = (runs, state, verdicts, scores, costs, cost, exact, claims, claim_counts, fates, submissions)
 MAKERS: Mapping[str, Callable[..., str]] = {maker.__name__: maker for maker in _MAKERS}
 LIVE = ("state",)
 """What follows from the sources as they are, not from records alone, and so may be behind them."""

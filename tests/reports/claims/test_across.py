@@ -38,4 +38,4 @@ def test_a_contradiction_names_both_runs() -> None:
 
 def test_verdicts_are_counted() -> None:
     given = [Answer(finding(verdict, 6)) for verdict in ("holds", "holds", "fails", "open", "not run")]
-    assert counts(given) == "3 of 5 direction claims decided: 2 holds, 1 fails, 1 open, 1 not run"
+    assert counts(given) == "3 of 5 direction claims decided: 2 hold, 1 fail, 1 are open, 1 were not run"
