@@ -88,7 +88,7 @@ def records(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Kill and freeze processes of a run of 300 short trials, and its store, until all are done."""
+    """Kill and freeze what a run of 300 short trials is made of until all are done; `[SEED [TRIALS]] [--cluster]`."""
     session.run(python(session), "-m", "tests.benchmarks.soak", *session.posargs, external=True)
 
 

@@ -51,7 +51,7 @@ def execute(plan: Plan, store: Store, how: Execution, say: Callable[[str], None]
     plan = matching.resolve(plan, how.sources)
     checkpoints = how.out.resolve() / "checkpoints"
     workers = _workers(how.workers, environment.device(how.device))
-    with progress() as listener, _executor(how.cluster) as executor:
+    with progress() as listener, _executor(plan, how.cluster, listener.say) as executor:
         result = Driver(
             store, listener, workers, executor, how.sources, how.fresh, how.command, checkpoints,
             plan.preset.store_patience_seconds, how.out.resolve() / patience.FILE, listener.say, _judge(plan, store),
@@ -84,9 +84,11 @@ def _workers(wanted: int | None, device: str) -> int:
     return wanted or (1 if device == "cuda" else cores)
 
 
-def _executor(cluster: str | None) -> contextlib.AbstractContextManager[Executor | None]:
+def _executor(
+    plan: Plan, cluster: str | None, say: Callable[[str], None]
+) -> contextlib.AbstractContextManager[Executor | None]:
     if cluster is None:
         return contextlib.nullcontext()
     from coordbench.harness.run.cluster import connect
 
-    return connect(cluster)
+    return connect(cluster, plan.preset.scheduler_patience_seconds, say)

@@ -19,6 +19,7 @@ from coordbench.harness.api.results import Run
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import MemoryFormat
 from coordbench.harness.core.entries import NOTEBOOK
+from coordbench.harness.run.patience import open_patiently
 from coordbench.harness.store.store import open_store
 from coordbench.reports.data.run import DEFAULT_OUT
 from coordbench.reports.data.run import load as load_stored
@@ -61,7 +62,7 @@ def run(
     with progress() as listener:
         for line in plans.refused_claims(plan):
             listener.say(line)
-    with open_store(store, out) as opened:
+    with open_patiently(store, out, plan.preset.store_patience_seconds) as opened:
         take_up(reuse, opened, print)
         result = execution.execute(plan, opened, how, print)
         stored = load_stored(result.run, store=opened)

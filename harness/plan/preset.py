@@ -65,6 +65,8 @@ class Preset:
     cost_seconds: Positive = SECONDS
     store_patience_seconds: Positive = 300.0
     """How long a run waits for a store that is away before it puts its records aside and ends."""
+    scheduler_patience_seconds: Positive = 300.0
+    """How long a run waits for a cluster's scheduler that went away before it ends."""
     baseline: str = "conv"
     include: Names | None = None
     """Built-in presets whose sweeps come first, each with the seeds and looks of its preset."""

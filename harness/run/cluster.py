@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import platform
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CostRecord, Record
@@ -19,11 +19,14 @@ from coordbench.harness.core.sources import digest, source_digest
 from coordbench.harness.core.trial import Job
 from coordbench.harness.process import environment
 from coordbench.harness.process.settings import WORKER
+from coordbench.harness.run.scheduler import Client, ClusterLostError, Remote, Scheduler, dask
 from coordbench.harness.run.sources import files
 from coordbench.harness.run.worker import Limits, work
 
-TIMEOUT = "20s"
-"""How long a scheduler may take to answer."""
+_FETCH_SECONDS = 60.0
+"""How long a result may take from its worker; its job is sent again otherwise."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,52 +91,97 @@ def _show(proof: dict[str, str]) -> str:
     return " ".join(f"{name} {value}" for name, value in proof.items())
 
 
-class ClusterExecutor(Executor):
-    """An executor over a Dask client; jobs for a GPU go to workers that offer the resource `GPU`."""
+Work = tuple[Job, tuple[str, ...], Limits]
+"""What a stage sends to its executor: a job, its plug-ins, and its limits."""
+Message = tuple[Job, Bundle, Limits, dict[str, str]]
+"""The same as a worker gets it, with the proof that it must hold."""
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+
+class ClusterExecutor(Executor):
+    """An executor over a Dask scheduler; jobs for a GPU go to workers that offer the resource `GPU`.
+
+    Where the scheduler is gone, or a result with its worker, the job is sent again.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
         self.packed: dict[tuple[str, ...], Bundle] = {}
-        self.plain = client.get_executor(pure=False)
-        self.gpu = client.get_executor(pure=False, resources={"GPU": 1})
+        self._over = threading.Event()
 
     @property
     def slots(self) -> int:
-        """How many jobs the workers do at a time; one where none has come yet."""
-        threads: dict[str, int] = self.client.nthreads()
-        return max(1, sum(threads.values()))
+        """How many jobs the workers do at a time; one where none has come yet, or the scheduler is gone."""
+        try:
+            return max(1, sum(self.scheduler.client.nthreads().values()))
+        except OSError:
+            return 1
 
-    def submit(self, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    def submit(self, function: Callable[..., T], /, *arguments: object, **keywords: object) -> Future[T]:
         """Send a job; its function is `work_remotely` whatever the local one is."""
-        job, plugins, limits = arguments
+        job, plugins, limits = cast(Work, arguments)
         packed = self.packed.setdefault(plugins, bundle(plugins))
-        chosen = self.gpu if job.cell.device.startswith("cuda") else self.plain
-        return chosen.submit(work_remotely, job, packed, limits, proof(), **keywords)
+        future: Future[T] = Future()
+        self._send(future, (job, packed, limits, proof()))
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Cancel what has not ended; the cluster itself stays."""
-        for executor in (self.plain, self.gpu):
-            executor.shutdown(wait=False)
+        """Send nothing again; the connection's end takes back what has not ended, the cluster itself stays."""
+        self._over.set()
+        self.scheduler.stop_waiting()
+
+    def _send(self, future: Future[T], message: Message) -> None:
+        """Send a job, to the next connection where this one is gone."""
+        options = {"resources": {"GPU": 1}} if message[0].cell.device.startswith("cuda") else {}
+        client = self.scheduler.client
+        try:
+            remote = client.submit(work_remotely, *message, pure=False, **options)
+            remote.add_done_callback(lambda remote: self._take(future, message, client, remote))
+        except Exception:
+            if not self.scheduler.is_gone(client):
+                raise
+            self._send_anew(future, message, client)
+
+    def _take(self, future: Future[T], message: Message, client: Client, remote: Remote) -> None:
+        """Hand on what a job came to, or send it again; runs in Dask's one thread for that."""
+        if remote.status == "cancelled":  # Dask does so where the connection is gone
+            self._send_anew(future, message, client)
+            return
+        try:
+            future.set_result(cast(T, remote.result(timeout=_FETCH_SECONDS)))
+        except BaseException as error:
+            if remote.status == "error":
+                future.set_exception(error)
+            elif self.scheduler.is_gone(client):
+                self._send_anew(future, message, client)
+            elif isinstance(error, OSError | CancelledError):  # the worker that held the result is gone
+                self._send(future, message)
+            else:
+                future.set_exception(error)
+
+    def _send_anew(self, future: Future[T], message: Message, broken: Client) -> None:
+        """Send a job once there is a connection again; end it where there is none."""
+        if self._over.is_set():
+            future.cancel()
+            return
+        try:
+            self.scheduler.renew(broken)
+        except ClusterLostError as error:
+            future.set_exception(error)
+        else:
+            self._send(future, message)
 
 
 @contextmanager
-def connect(address: str) -> Iterator[ClusterExecutor]:
-    """An executor over the scheduler at `address`, or over `local:N` worker processes of this machine."""
-    try:
-        distributed: Any = importlib.import_module("distributed")
-    except ModuleNotFoundError as error:
-        raise UsageError("--cluster needs dask.distributed; install coordbench[cluster]") from error
-    if address.startswith("local:"):
-        count = address.removeprefix("local:")
-        if not count.isdecimal() or int(count) < 1:
-            raise UsageError(f"cluster {address!r} is not valid; write local:N with N of at least 1, or an address")
-        options = {"n_workers": int(count), "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
-        with distributed.LocalCluster(**options) as local, distributed.Client(local) as client:
-            yield ClusterExecutor(client)
-        return
-    try:
-        client = distributed.Client(address, timeout=TIMEOUT)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise UsageError(f"no scheduler answers at {address!r}; expected an address such as tcp://host:8786") from error
-    with client:
-        yield ClusterExecutor(client)
+def connect(address: str, patience_seconds: float, say: Callable[[str], None]) -> Iterator[ClusterExecutor]:
+    """An executor over the scheduler at `address`, or over `local:N` worker processes of this machine.
+
+    `patience_seconds` is how long a scheduler is waited for that went away; the wait is told to `say`.
+    """
+    with ExitStack() as stack:
+        if address.startswith("local:"):
+            count = address.removeprefix("local:")
+            if not count.isdecimal() or int(count) < 1:
+                raise UsageError(f"cluster {address!r} is not valid; write local:N with N of at least 1, or an address")
+            options = {"n_workers": int(count), "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+            address = stack.enter_context(dask().LocalCluster(**options)).scheduler_address
+        yield ClusterExecutor(stack.enter_context(Scheduler(address, patience_seconds, say)))

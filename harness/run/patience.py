@@ -16,7 +16,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CostRecord, Record
-from coordbench.harness.store.address import StoreError
+from coordbench.harness.store.store import Store, StoreError, open_store
 
 T = TypeVar("T")
 Finished = tuple[Identity, Record | CostRecord]
@@ -24,6 +24,7 @@ Finished = tuple[Identity, Record | CostRecord]
 FILE = "unstored.records"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _HOPELESS = ("malformed", "not a database", "readonly", "read-only", "no such", "does not exist", "authentication")
+_HOPELESS_AT_FIRST = (*_HOPELESS, "unable to open", "resolve host", "translate host")
 _CORE = "coordbench.harness.core."
 _ALLOWED = {
     *((f"{_CORE}record", name) for name in ("Record", "CostRecord", "CurvePoint")),
@@ -45,34 +46,42 @@ class StoreLostError(UsageError):
 
 @dataclass(frozen=True)
 class Patience:
-    """Tries again for some seconds what a store refuses that is away, locked or full, with growing pauses."""
+    """Tries for some seconds what a store refuses that is away, locked or full, with growing pauses; says it once."""
 
     seconds: float
     say: Callable[[str], None]
+    meanwhile: str = "training goes on"
+    hopeless: tuple[str, ...] = _HOPELESS
+    """Words of errors that no waiting mends."""
 
     def __call__(self, action: Callable[[], T], again: Callable[[], T] | None = None) -> T:
         """The value of an action; `again` is what is done from the second time on, when the first may have worked."""
-        until, pause = time.monotonic() + self.seconds, _FIRST_PAUSE
+        until, pause, first = time.monotonic() + self.seconds, _FIRST_PAUSE, True
         while True:
             try:
                 return action()
             except StoreError as error:
-                if not _may_pass(error):
+                if not self._may_pass(error):
                     raise
                 left = until - time.monotonic()
                 if left <= 0:
                     raise StoreLostError(f"{error}; waited {self.seconds:g} s for it") from error
-                self.say(f"{error}; training goes on, the store is tried again for {left:.0f} s")
+                if first:
+                    self.say(f"{error}; {self.meanwhile}, the store is tried again for {left:.0f} s")
             time.sleep(min(pause, left))
-            pause, action = min(2 * pause, _LONGEST_PAUSE), again or action
+            pause, action, first = min(2 * pause, _LONGEST_PAUSE), again or action, False
+
+    def _may_pass(self, error: StoreError) -> bool:
+        """Whether a store may take later what it refuses now."""
+        cause = error.__cause__
+        return isinstance(cause, sql.exc.OperationalError | sql.exc.InterfaceError) and not any(
+            word in str(error) for word in self.hopeless
+        )
 
 
-def _may_pass(error: StoreError) -> bool:
-    """Whether a store may take later what it refuses now."""
-    cause = error.__cause__
-    return isinstance(cause, sql.exc.OperationalError | sql.exc.InterfaceError) and not any(
-        word in str(error) for word in _HOPELESS
-    )
+def open_patiently(url: str | None, out: Path, seconds: float) -> Store:
+    """Open the store of a run that begins, and wait for one that is away; a name that leads nowhere is told at once."""
+    return Patience(seconds, print, "nothing runs yet", _HOPELESS_AT_FIRST)(lambda: open_store(url, out))
 
 
 def put_aside(path: Path, records: Sequence[Finished]) -> None:

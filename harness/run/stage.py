@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from coordbench.harness.core.errors import UsageError, describe_error
+from coordbench.harness.core.errors import describe_error
 from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import CostJob, Job, Trial
@@ -19,6 +19,7 @@ from coordbench.harness.run import identity
 from coordbench.harness.run.cluster import ClusterExecutor, OtherCodeError
 from coordbench.harness.run.patience import StoreLostError
 from coordbench.harness.run.recorder import Recorder
+from coordbench.harness.run.scheduler import ClusterLostError
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.pending import Pending, Planned
 from coordbench.harness.training import repeat
@@ -83,13 +84,11 @@ class Stage:
 
     def _commit(self, ready: Waiting) -> dict[Job, int]:
         """Store what has arrived in one transaction."""
-        lost = [one for one in ready if one.cancelled() or isinstance(one.exception(), OtherCodeError)]
+        lost = [one for one in ready if isinstance(one.exception(), (OtherCodeError, ClusterLostError))]
         arrived = [(*ready[one], _record(one, ready[one][-1])) for one in ready if one not in lost]
         numbers = self.recorder.add(arrived) if arrived else {}
-        for error in (future.exception() for future in lost if not future.cancelled()):
-            raise UsageError(str(error))
-        if lost:  # nobody here cancels, so the scheduler did, or is gone
-            raise UsageError("the cluster was lost; finished records are kept, the same command goes on from them")
+        for future in lost:
+            future.result()
         return numbers
 
     def _slots(self) -> int:

@@ -53,7 +53,7 @@ class Driver:
         device = next((cell.device for cell in facts.cells(plan)), "cpu")
         about = environment.describe(device), facts.of_run(plan, self.plugins)
         patience = Patience(self.patience_seconds, self.say)
-        result = Result(self.store.start_run(plan.preset.name, self.command, *about))
+        result = Result(patience(lambda: self.store.start_run(plan.preset.name, self.command, *about)))
         with self._leases(result.run, patience) as leases:
             recorder = Recorder(self.store, self.listener, result, patience, self.unstored, leases)
             plugins = tuple(self.plugins)
@@ -63,7 +63,7 @@ class Driver:
             try:
                 self.listener.begin(len(plan.tuning) + len(plan.trials) + len(plan.costs))
                 trials = self._tune(plan, stage)
-                self._train(looks.schedule(plan, trials, self.store), stage)
+                self._train(patience(lambda: looks.schedule(plan, trials, self.store)), stage)
                 self.listener.begin(len(plan.costs))  # seeds that no verdict needs any more are not waited for
                 stage.answer("costs", plain(plan.costs))
             except BaseException:
@@ -92,14 +92,15 @@ class Driver:
         schedule = schedule.began()
         note(schedule)
         for count in schedule.counts():
-            going = self._going_on(schedule, stage.recorder.result.run)
+            going = self._going_on(schedule, stage.recorder)
             stage.answer(f"trials up to {count} seeds", schedule.until(count, going))
             schedule = schedule.taken(count, going)
             note(schedule)
 
-    def _going_on(self, schedule: Schedule, run: str) -> dict[Cell, float]:
+    def _going_on(self, schedule: Schedule, recorder: Recorder) -> dict[Cell, float]:
         """The cells that no verdict has ended yet."""
-        standings = [] if self.judge is None else self.judge(run)
+        judge = self.judge
+        standings = [] if judge is None else recorder.patience(lambda: judge(recorder.result.run))
         going = looks.going_on(schedule.planned, standings)
         final = sum(standing.p is None for standing in standings)
         self.say(f"a look: {final} of {len(standings)} comparisons are final, {len(going)} cells go on")
@@ -113,10 +114,10 @@ class Driver:
         if not plan.tuning:
             return [(trial, plan.notes.get(trial, {})) for trial in plan.trials]
         numbers = stage.answer("learning rates", plain(plan.tuning))
-        tuner = Tuner.of(plan, self.store)
-        more = tuner.extensions(numbers)
+        tuner, patience = Tuner.of(plan, self.store), stage.recorder.patience
+        more = patience(lambda: tuner.extensions(numbers))
         numbers = numbers | stage.answer("more learning rates", plain(extra_trials(more)))
-        choices = tuner.choices(more, numbers)
+        choices = patience(lambda: tuner.choices(more, numbers))
         trials: list[looks.Noted] = []
         for trial in plan.trials:
             note = dict(plan.notes.get(trial, {}))

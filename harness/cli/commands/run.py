@@ -38,14 +38,14 @@ def run(
     from coordbench.harness.api.records import take_up
     from coordbench.harness.cli.running import show_result
     from coordbench.harness.run import forecast
-    from coordbench.harness.store.store import open_store
+    from coordbench.harness.run.patience import open_patiently
 
     sources = load_plugins(plugin)
     plan = Choice(read_preset(preset), variants, tasks, seeds).plan(device)
     how = Execution(device, workers, cluster, sources, fresh, out, command_line(), profile)
     for line in refused_claims(plan):
         print(line)
-    with open_store(store, out) as opened:
+    with open_patiently(store, out, plan.preset.store_patience_seconds) as opened:
         if not dry_run:
             take_up(reuse, opened, print)
         if dry_run or explain:

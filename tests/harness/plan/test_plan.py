@@ -72,7 +72,10 @@ def test_a_pilot_uses_seeds_that_no_verdict_uses() -> None:
         ({"run": {"seeds": [0, 1001]}}, r"seeds=\[0, 1001\] .* from 1000 on are pilots"),
         ({"run": {"deadline_seconds": -1}}, "deadline_seconds=-1 must be positive"),
         ({"run": {"deadline_seconds": "long"}}, "deadline_seconds='long' is not valid; expected float"),
-        ({"run": {"name": "x"}}, "unknown key 'name'; valid: baseline, .*, seeds, store_patience_seconds$"),
+        (
+            {"run": {"name": "x"}},
+            "unknown key 'name'; valid: baseline, .*, scheduler_p.*, seeds, store_patience_seconds$",
+        ),
         ({"sweep": {"tasks": []}}, r"each headed \[\[sweep\]\]"),
         ({"sweep": [{"tasks": ["toy"]}]}, "missing keys backbones, variants"),
         ({"sweep": [SWEEP | {"steps": 0}]}, "steps=0 must be positive"),

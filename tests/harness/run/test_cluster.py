@@ -66,17 +66,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def scheduler(start: Start, tmp_path: Path) -> tuple[str, subprocess.Popen[str]]:
     """A scheduler on a free port of the loopback: its address and its process."""
-    process = start("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-    found = _wait(lambda: re.search(r"tcp://127\.0\.0\.1:\d+", (tmp_path / "log0").read_text()))
-    return found[0], process
+    process = _scheduler(start, "0")
+    address = _wait(lambda: re.search(r"tcp://127\.0\.0\.1:\d+", (tmp_path / "log0").read_text()))
+    return address[0], process
+
+
+def _scheduler(start: Start, port: str) -> subprocess.Popen[str]:
+    return start("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
 
 
 def _wait(condition: Callable[[], object], seconds: float = 90) -> object:
     until = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (answer := condition()):
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.1)
-    return found
+    return answer
 
 
 def _worker(start: Start, address: str) -> subprocess.Popen[str]:
@@ -125,15 +129,40 @@ def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(
     (address, process), out = scheduler, tmp_path / "out"
     _worker(start, address)
     small = preset(["slow_conv"], seeds=4, steps=3)
+    Path(small).write_text(Path(small).read_text().replace("[run]", "[run]\nscheduler_patience_seconds = 2"))
     driver = _run(start, address, small, toy, out)
     _wait(lambda: _done(out) >= 4)
     os.killpg(process.pid, signal.SIGKILL)
     assert driver.wait(90) == 2
-    assert "the cluster was lost; finished records are kept" in (tmp_path / "log2").read_text()
+    log = (tmp_path / "log2").read_text()
+    assert f"the cluster was lost: scheduler {address} was away for more than 2 s; finished records are kept" in log
+    assert "Traceback" not in log
     again = _run(start, "local:1", small, toy, out)
     assert again.wait(120) == 0, (tmp_path / "log3").read_text()
     assert _statuses(out) == ["ok"] * 12
     assert int(re.findall(r"\((\d+) reused\)", (tmp_path / "log3").read_text())[0]) >= 4
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_comes_back_ends_no_run(
+    start: Start, scheduler: tuple[str, subprocess.Popen[str]], toy: Path, preset: Callable[..., str], tmp_path: Path
+) -> None:
+    """It is killed with all that it knew of jobs; its worker ends with it, and another one joins."""
+    (address, process), out = scheduler, tmp_path / "out"
+    worker = _worker(start, address)
+    driver = _run(start, address, preset(["slow_conv"], seeds=4, steps=3), toy, out)
+    _wait(lambda: _done(out) >= 4)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    worker.wait(60)
+    _scheduler(start, address.rpartition(":")[2])
+    _worker(start, address)
+    assert driver.wait(120) == 0, (tmp_path / "log2").read_text()
+    log = (tmp_path / "log2").read_text()
+    assert log.count(f"scheduler {address} is gone; it is waited for") == 1
+    assert log.count(f"scheduler {address} is back") == 1
+    assert "Traceback" not in log
+    assert _statuses(out) == ["ok"] * 12
 
 
 def test_a_worker_of_other_code_gets_no_work_and_both_are_named(
@@ -211,17 +240,17 @@ def test_the_fork_server_of_a_worker_is_killed_and_only_the_culprit_is_crashed(
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("local:0", "write local:N with N of at least 1"),
         ("tcp://127.0.0.1:9", "no scheduler answers at 'tcp://127.0.0.1:9'"),
     ],
 )
-def test_a_wrong_address_is_told_in_one_line(address: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_address_is_told_in_one_line(address: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from coordbench.harness.core.errors import UsageError
-    from coordbench.harness.run import cluster
+    from coordbench.harness.run import scheduler
     from coordbench.harness.run.cluster import connect
 
-    monkeypatch.setattr(cluster, "TIMEOUT", "2s")
-    with pytest.raises(UsageError, match=told), connect(address):
+    monkeypatch.setattr(scheduler, "TIMEOUT", 2.0)
+    with pytest.raises(UsageError, match=message), connect(address, 1.0, print):
         pass

@@ -6,7 +6,7 @@ import os
 import pickle
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from coordbench.harness.run.patience import StoreLostError
 from coordbench.harness.run.recorder import Result
 from coordbench.harness.run.sweep import Driver
 from coordbench.harness.store import engine, schema
-from coordbench.harness.store.store import Store
+from coordbench.harness.store.store import Store, StoreError
 from tests.postgres import BINARIES, Postgres
 
 SWEEP: dict[str, Any] = {
@@ -71,6 +71,13 @@ def _identities(store: Store) -> list[str]:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "WAIT_SECONDS", 0.5)
     monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.5)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL server that runs as each test begins."""
+    with Postgres() as running:
+        yield running
 
 
 def _lock(path: Path, seconds: float, released: threading.Event | None = None) -> threading.Thread:
@@ -123,8 +130,8 @@ def test_a_lost_store_has_an_exit_code_of_its_own() -> None:
 
 
 @pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server is installed")
-def test_a_server_that_is_restarted_costs_no_record(toy: Path, tmp_path: Path) -> None:
-    with Postgres() as server, Store(server.url) as store:
+def test_a_server_that_is_restarted_costs_no_record(server: Postgres, toy: Path, tmp_path: Path) -> None:
+    with Store(server.url) as store:
 
         def restart() -> None:
             server.stop()
@@ -134,6 +141,29 @@ def test_a_server_that_is_restarted_costs_no_record(toy: Path, tmp_path: Path) -
         assert _run(store, toy, tmp_path, listener, 120).statuses == {"ok": 18}
         assert len(_identities(store)) == len(set(_identities(store))) == 18
     assert listener.lines
+
+
+@pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server is installed")
+def test_a_server_that_is_away_as_a_run_begins_is_waited_for_and_said_once(
+    server: Postgres, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    server.stop()
+    with pytest.raises(StoreLostError, match="waited 1 s for it"):
+        patience.open_patiently(server.url, tmp_path, 1)
+    start = threading.Timer(1, server.start)
+    start.start()
+    with patience.open_patiently(server.url, tmp_path, 120):
+        start.join()
+    first, second = capsys.readouterr().out.splitlines()
+    assert "; nothing runs yet, the store is tried again for 1 s" in first
+    assert "; nothing runs yet, the store is tried again for 120 s" in second
+
+
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/x.sqlite", "postgresql+psycopg://user@nowhere.invalid/x"])
+def test_a_name_that_leads_nowhere_is_told_at_once(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as error:
+        patience.open_patiently(url, tmp_path, 120)
+    assert not isinstance(error.value, StoreLostError)
 
 
 def test_records_come_back_from_their_file_as_they_were_and_code_does_not(tmp_path: Path) -> None:
