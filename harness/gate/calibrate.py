@@ -20,6 +20,7 @@ from coordbench.harness.gate.pairs import Comparison, Measured, Say, Timer
 from coordbench.harness.gate.rule import Thresholds
 from coordbench.harness.gate.settings import Settings, read_settings
 from coordbench.harness.gate.sides import SideError, Tree, running
+from coordbench.harness.gate.stages.speed import LayerWork
 from coordbench.harness.gate.trees import Unmeasurable, find_project, interruptible, scratch
 
 DRAWS = 2000
@@ -54,7 +55,7 @@ def calibrate(start: Path, selectors: Sequence[str], runs: int, say: Say) -> lis
     settings = read_settings(folder)
     with interruptible(), scratch() as temporary:
         timer = _timer(Tree("base", folder, temporary), selectors, settings, say)
-        results = {comparison: Measured() for comparison in timer.comparisons}
+        results = {comparison: Measured() for comparison in timer.work.comparisons}
         timer.measure(results, range(runs * settings.pairs[1]))
     failed = next((measured.failure for measured in results.values() if measured.failure), None)
     if failed:
@@ -74,7 +75,7 @@ def _timer(tree: Tree, selectors: Sequence[str], settings: Settings, say: Say) -
         raise UsageError(errors[0])
     layers = {chosen.label: described.layers[chosen.label] for chosen in described.chosen.values()}
     both = {label: (layer, layer) for label, layer in layers.items()}
-    return Timer(tree, replace(tree, name="candidate"), both, settings, say)
+    return Timer(tree, replace(tree, name="candidate"), LayerWork(both, settings), settings, say)
 
 
 def summarize(comparison: Comparison, ratios: rule.Array, limits: Thresholds) -> Calibration:

@@ -102,14 +102,18 @@ def cells(row: GateRow) -> tuple[str, ...]:
 
 
 def quantity(value: Quantity, unit: str) -> str:
-    """A value with its unit: seconds as milliseconds, many bytes as MiB."""
+    """A value with its unit: seconds as milli- or microseconds, many bytes as MiB."""
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value * 1e3:.3f} ms" if unit == "s" else f"{value:.4g} {unit}".strip()
+        return _seconds(value) if unit == "s" else f"{value:.4g} {unit}".strip()
     if isinstance(value, int) and unit == "bytes" and value >= 2**20:
         return f"{value / 2**20:,.2f} MiB"
     return f"{value:,} {unit}".strip() if isinstance(value, int) else str(value)
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1e3:.3f} ms" if value >= 1e-4 else f"{value * 1e6:.3f} µs"
 
 
 def change(row: GateRow) -> str:

@@ -9,22 +9,30 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from coordbench.harness.core.seeds import seed_of
 from coordbench.harness.gate import rule
 from coordbench.harness.gate.settings import Settings
-from coordbench.harness.gate.side.messages import Layer
-from coordbench.harness.gate.sides import LayerError, Side, SideError, Tree, running
+from coordbench.harness.gate.side.messages import Ready
+from coordbench.harness.gate.sides import LayerError, Side, SideError, Tree
 
 STOLEN, FAULTS = 0.10, 0.02
 """Tolerated within a pair: the share of the core's time that was taken away, the share of time in page faults."""
 
 _FAULT_SECONDS = 5e-7  # one minor fault: the kernel clears a page of 4 KiB and maps it
 
+_LEAST_TURNS, _PAIR_SECONDS = 5, 4.0
+"""Where a call is slow a pair takes fewer turns, but never fewer than these."""
+SKIPPED = "Skipped"
+"""What a side calls the reason of a benchmark that chose not to run."""
+_IDLE = 10.0
+"""How much longer than what is timed of a call the call may last before a turn holds fewer of them."""
+
 Comparison = tuple[str, str]
-"""Label of a layer, phase."""
+"""Label of a layer and its phase, or id of a benchmark and what is timed of it."""
 Say = Callable[[str], None]
 
 
@@ -44,6 +52,8 @@ class Measured:
 
     pairs: list[Pair] = field(default_factory=list)
     failure: tuple[str, str] | None = None
+    skipped: bool = False
+    """Whether the failure is a benchmark that chose not to run."""
 
     @property
     def ratios(self) -> rule.Array:
@@ -51,20 +61,29 @@ class Measured:
         return np.array([pair.ratio for pair in self.pairs])
 
 
+class Work(Protocol):
+    """What is timed on both sides."""
+
+    @property
+    def comparisons(self) -> Sequence[Comparison]:
+        """All that is compared."""
+
+    def running(self, trees: Sequence[Tree], seed: int) -> contextlib.AbstractContextManager[tuple[Side, ...]]:
+        """A process of each tree, set up alike by `seed`, started together and ended at the end."""
+
+    def prepare(self, side: Side, comparison: Comparison) -> Ready:
+        """Make a side ready for its turns in a comparison, kept under its label."""
+
+
 @dataclass(frozen=True)
 class Timer:
-    """Everything that the pairs have in common: both trees, what each says of its layers, settings."""
+    """Everything that the pairs have in common: both trees, what is timed on them, settings."""
 
     base: Tree
     candidate: Tree
-    layers: Mapping[str, tuple[Layer, Layer]]
+    work: Work
     settings: Settings
     say: Say = lambda line: None
-
-    @property
-    def comparisons(self) -> list[Comparison]:
-        """Each layer in each phase."""
-        return [(label, phase) for label in self.layers for phase in self.settings.phases]
 
     def measure(self, results: Mapping[Comparison, Measured], numbers: range) -> None:
         """Add one pair to each comparison for each number."""
@@ -93,6 +112,7 @@ class Timer:
                             results[left[0]].pairs.append(self._turns(sides, left[0], core, generator))
                         except LayerError as error:
                             results[left[0]].failure = (error.side, error.reason)
+                            results[left[0]].skipped = error.kind == SKIPPED
                         left.pop(0)
                 except SideError as error:
                     deaths[left[0]] = deaths.get(left[0], 0) + 1
@@ -104,27 +124,30 @@ class Timer:
         trees = [self.base, self.candidate]
         if generator.random() < 0.5:  # who starts first gets other addresses
             trees.reverse()
-        return running(*trees, deadline=self.settings.deadline_seconds)
+        return self.work.running(trees, int(generator.integers(2**31)))
 
     def _turns(self, sides: Sequence[Side], comparison: Comparison, core: int, generator: np.random.Generator) -> Pair:
         """All turns of one comparison by one pair of processes, in random order within each turn."""
-        label, phase = comparison
+        label, _ = comparison
         both = {side.tree.name: side for side in sides}
         base, candidate = both["base"], both["candidate"]
-        fastest = [
-            side.prepare(label, layer, self.settings.case, phase)
-            for side, layer in zip((base, candidate), self.layers[label], strict=True)
-        ]
-        calls = max(1, math.ceil(self.settings.turn_seconds / min(fastest)))
+        calls, turns = self._amount([self.work.prepare(side, comparison) for side in (base, candidate)])
         before = _core_times(core)
-        samples = np.empty((self.settings.turns, 2, 2))
-        for turn in range(self.settings.turns):
+        samples = np.empty((turns, 2, 2))
+        for turn in range(turns):
             for i in generator.permutation(2):
                 samples[turn, i] = (base, candidate)[i].turn(label, calls)
         stolen = _stolen(before, _core_times(core))
         for side in (base, candidate):
             side.ask("forget", key=label)
         return summarize(samples[..., 0], samples[..., 1] / calls, stolen)
+
+    def _amount(self, ready: Sequence[Ready]) -> tuple[int, int]:
+        """Calls in a turn and turns of a pair, out of what both sides say of one call."""
+        timed = max(min(side.seconds for side in ready), max(side.whole for side in ready) / _IDLE)
+        calls = max(1, math.ceil(self.settings.turn_seconds / timed))
+        both = 2 * (calls + 1) * max(side.whole for side in ready)  # a turn begins with one call more
+        return calls, min(self.settings.turns, max(_LEAST_TURNS, int(_PAIR_SECONDS / both)))
 
 
 def summarize(seconds: rule.Array, faults: rule.Array, stolen: float) -> Pair:

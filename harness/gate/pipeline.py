@@ -1,4 +1,4 @@
-"""The course of a gate: check out the base, select, compare costs, then speed, then accuracy."""
+"""The course of a gate: check out the base, select, compare costs, then speed, then benchmarks, then accuracy."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from coordbench.harness.gate.settings import Settings, read_settings
 from coordbench.harness.gate.side.messages import Described, Layer, PlannedTrial
 from coordbench.harness.gate.sides import SideError, Tree, has_other_harness, running
 from coordbench.harness.gate.stages import accuracy, costs, speed
+from coordbench.harness.gate.suites import listing
+from coordbench.harness.gate.suites.stage import Suites
 from coordbench.harness.gate.trees import (
     NotComparable,
     Project,
@@ -44,6 +46,8 @@ class Request:
     everything: bool = False
     stages: Sequence[Stage] = STAGES
     out: Path = Path("coordbench-results")
+    bench: Sequence[str] = ()
+    """Files of the project's own benchmarks."""
 
 
 @dataclass
@@ -57,25 +61,36 @@ class Gate:
     report: Report
     say: Say
     preset: Path
+    suites: Suites
     described: dict[str, Described] = field(default_factory=dict)
     steps: dict[str, why.Steps] = field(default_factory=dict)
     """Of each layer whose sources differ."""
 
     def run(self) -> None:
+        """Compare the layers, where there are any, and the project's own benchmarks."""
+        self.report.rows += self.suites.listed.rows
+        self.report.notes += self.suites.listed.notes
+        if self.plugins or self.candidate.holds_harness:
+            self._layers_compared()
+        else:
+            self.report.rows += self.suites.time(len(self.suites.listed.labels))
+
+    def _layers_compared(self) -> None:
         """Go through all stages; a candidate that cannot even be imported has regressed."""
-        if not (self.plugins or self.candidate.holds_harness):
-            return  # nothing to compare
         try:
             self.described = {tree.name: self._describe(tree) for tree in (self.base, self.candidate)}
         except SideError as error:
             self.report.rows.append(self._not_imported(error))
+            self.report.rows += self.suites.time(len(self.suites.listed.labels))
             return
         base, candidate = ((tree, self.described[tree.name]) for tree in (self.base, self.candidate))
         chosen = selection.select(base, candidate, self.request.layers, self.request.everything)
         self.report.rows += chosen.rows
-        self.settings.thresholds.check(len(chosen.labels) * len(self.settings.phases))
+        family = len(chosen.labels) * len(self.settings.phases) + len(self.suites.listed.labels)
+        self.settings.thresholds.check(family)
         sound = self._costs(chosen.labels)
-        self._speed(sound)
+        self._speed(sound, family)
+        self.report.rows += self.suites.time(family)
         self._accuracy(chosen.labels, sound)
         self.report.rows = why.explain(self.report.rows, self.steps)
         self.report.notes += why.notes(self.report.rows, self.steps)
@@ -120,10 +135,11 @@ class Gate:
                 self.report.rows += rows
         return sound
 
-    def _speed(self, labels: Sequence[str]) -> None:
+    def _speed(self, labels: Sequence[str], family: int) -> None:
         if "speed" in self.request.stages and labels:
-            layers = {label: self._layers(label) for label in labels}
-            self.report.rows += speed.compare(Timer(self.base, self.candidate, layers, self.settings, self.say))
+            work = speed.LayerWork({label: self._layers(label) for label in labels}, self.settings)
+            timer = Timer(self.base, self.candidate, work, self.settings, self.say)
+            self.report.rows += speed.compare(timer, family)
 
     def _accuracy(self, labels: Sequence[str], sound: Sequence[str]) -> None:
         """Train what differs on both sides, and compare."""
@@ -200,6 +216,8 @@ def run_gate(request: Request, start: Path, say: Say) -> Report:
     entries, today = accepted.read_accepted(project.folder), datetime.date.today()
     commit = project.commit(request.base)
     _check_plugins(project, (*settings.plugins, *request.plugins))
+    files = [*dict.fromkeys((*settings.bench, *request.bench))] if "speed" in request.stages else []
+    listing.check(project.folder, files)
     report = Report(
         f"{request.base} ({commit[:12]})", f"work tree at {project.commit('HEAD')[:12]}",
         commit=commit, settings=vars(settings), machine=environment.machine(),
@@ -208,7 +226,9 @@ def run_gate(request: Request, start: Path, say: Say) -> Report:
         report.notes.append("the work tree has changes that are not committed; they are measured with it")
     with _trees(project, commit, report) as (base, candidate):
         preset = preset_file(settings.preset, candidate)
-        Gate(request, settings, base, candidate, report, say, preset).run()
+        suites = Suites(base, candidate, files, settings, say)
+        suites.collect(equal=bool(files) and not request.everything and project.is_at(commit))
+        Gate(request, settings, base, candidate, report, say, preset, suites).run()
     report.rows = accepted.apply(report.rows, entries, today)
     report.notes += accepted.notes(report.rows, entries, today)
     return report

@@ -24,6 +24,8 @@ class Settings:
 
     plugins: list[str] = field(default_factory=list)
     """Python files that register layers, as paths from the folder of pyproject.toml."""
+    bench: list[str] = field(default_factory=list)
+    """Files or folders of benchmarks for pytest-benchmark, as paths from the folder of pyproject.toml."""
     preset: str = "ci"
     """The preset of the accuracy stage: a built-in one, or a path from the folder of pyproject.toml."""
     slower: Positive = 0.05

@@ -11,6 +11,7 @@ from pathlib import Path
 
 NAME = "coordbench_side"
 SERVER = f"{NAME}.gate.side.server"
+SUITES = f"{NAME}.gate.suites.side.server"
 FILES = (
     *("core/errors.py", "core/sources.py", "process/family.py", "process/settings.py"),
     *("measure/allocations.py", "measure/workload.py"),
@@ -18,7 +19,8 @@ FILES = (
         f"profiling/recorded/{name}.py"
         for name in ("step", "markers", "recording", "operations", "memory", "fingerprint")
     ),
-    *(f"gate/side/{name}.py" for name in ("server", "tree", "bench", "messages")),
+    *(f"gate/side/{name}.py" for name in ("server", "tree", "bench", "messages", "pipe")),
+    *(f"gate/suites/side/{name}.py" for name in ("server", "plugin", "fixture", "rounds")),
 )
 _HARNESS = Path(__file__).resolve().parents[1]
 

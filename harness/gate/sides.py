@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +58,33 @@ class Tree:
         return (self.folder / "coordbench" / "harness" / "core").is_dir()
 
 
+@dataclass(frozen=True)
+class Service:
+    """What a process of a side runs: a shipped module, its arguments, and what its environment holds beside."""
+
+    module: str = shipping.SERVER
+    arguments: Sequence[str] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    folders: Sequence[str] = ()
+    """Folders of the tree that are imported from first, such as `src`."""
+
+
 class Side:
     """A running process of a tree; use `running` to have it ended."""
 
-    def __init__(self, tree: Tree, deadline: float) -> None:
+    def __init__(self, tree: Tree, deadline: float, service: Service = Service()) -> None:  # frozen
         self.tree, self.deadline = tree, deadline
-        environment = tree.environment
-        environment["PYTHONPATH"] += f"{os.pathsep}{shipping.ship(tree.scratch)}"
+        environment = {**tree.environment, **service.variables}
+        first = (str(tree.folder / name) for name in service.folders)
+        environment["PYTHONPATH"] = os.pathsep.join(
+            (*first, environment["PYTHONPATH"], str(shipping.ship(tree.scratch)))
+        )
         self.log = tree.scratch / f"{tree.name}-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", shipping.SERVER, str(os.getpid())], cwd=tree.folder, env=environment,
-                start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                [sys.executable, "-P", "-m", service.module, str(os.getpid()), *service.arguments],
+                cwd=tree.folder, env=environment, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         self.pending = b""
 
@@ -168,12 +183,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def running(*trees: Tree, deadline: float) -> Iterator[tuple[Side, ...]]:
+def running(
+    *trees: Tree,
+    deadline: float,
+    service: Service = Service(),  # frozen
+) -> Iterator[tuple[Side, ...]]:
     """Processes of trees, started together, ended at the end."""
     sides: list[Side] = []
     try:
         for tree in trees:
-            sides.append(Side(tree, deadline))
+            sides.append(Side(tree, deadline, service))
         yield tuple(sides)
     finally:
         for side in sides:

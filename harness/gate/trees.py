@@ -51,6 +51,10 @@ class Project:
         """Whether the work tree differs from its commit."""
         return bool(git(self.top, "status", "--porcelain", "--untracked-files=normal"))
 
+    def is_at(self, commit: str) -> bool:
+        """Whether the work tree holds exactly the files of a commit."""
+        return not self.dirty and not git(self.top, "diff", "--name-only", commit)
+
     def commit(self, revision: str) -> str:
         """The full name of a revision's commit; raise UsageError where there is none."""
         try:

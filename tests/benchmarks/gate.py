@@ -19,7 +19,7 @@ from pathlib import Path
 from coordbench.harness.gate.pairs import Timer
 from coordbench.harness.gate.settings import Settings
 from coordbench.harness.gate.sides import Tree, running
-from coordbench.harness.gate.stages.speed import compare
+from coordbench.harness.gate.stages.speed import LayerWork, compare
 
 LAYER = '''"""A convolution, {times} times in a row."""
 
@@ -78,7 +78,8 @@ def gate(base: Tree, candidate: Tree) -> tuple[str, str]:
         with running(tree, deadline=600) as (side,):
             layers.append(side.describe(["repeated.py"], []).layers["repeated"])
     settings = Settings(phases=["forward"], channels=8, size=16, batch=4, deadline_seconds=600)
-    (row,) = compare(Timer(base, candidate, {"repeated": (layers[0], layers[1])}, settings))
+    work = LayerWork({"repeated": (layers[0], layers[1])}, settings)
+    (row,) = compare(Timer(base, candidate, work, settings))
     change = 0.0 if row.change is None else row.change
     return row.outcome, f"{change:+.1%}, {row.note}"
 

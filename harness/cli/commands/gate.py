@@ -23,7 +23,8 @@ def gate(
     base: Annotated[str | None, arg(help="the revision to compare the work tree with, such as origin/main")] = None,
     layers: Annotated[list[str], arg(help="layers such as coordconv[radius=true]; by default all that differ")] = [],  # noqa: B006
     plugin: Annotated[list[str], arg(help="files with layers of your own, as paths inside the project")] = [],  # noqa: B006
-    all: Annotated[bool, arg(help="measure layers whose sources are equal, too")] = False,
+    bench: Annotated[list[str], arg(help="files of benchmarks for pytest-benchmark, or one: FILE::NAME")] = [],  # noqa: B006
+    all: Annotated[bool, arg(help="measure what is equal on both sides, too")] = False,
     stages: Annotated[list[Literal["costs", "speed", "accuracy"]], arg(help="what to compare")] = [  # noqa: B006
         "costs",
         "speed",
@@ -44,7 +45,7 @@ def gate(
         return _accept(acknowledge, reason, until, out)
     if base is None:
         raise UsageError("gate needs --base REVISION, such as --base origin/main")
-    request = Request(base, layers, plugin, all, stages, out)
+    request = Request(base, layers, plugin, all, stages, out, bench)
     try:
         report = run_gate(request, Path.cwd(), lambda line: print(line, file=sys.stderr, flush=True))
     except Unmeasurable as error:

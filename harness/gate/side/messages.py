@@ -37,6 +37,14 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """What one call takes on a side that is ready for its turns [s]: what is timed of it, and all of it."""
+
+    seconds: float
+    whole: float
+
+
+@dataclass(frozen=True)
 class Chosen:
     """What a selector stands for on a side: the label of a layer, or why there is none."""
 

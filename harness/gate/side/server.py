@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 import sys
 from collections.abc import Callable
 
 from ...core.errors import describe_error
 from ...process.family import end_with_parent
 from . import bench, tree
+from .pipe import opened
 
 HANDLERS: dict[str, Callable[..., object]] = {
     "describe": tree.describe, "plan": tree.plan, "facts": bench.facts, "step": bench.step,
@@ -21,11 +19,10 @@ HANDLERS: dict[str, Callable[..., object]] = {
 def serve(parent: int) -> None:
     """Answer one JSON object per line; what layers print goes to standard error."""
     end_with_parent(parent)
-    with os.fdopen(os.dup(0)) as requests, os.fdopen(os.dup(1), "w", buffering=1) as answers:
-        os.dup2(2, 1)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for line in requests:
-            answers.write(json.dumps(answer(**json.loads(line)), default=_plain) + "\n")
+    with opened() as pipe:
+        while request := pipe.receive():
+            do, arguments = request
+            pipe.send(answer(do, **arguments))
 
 
 def answer(do: str, **arguments: object) -> dict[str, object]:
@@ -34,12 +31,6 @@ def answer(do: str, **arguments: object) -> dict[str, object]:
         return {"ok": HANDLERS[do](**arguments)}
     except Exception as error:
         return {"error": describe_error(error, where=True)[:600], "kind": type(error).__name__}
-
-
-def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return str(value)
 
 
 if __name__ == "__main__":

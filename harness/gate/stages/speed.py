@@ -1,15 +1,20 @@
-"""Is a layer slower? Pairs of processes are measured until `rule` can decide by their ratios."""
+"""Is a layer, or a benchmark, slower? Pairs of processes are measured until `rule` can decide by their ratios."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from coordbench.harness.gate import rule
 from coordbench.harness.gate.pairs import Comparison, Measured, Timer
 from coordbench.harness.gate.rows import GateRow, Outcome
+from coordbench.harness.gate.settings import Settings
+from coordbench.harness.gate.side.messages import Layer, Ready
+from coordbench.harness.gate.sides import Service, Side, Tree, running
 
 _OUTCOMES: dict[int, Outcome] = {
     rule.PASS: "pass",
@@ -19,15 +24,43 @@ _OUTCOMES: dict[int, Outcome] = {
 }
 
 
-def compare(timer: Timer) -> list[GateRow]:
-    """Time all layers, those that the first look leaves open once more, and judge them."""
-    limits = timer.settings.thresholds
-    limits.check(len(timer.comparisons))
-    results = {comparison: Measured() for comparison in timer.comparisons}
+@dataclass(frozen=True)
+class LayerWork:
+    """Layers to be timed in each phase, as each side describes them."""
+
+    layers: Mapping[str, tuple[Layer, Layer]]
+    settings: Settings
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """Each layer in each phase."""
+        return [(label, phase) for label in self.layers for phase in self.settings.phases]
+
+    def running(self, trees: Sequence[Tree], seed: int) -> contextlib.AbstractContextManager[tuple[Side, ...]]:
+        """Processes that build layers."""
+        service = Service(variables={"PYTHONHASHSEED": str(seed)})
+        return running(*trees, deadline=self.settings.deadline_seconds, service=service)
+
+    def prepare(self, side: Side, comparison: Comparison) -> Ready:
+        """Build a layer on its side."""
+        label, phase = comparison
+        seconds = side.prepare(label, self.layers[label][side.tree.name != "base"], self.settings.case, phase)
+        return Ready(seconds, seconds)
+
+
+def compare(timer: Timer, family: int = 0) -> list[GateRow]:
+    """Time everything, what the first look leaves open once more, and judge it.
+
+    `family` is the number of all comparisons that share the false alarms, where there are more than the timer's.
+    """
+    limits, comparisons = timer.settings.thresholds, timer.work.comparisons
+    family = max(family, len(comparisons))
+    limits.check(family)
+    results = {comparison: Measured() for comparison in comparisons}
     timer.measure(results, range(limits.pairs[0]))
     undecided = {c: m for c, m in results.items() if not m.failure and first_look(m, limits) == rule.OPEN}
     timer.measure(undecided, range(*limits.pairs))
-    outcomes = judge(results, limits)
+    outcomes = judge(results, limits, family)
     return [row_of(comparison, results[comparison], outcomes[comparison], limits) for comparison in results]
 
 
@@ -36,18 +69,22 @@ def first_look(measured: Measured, limits: rule.Thresholds) -> int:
     return int(rule.first_look(measured.ratios[: limits.pairs[0]], limits))
 
 
-def judge(results: Mapping[Comparison, Measured], limits: rule.Thresholds) -> dict[Comparison, Outcome]:
+def judge(
+    results: Mapping[Comparison, Measured], limits: rule.Thresholds, family: int = 0
+) -> dict[Comparison, Outcome]:
     """The outcome of each comparison; disturbed pairs make one inconclusive, never regressed."""
     timed = {comparison: measured for comparison, measured in results.items() if not measured.failure}
     codes = {comparison: first_look(measured, limits) for comparison, measured in timed.items()}
     late = [comparison for comparison, code in codes.items() if code == rule.OPEN]
     if late:
-        looked = rule.final_look(np.array([timed[c].ratios for c in late]), limits, len(results))
+        looked = rule.final_look(np.array([timed[c].ratios for c in late]), limits, max(family, len(results)))
         codes |= dict(zip(late, map(int, looked), strict=True))
     return {comparison: _outcome(measured, codes.get(comparison)) for comparison, measured in results.items()}
 
 
 def _outcome(measured: Measured, code: int | None) -> Outcome:
+    if measured.skipped:
+        return "listed"
     if measured.failure or code is None:
         return "regressed" if measured.failure and measured.failure[0] == "candidate" else "not measured"
     if 2 * sum(bool(pair.disturbed) for pair in measured.pairs) > len(measured.pairs):
