@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,17 @@ class Thresholds:
                 f"{self.alpha:g} / {comparisons} comparisons = {needed:.3g}, so nothing can regress; use at least "
                 f"{math.ceil(-math.log2(needed))} pairs or compare fewer layers"
             )
+
+    def bearing_one_wild_pair(self, comparisons: int) -> Thresholds:
+        """With the pairs, up to half as many again, at which one pair that is far off cannot hide a slowdown.
+
+        One process in twenty is slower than its like for as long as it lives, by where its memory lies.
+        """
+        first, final = self.pairs
+        most = final * 3 // 2
+        needed = self.alpha / max(comparisons, 1)
+        enough = (n for n in range(final, most) if _tail(n)[n * (n + 1) // 2 - n] <= needed)
+        return replace(self, pairs=(first, next(enough, most)))
 
 
 def first_look(ratios: Array, limits: Thresholds) -> NDArray[np.int8]:

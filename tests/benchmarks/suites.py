@@ -12,12 +12,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from coordbench.harness.gate.output import change
 from coordbench.harness.gate.pairs import Timer
 from coordbench.harness.gate.rows import GateRow
 from coordbench.harness.gate.settings import Settings
 from coordbench.harness.gate.sides import Tree
 from coordbench.harness.gate.stages.speed import compare
 from coordbench.harness.gate.suites import listing
+from coordbench.harness.gate.suites.stage import wide_enough
 from coordbench.harness.gate.suites.work import SuiteWork
 
 KINDS = {
@@ -61,7 +63,11 @@ def gate(folder: Path, kinds: list[str]) -> dict[str, Counter[str]]:
     settings = Settings(deadline_seconds=600)
     files = ["bench_work.py"]
     labels = listing.compare(base, candidate, files, settings.deadline_seconds).labels
-    rows = compare(Timer(base, candidate, SuiteWork(labels, files, settings.deadline_seconds), settings))
+    work = SuiteWork(labels, files, settings.deadline_seconds)
+    rows = compare(Timer(base, candidate, work, wide_enough(settings, len(labels))))
+    for row in rows:
+        if row.outcome != ("regressed" if "_slower" in row.layer else "pass"):
+            print(f"  {row.outcome}: {row.layer} {change(row)}, {row.note}", flush=True)
     return {name: outcomes(rows, name) for name in ("equal", "slower")}
 
 

@@ -18,6 +18,7 @@ from coordbench.harness.cli.commands import runs  # noqa: F401
 from coordbench.harness.cli.commands import compare  # noqa: F401
 from coordbench.harness.cli.commands import gate  # noqa: F401
 from coordbench.harness.cli.commands import comment  # noqa: F401
+from coordbench.harness.cli.commands import bisect  # noqa: F401
 from coordbench.harness.cli.commands import calibrate  # noqa: F401
 from coordbench.harness.cli.commands import history  # noqa: F401
 # isort: on

@@ -34,7 +34,7 @@ class Listing:
 
 def service(tree: Tree, files: Sequence[str], seed: int = 0) -> Service:
     """The process of a side; strings hash alike on both sides of a pair, which makes dictionaries alike."""
-    there = [file for file in files if (tree.folder / _path(file)).exists()]
+    there = [path for path in dict.fromkeys(map(_path, files)) if (tree.folder / path).exists()]
     return Service(shipping.SUITES, there, {"PYTHONHASHSEED": str(seed)}, ["src"])
 
 
@@ -59,7 +59,7 @@ def compare(base: Tree, candidate: Tree, files: Sequence[str], deadline: float) 
         return listing
     listing.rows += [_broken(file, before, after) for file in {**before.broken, **after.broken}]
     both = set(before.benchmarks) & set(after.benchmarks)
-    for label in dict.fromkeys((*after.benchmarks, *before.benchmarks)):
+    for label in _chosen(files, [*dict.fromkeys((*after.benchmarks, *before.benchmarks))], listing.rows):
         if label in both:
             listing.labels.append(label)
         elif label.partition("::")[0] not in {**before.broken, **after.broken}:
@@ -82,6 +82,21 @@ def _collected(tree: Tree, files: Sequence[str], deadline: float, rows: list[Gat
             note = f"the {tree.name} side cannot be collected: it {error.reason}"
             rows.append(GateRow(ALL, "layer", "import", outcome, note=note))
             return Collected()
+
+
+def _chosen(files: Sequence[str], labels: Sequence[str], rows: Sequence[GateRow]) -> list[str]:
+    """The labels that the files stand for: all of a file, or one function or class, or one of its parameters."""
+    for file in files:
+        if "::" in file and not rows and not any(_names(file, label) for label in labels):
+            raise UsageError(f"unknown benchmark {file!r}; valid: {', '.join(labels) or 'none'}")
+    return [label for label in labels if any(_names(file, label) for file in files)]
+
+
+def _names(file: str, label: str) -> bool:
+    """Whether a file, a folder or `FILE::NAME` stands for a benchmark."""
+    if "::" not in file:
+        return Path(_path(label)).is_relative_to(Path(file))
+    return label == file or label.startswith((f"{file}[", f"{file}::"))
 
 
 def _broken(file: str, before: Collected, after: Collected) -> GateRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coordbench.harness.gate.pairs import Say, Timer
 from coordbench.harness.gate.rows import GateRow
@@ -39,4 +39,10 @@ class Suites:
         if not self.listed.labels:
             return []
         work = SuiteWork(self.listed.labels, self.files, self.settings.deadline_seconds)
-        return speed.compare(Timer(self.base, self.candidate, work, self.settings, self.say), family)
+        settings = wide_enough(self.settings, family)
+        return speed.compare(Timer(self.base, self.candidate, work, settings, self.say), family)
+
+
+def wide_enough(settings: Settings, family: int) -> Settings:
+    """Settings with enough pairs for so many comparisons of short calls."""
+    return replace(settings, pairs=list(settings.thresholds.bearing_one_wild_pair(family).pairs))

@@ -115,5 +115,15 @@ def test_thresholds_out_of_reach_are_refused_with_the_arithmetic(
         Thresholds(pairs=pairs).check(comparisons)
 
 
+@pytest.mark.parametrize(("comparisons", "pairs"), [(1, 16), (20, 20), (1000, 24)])
+def test_one_wild_pair_hides_no_slowdown_of_many_comparisons(comparisons: int, pairs: int) -> None:
+    limits = LIMITS.bearing_one_wild_pair(comparisons)
+    assert limits.pairs == (LIMITS.pairs[0], pairs)
+    ratios = np.full((1, pairs), 0.1) + np.linspace(0, 1e-3, pairs)
+    ratios[0, 3] = -0.4
+    expected = REGRESSED if comparisons < 1000 else INCONCLUSIVE
+    assert rule.final_look(ratios, limits, comparisons).tolist() == [expected]
+
+
 def test_the_thresholds_by_default_are_within_reach() -> None:
     Thresholds().check(655)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import resource
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _WARM_UP, _WARM_UP_SECONDS = 5, 1.0
+_BLOCKS = 9
 
 Arguments = tuple[Sequence[object], Mapping[str, object]]
 
@@ -33,7 +35,13 @@ class Call:
         return result
 
     def seconds(self, calls: int) -> float:
-        """The mean duration of so many calls of the function [s]."""
+        """The duration of a call of the function, out of so many [s]: the median over blocks of calls.
+
+        On a busy core the system takes a process away for longer than a turn; that spoils one block, not the turn.
+        """
+        return statistics.median(self._mean(block) for block in _blocks(calls))
+
+    def _mean(self, calls: int) -> float:
         if self.setup is None and self.teardown is None:
             return _timed(self.function, self.args, self.kwargs, calls) / calls
         return sum(self._alone() for _ in range(calls)) / calls
@@ -48,6 +56,12 @@ class Call:
     def _arguments(self) -> Arguments:
         fresh = self.setup() if self.setup is not None else None
         return fresh or (self.args, self.kwargs)
+
+
+def _blocks(calls: int) -> list[int]:
+    """So many calls in blocks of nearly equal size."""
+    count = min(_BLOCKS, calls)
+    return [calls // count + (number < calls % count) for number in range(count)]
 
 
 def _timed(function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object], calls: int) -> float:

