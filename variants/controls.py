@@ -12,6 +12,8 @@ Ours: the noise is standard normal, drawn per image while training; at evaluatio
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,8 +26,7 @@ from coordbench.variants._parts.convolution import (
     conv_flops,
     conv_parameters,
 )
-from coordbench.variants._parts.coordinates import coordinates
-from coordbench.variants._parts.passes import full_precision
+from coordbench.variants._parts.place import Coordinates, beside_place, plus_place
 from coordbench.variants._parts.textbook import beside, convolved, grid
 
 
@@ -73,7 +74,18 @@ class ConstantChannel(ConvolutionLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        return self.conv.beside_still(x, lambda: x.new_ones(1, 1, *self.conv.canvas(x).shape[2:]))
+        return beside_place(self.conv, x, Constant(1))
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One channel of a number."""
+
+    value: float
+
+    def __call__(self, place: Tensor, size: tuple[int, ...]) -> Tensor:
+        """(d, *grid) -> (1, 1, *grid)."""
+        return torch.full_like(place[None, :1], self.value)
 
 
 def noise_textbook(layer: NoiseChannel, x: Tensor) -> Tensor:
@@ -95,9 +107,9 @@ class NoiseChannel(ConstantChannel):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        size = self.conv.canvas(x).shape[2:]
         if not self.training:
-            return self.conv.beside_still(x, lambda: x.new_zeros(1, 1, *size))
+            return beside_place(self.conv, x, Constant(0))
+        size = self.conv.canvas(x).shape[2:]
         return self.conv.beside(x, torch.randn(x.shape[0], 1, *size, device=x.device).to(x.dtype))
 
 
@@ -197,9 +209,4 @@ class PositionInjection(ConvolutionLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        return self.conv.plus_still(x, lambda: self._maps(x), owner=self)
-
-    def _maps(self, x: Tensor) -> Tensor:
-        out = x.new_empty(1, 1, *self.conv.out(tuple(x.shape[2:])))
-        with full_precision(x):
-            return self.place.precise(coordinates(out)[None])
+        return plus_place(self.conv, x, Coordinates(), self.place.weight)

@@ -6,7 +6,7 @@ width), y (along the height), optional radius sqrt(x^2 + y^2).
 
 Deviations: any number of dimensions and any input size; an axis of one pixel has coordinate 0. The random shift is
 GeoConv's (arXiv 2401.01951), so that shift and merge can be told apart. The channels are never built into the input:
-their share of the output is one map for the whole batch (see `Convolution.beside`).
+their share of the output is one map for the whole batch (see `beside_place`).
 
 `fourier_coordconv`: Tancik et al., "Fourier features let networks learn high frequency functions in low dimensional
 domains", 2020, arXiv 2006.10739: [cos, sin](2 pi B v), B ~ N(0, sigma^2), in place of the coordinates. Deviations: v
@@ -17,9 +17,11 @@ state.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
 from coordbench.variants._parts.convolution import Convolution, ConvolutionLayer, Padding, conv_flops, conv_parameters
@@ -33,7 +35,9 @@ from coordbench.variants._parts.coordinates import (
     position_flops,
 )
 from coordbench.variants._parts.passes import full_precision
+from coordbench.variants._parts.place import Coordinates, beside_place, with_radius
 from coordbench.variants._parts.textbook import beside
+from coordbench.variants._parts.tricks import eager
 
 
 def _parameters(
@@ -88,19 +92,13 @@ class CoordConv(ConvolutionLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        canvas, shift = self.conv.canvas(x), self.shift(x)
+        shift = self.shift(x)
         if shift is None:
-            return self.conv.beside_still(x, lambda: self._channels(canvas, None))
-        if self.radius or len(shift) == 1:
-            return self.conv.beside(x, self._channels(canvas, shift))
-        place = coordinates(canvas, *self.conv.margin)[None]
-        axes = torch.eye(place.shape[1], dtype=place.dtype, device=x.device)  # a shift adds a constant to its channel
-        constants = moved(torch.zeros_like(place), axes)
-        return self.conv.beside(x, torch.cat([place, constants]), shift)
-
-    def _channels(self, x: Tensor, shift: Tensor | None) -> Tensor:
-        place = moved(coordinates(x, *self.conv.margin)[None], shift)
-        return torch.cat([place, torch.linalg.vector_norm(place, dim=1, keepdim=True)], 1) if self.radius else place
+            return beside_place(self.conv, x, Coordinates(self.radius))
+        if not self.radius:  # a shift adds a constant to its channel
+            return beside_place(self.conv, x, Coordinates(shifted=True), functional.pad(shift, (1, 0), value=1))
+        place = coordinates(self.conv.canvas(x), *self.conv.margin)[None]
+        return self.conv.beside(x, with_radius(moved(place, shift)))
 
 
 def _fourier_parameters(
@@ -157,8 +155,20 @@ class FourierCoordConv(ConvolutionLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        return self.conv.beside_still(x, lambda: self._waves(self.conv.canvas(x)), owner=self)
-
-    def _waves(self, x: Tensor) -> Tensor:
+        waves = self.frequencies
+        if eager() and x.device.type == "cpu":
+            return beside_place(self.conv, x, Waves(tuple(map(tuple, waves.tolist()))))
         with full_precision(x):
-            return fourier_features(coordinates(x), self.frequencies)[None]
+            channels = fourier_features(coordinates(self.conv.canvas(x)), waves)[None]
+        return self.conv.beside(x, channels)
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Fourier features of some frequencies, m times d."""
+
+    frequencies: tuple[tuple[float, ...], ...]
+
+    def __call__(self, place: Tensor, size: tuple[int, ...]) -> Tensor:
+        """(d, *grid) -> (1, 2 m, *grid)."""
+        return fourier_features(place, torch.tensor(self.frequencies, dtype=place.dtype))[None]

@@ -31,8 +31,10 @@ from coordbench.variants._parts.convolution import (
     conv_parameters,
     strided,
 )
-from coordbench.variants._parts.coordinates import coordinates, fourier_features
-from coordbench.variants._parts.passes import full_precision, layout, modulated
+from coordbench.variants._parts.coordinates import fourier_features
+from coordbench.variants._parts.gate import gated
+from coordbench.variants._parts.passes import full_precision, layout
+from coordbench.variants._parts.place import coordinates_of
 from coordbench.variants._parts.textbook import convolved, grid, padded
 from coordbench.variants._parts.tricks import Memory
 
@@ -160,11 +162,11 @@ class CoordGate(ConvolutionLayer):
         )
         match self.combine:
             case "multiply":
-                return modulated(y, gate, fresh=fresh)
+                return gated(y, gate, fresh=fresh)
             case "add":
-                return modulated(y, None, gate, fresh=fresh)
+                return gated(y, None, gate, fresh=fresh)
             case _:
-                return modulated(y, *gate.chunk(2, 1), fresh=fresh)
+                return gated(y, *gate.chunk(2, 1), fresh=fresh)
 
 
 class Encoder(nn.Module):
@@ -208,17 +210,24 @@ class Encoder(nn.Module):
             fits = self.map.shape[2:] == y.shape[2:]
             return self.map if fits else functional.interpolate(self.map, y.shape[2:])
         with full_precision(y):
-            return self._stack(coordinates(y))
+            return self._stack(coordinates_of(y))
 
-    def _stack(self, h: Tensor) -> Tensor:
-        if self.kind == "fourier":
-            h = fourier_features(h, self.frequencies)
-        h = h[None]
+    def _stack(self, place: Tensor) -> Tensor:
+        h = fourier_features(place, self.frequencies) if self.kind == "fourier" else place
+        h = h[None] if self.kind == "cnn" else h.flatten(1)  # (C, pixels)
         for i, layer in enumerate(self.layers):
-            h = cast("Convolution", layer).precise(h)
+            h = _applied(cast("Convolution", layer), h)
             if self.kind == "relu_out" if i == len(self.layers) - 1 else self.kind in ("mlp", "cnn", "fourier"):
                 h = h.relu_()
-        return h
+        return h.view(1, -1, *place.shape[1:])
+
+
+def _applied(layer: Convolution, h: Tensor) -> Tensor:
+    """One layer, in the dtype of its input: a map (1, C, *size), or pixels (C, pixels)."""
+    if h.dim() > 2:
+        return layer.precise(h)
+    assert layer.bias is not None
+    return torch.addmm(layer.bias.to(h.dtype)[:, None], layer.weight.flatten(1).to(h.dtype), h)
 
 
 def _widths(kind: Kind, dims: int, width: int, depth: int, gates: int) -> tuple[int, ...]:

@@ -20,14 +20,17 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from coordbench.harness.core.registry import variant
 from coordbench.variants._parts.convolution import Convolution, ConvolutionLayer, conv_parameters
 from coordbench.variants._parts.coordinates import Per, PositionPadding, Shift, coordinates, moved, position_flops
+from coordbench.variants._parts.place import beside_place
 from coordbench.variants._parts.textbook import beside
 
 Merge = Literal["auto", "product", "sumsq", "sum", "radix", "hypot"]
@@ -98,20 +101,29 @@ class GeoConv(ConvolutionLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *size) -> (N, out_channels, *ceil(size / stride))."""
-        canvas, shift = self.conv.canvas(x), self.shift(x)
+        shift, size = self.shift(x), tuple(self.conv.canvas(x).shape[2:])
+        geometry = Geometry(self.merge, (max(size) - 1) / 2 if self.gain == "slope" else float(self.gain))
         if shift is None:
-            return self.conv.beside_still(x, lambda: self._channel(canvas, None))
-        if len(shift) == 1 or self.merge == "hypot":
-            return self.conv.beside(x, self._channel(canvas, shift))
-        maps, mix = expanded(coordinates(canvas, *self.conv.margin), shift, self.merge, canvas.shape[2:])
-        return self.conv.beside(x, self._gain(canvas) * maps[:, None], mix)
+            return beside_place(self.conv, x, geometry)
+        if self.merge != "hypot":
+            return beside_place(self.conv, x, replace(geometry, shifted=True), mixture(shift, self.merge, size))
+        place = coordinates(self.conv.canvas(x), *self.conv.margin)[None]
+        return self.conv.beside(x, geometry.gain * merged(moved(place, shift), self.merge, size))
 
-    def _channel(self, x: Tensor, shift: Tensor | None) -> Tensor:
-        place = moved(coordinates(x, *self.conv.margin)[None], shift)
-        return self._gain(x) * merged(place, self.merge, x.shape[2:])
 
-    def _gain(self, x: Tensor) -> float:
-        return (max(x.shape[2:]) - 1) / 2 if self.gain == "slope" else float(self.gain)
+@dataclass(frozen=True)
+class Geometry:
+    """The channel of merged coordinates; if shifted, as one map and those that a shift mixes into it."""
+
+    merge: str
+    gain: float
+    shifted: bool = False
+
+    def __call__(self, place: Tensor, size: tuple[int, ...]) -> Tensor:
+        """(d, *grid) -> (B, 1, *grid)."""
+        if not self.shifted:
+            return self.gain * merged(place[None], self.merge, size)
+        return self.gain * expanded(place, self.merge, size)[:, None]
 
 
 def merged(place: Tensor, merge: str, size: tuple[int, ...]) -> Tensor:
@@ -127,18 +139,22 @@ def merged(place: Tensor, merge: str, size: tuple[int, ...]) -> Tensor:
             return _weighted(place, merge, size)
 
 
-def expanded(place: Tensor, shift: Tensor, merge: str, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """The merge of shifted coordinates as maps (1 + B, *grid) and their mixture (n, B); the first map counts once."""
+def expanded(place: Tensor, merge: str, size: tuple[int, ...]) -> Tensor:
+    """What a shift of coordinates (d, *grid) makes of their merge, as maps (B, *grid) to be mixed by `mixture`."""
     base, one = merged(place[None], merge, size)[0], torch.ones_like(place[:1])
     if merge == "product":
-        axes = range(len(place))
-        placed = [s for r in axes for s in itertools.combinations(axes, len(place) - 1 - r)]
-        shifted = [[a for a in axes if a not in s] for s in placed]
-        maps = [place[list(s)].prod(0, keepdim=True) for s in placed]
-        return torch.cat([base, *maps]), torch.stack([shift[:, s].prod(1) for s in shifted], 1)
-    if merge == "sumsq":
-        return torch.cat([base, place, one]), torch.cat([2 * shift, shift.square().sum(1, keepdim=True)], 1)
-    return torch.cat([base, one]), _weighted(shift, merge, size)
+        chosen = itertools.product((True, False), repeat=len(place))  # the axes that are not shifted
+        return torch.stack([place[list(axes)].prod(0) for axes in chosen])
+    return torch.cat([base, 2 * place, one] if merge == "sumsq" else [base, one])
+
+
+def mixture(shift: Tensor, merge: str, size: tuple[int, ...]) -> Tensor:
+    """How shifts (n, d) mix those maps: (n, B), ones first."""
+    if merge == "product":
+        chosen = torch.tensor([*itertools.product((False, True), repeat=shift.shape[1])], device=shift.device)
+        return shift[:, None].where(chosen, 1).prod(2)
+    terms = torch.cat([shift, shift.square().sum(1, keepdim=True)], 1) if merge == "sumsq" else None
+    return functional.pad(_weighted(shift, merge, size) if terms is None else terms, (1, 0), value=1)
 
 
 def _weighted(place: Tensor, merge: str, size: tuple[int, ...]) -> Tensor:

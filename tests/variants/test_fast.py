@@ -108,3 +108,23 @@ def test_inductor(selector: str) -> None:
             results.append([y, *torch.autograd.grad(y.square().mean(), list(layer.parameters()))])
     torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)
     torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("selector", ["coordconv", "geoconv", "fourier_coordconv", "coordgate"])
+def test_what_is_remembered_in_inference_can_be_trained_with(selector: str) -> None:
+    layer, x = make(selector, size=(7, 5)), torch.randn(2, 2, 7, 5)
+    with torch.inference_mode():
+        layer(x)
+    layer(x).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+@pytest.mark.parametrize("selector", ["coordconv", "geoconv", "coordgate"])
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+def test_an_expanded_gradient_gives_what_a_real_one_does(selector: str, form: torch.memory_format) -> None:
+    layer, x = make(selector), torch.randn(3, 2, 4, 3).contiguous(memory_format=form).requires_grad_()
+    gradients = []
+    for seen in (torch.ones(()).expand(3, 3, 4, 3), torch.ones(3, 3, 4, 3).contiguous(memory_format=form)):
+        torch.manual_seed(3)
+        gradients.append(torch.autograd.grad(layer(x), [x, *layer.parameters()], seen))
+    torch.testing.assert_close(gradients[0], gradients[1])

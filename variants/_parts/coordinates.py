@@ -74,7 +74,7 @@ class Shift(nn.Module):
             return None
         rows = x.shape[0] if self.per == "sample" else 1
         uniform = self._counted(rows) if self.shared else torch.rand(rows, self.dims, device=x.device)
-        return (2 * uniform.to(torch.promote_types(x.dtype, torch.float32)) - 1) * self.reach
+        return 2 * self.reach * uniform.to(torch.promote_types(x.dtype, torch.float32)) - self.reach
 
     def _counted(self, rows: int) -> Tensor:
         """Hash (seed, call, row, axis) to [0, 1): 32-bit integer mixing, so that a compiler can follow."""
@@ -99,16 +99,17 @@ def _times(h: Tensor, factor: int) -> Tensor:
 
 
 def position_flops(conv: Convolution, shift: Shift, shape: tuple[int, ...], terms: int | None) -> int:
-    """Cost of `Convolution.beside`: the input, the maps of the channels, and their mixture by the shift.
+    """Cost of a convolution beside place: the input, the maps of the channels, and their mixture by the shift.
 
-    `terms` is how many maps the shift mixes into the first, None where it has no closed form.
+    `terms` is how many maps the shift mixes into the first, None where it has no closed form. One shift for all mixes
+    the channels, one for each image the maps that come of them.
     """
-    images, channels = shape[:2]
-    weight, out = conv.weight, conv.out(shape[2:])
-    samples = images if shift.active and shift.per == "sample" else 1
-    maps, mixed = (samples, 0) if terms is None or samples == 1 else (1 + terms, samples * (1 + terms))
-    return (
-        conv.flops(shape)
-        + conv_flops(maps, weight.shape[1] - channels, len(weight), weight.shape[-1], out)
-        + 2 * mixed * len(weight) * math.prod(out)
-    )
+    weight, out, channels = conv.weight, conv.out(shape[2:]), conv.weight.shape[1] - shape[1]
+    samples = shape[0] if shift.active and shift.per == "sample" else 1
+    maps, products = samples, 0
+    if terms is not None and samples > 1:
+        maps, products = 1 + terms, 2 * samples * (1 + terms) * len(weight) * math.prod(out)
+    elif terms is not None and shift.active:
+        canvas = out if conv.doubles else shape[2:]
+        products = (1 + terms) * channels * math.prod(n + sum(conv.margin) for n in canvas)
+    return conv.flops(shape) + conv_flops(maps, channels, len(weight), weight.shape[-1], out) + products
