@@ -67,13 +67,17 @@ def modules(name: str, importer: Path) -> Iterator[tuple[str, Path]]:
 
 
 def closure(roots: frozenset[Path]) -> tuple[Path, ...]:
-    """The files that `roots` import, directly or not, out of this project or beside a plug-in; `roots` among them."""
+    """The files that `roots` import, directly or not, beside a plug-in; `roots` among them.
+
+    A file of this project ends the way: what it imports is this project's, too.
+    """
     files: set[Path] = set()
     waiting = set(roots)
     while waiting:
         file = waiting.pop()
         files.add(file)
-        waiting |= _imported(file) - files
+        if not is_ours(file):
+            waiting |= _imported(file) - files
     return tuple(sorted(files))
 
 

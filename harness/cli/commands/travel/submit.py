@@ -14,7 +14,7 @@ from coordbench.harness.cli.arguments import OUT, Device, Out, command
 def submit(
     plugin: Annotated[Positional[Path], arg(help="a Python file that registers your layer")],
     *,
-    preset: Annotated[str, arg(help="whose contests it takes part in, beside the baseline")] = "claims",
+    preset: Annotated[str, arg(help="whose contests it takes part in, beside the baseline")] = "standard",
     suite: Annotated[str | None, arg(help="keep only the contests of this suite")] = None,
     variants: Annotated[list[str], arg(help="layers of the file, with options; all of them by default")] = [],  # noqa: B006
     seeds: Annotated[int | None, arg(help="replace the preset's number of seeds")] = None,
