@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, ParamSpec
 
@@ -15,6 +16,8 @@ from tyro.extras import SubcommandApp
 
 P = ParamSpec("P")
 app = SubcommandApp()
+_options: dict[str, list[str]] = {}
+"""Command -> its options, as they are typed."""
 Plugins = Annotated[list[Path], arg(help="Python files that register variants or tasks of your own")]
 Out = Annotated[Path, arg(help="folder of the store and the reports")]
 StoreURL = Annotated[str | None, arg(help="URL of the store; the file results.sqlite in --out by default")]
@@ -34,9 +37,21 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
 
         deferred.__annotations__ = function.__annotations__ | {"return": object}
         app.command(name=name)(deferred)
+        named = inspect.signature(function).parameters.values()
+        _options[name] = sorted(f"--{one.name.replace('_', '-')}" for one in named if one.kind is one.KEYWORD_ONLY)
         return function
 
     return register
+
+
+def unknown_argument(arguments: Sequence[str]) -> str | None:
+    """What is wrong with arguments that no command takes, and what is valid; None where that is something else."""
+    name, *rest = arguments or [""]
+    if name not in _options:
+        return f"unknown command {name!r}; valid: {', '.join(_options)}"
+    given = [one.partition("=")[0].replace("_", "-") for one in rest if one.startswith("--")]
+    unknown = [one for one in given if one not in (*_options[name], "--help")]
+    return f"unknown option {unknown[0]} of {name}; valid: {', '.join(_options[name])}" if unknown else None
 
 
 def command_line() -> str:

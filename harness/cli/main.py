@@ -45,6 +45,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return ExitCode.OK
     import tyro
 
+    from coordbench.harness.cli.arguments import unknown_argument
     from coordbench.harness.cli.commands import app
 
     errors = io.StringIO()
@@ -54,7 +55,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
             command = app.cli(args=list(arguments) or ["--help"], prog="coordbench", config=config)
     except SystemExit as stop:
         if stop.code:
-            print(f"coordbench: {_one_line(errors.getvalue())}", file=sys.stderr)
+            print(f"coordbench: {unknown_argument(arguments) or _one_line(errors.getvalue())}", file=sys.stderr)
         return ExitCode.USAGE if stop.code else ExitCode.OK
     return int(command())
 

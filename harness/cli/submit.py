@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from coordbench.harness.api.execution import Execution, execute, exit_code
@@ -14,6 +13,7 @@ from coordbench.harness.cli.running import show_result
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
+from coordbench.harness.core.sources import text_digest
 from coordbench.harness.plan import planning
 from coordbench.harness.plan.preset import Preset
 from coordbench.harness.run.sources import files
@@ -78,6 +78,6 @@ def _write(request: Request, preset: Preset, target: Path) -> None:
         raise UsageError(f"two files that {str(request.plugin)!r} imports are named {', '.join(sorted(twins))}")
     content = submission.Submission(
         request.plugin.name, {file.name: manifest.sha256(file) for file in beside}, request.layers, preset.name,
-        sha256(preset.text.encode()).hexdigest(), request.suite or "", command_line(),
+        text_digest(preset.text), request.suite or "", command_line(),
     )  # fmt: skip
     submission.write_submission(target, content, beside, preset.text)

@@ -20,6 +20,11 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def text_digest(text: str) -> str:
+    """The SHA-256 of a text, and of a file that holds it and nothing else."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def digest_of_files(path: Path) -> str:
     """A hash of a file, or of the names and contents of all files in a folder; `missing` where there is none."""
     if not path.exists():

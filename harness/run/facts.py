@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
+from coordbench.harness.core.sources import text_digest
 from coordbench.harness.plan.planning import Plan
 from coordbench.harness.plan.preset import Preset
 from coordbench.harness.run.sources import files
@@ -60,8 +60,4 @@ def _files(preset: Preset, plugins: Sequence[str]) -> list[dict[str, str]]:
     """What made the run, whole and with its digest: the preset's TOML and the plug-ins' sources."""
     texts = {f"{preset.name}.toml": preset.text} if preset.text else {}
     texts |= {Path(plugin).name: Path(plugin).read_text(encoding="utf-8", errors="replace") for plugin in plugins}
-    return [{"name": name, "digest": _sha256(text), "text": text} for name, text in texts.items()]
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return [{"name": name, "digest": text_digest(text), "text": text} for name, text in texts.items()]

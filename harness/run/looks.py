@@ -17,13 +17,11 @@ from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan.looks import CellLooks
 from coordbench.harness.plan.planning import Plan
 from coordbench.harness.run import identity
+from coordbench.harness.run.recorder import Noted
 from coordbench.harness.statistics.spending import FEWEST
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 
-Note = Mapping[str, object]
-Noted = tuple[Trial, Note]
-"""A trial as it is run, and what this run notes about it."""
 FACT = "looks"
 """Under which name a run notes its looks."""
 
@@ -45,9 +43,9 @@ class Schedule:
     """The trials of a run by their looks; cells without planned ones, and references, run at once."""
 
     looks: tuple[CellLooks, ...]
-    trials: Mapping[Cell, Sequence[Noted]]
+    trials: Mapping[Cell, Sequence[Noted[Trial]]]
     """Cell with planned looks -> its trials in the order of its seeds."""
-    at_once: Sequence[Noted]
+    at_once: Sequence[Noted[Trial]]
 
     @property
     def planned(self) -> list[CellLooks]:
@@ -59,7 +57,7 @@ class Schedule:
         """The looks as plain values, as a run notes them."""
         return [one.plain for one in self.looks]
 
-    def first(self) -> list[Noted]:
+    def first(self) -> list[Noted[Trial]]:
         """What the first look needs: all cells with one seed before any with the next, as it may be interrupted."""
         planned = (noted for one in self.planned for noted in self.trials[one.cell][: one.looks[0]])
         return sorted([*self.at_once, *planned], key=lambda noted: noted[0].seed)
@@ -68,7 +66,7 @@ class Schedule:
         """The numbers of seeds of all later looks."""
         return sorted({count for one in self.planned for count in one.looks[1:]})
 
-    def until(self, count: int, going: Mapping[Cell, float]) -> list[Noted]:
+    def until(self, count: int, going: Mapping[Cell, float]) -> list[Noted[Trial]]:
         """What a look needs in addition for cells that go on, those nearest to a decision first."""
         due = [one for one in self.planned if count in one.looks[1:] and one.cell in going]
         more = [
@@ -93,10 +91,10 @@ class Schedule:
         return replace(self, looks=tuple(done))
 
 
-def schedule(plan: Plan, trials: Sequence[Noted], store: Store) -> Schedule:
+def schedule(plan: Plan, trials: Sequence[Noted[Trial]], store: Store) -> Schedule:
     """The looks of a plan, whose `trials` are its own as they are run; raise UsageError for looks at other bounds."""
-    by_cell: dict[Cell, list[Noted]] = {}
-    at_once: list[Noted] = []
+    by_cell: dict[Cell, list[Noted[Trial]]] = {}
+    at_once: list[Noted[Trial]] = []
     for asked, noted in zip(plan.trials, trials, strict=True):
         cell = replace(asked.cell, width=None)
         by_cell.setdefault(cell, []).append(noted)
@@ -123,7 +121,7 @@ def going_on(planned: Iterable[CellLooks], standings: Sequence[Standing]) -> dic
 
 
 def _looks(
-    cell: Cell, planned: tuple[int, ...], listed: Sequence[Noted], before: Sequence[tuple[str, CellLooks]]
+    cell: Cell, planned: tuple[int, ...], listed: Sequence[Noted[Trial]], before: Sequence[tuple[str, CellLooks]]
 ) -> CellLooks:
     """The looks of one cell, those that were taken of the same records among them."""
     seeds = tuple(trial.seed for trial, _ in listed)

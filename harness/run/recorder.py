@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import sqlalchemy as sql
 
@@ -22,7 +22,11 @@ from coordbench.harness.store.pending import Pending, Planned
 from coordbench.harness.store.schema import items
 from coordbench.harness.store.store import Store, StoreError
 
-Listed = tuple[Job, Identity, Mapping[str, Any]]
+J = TypeVar("J", bound=Job)
+Note = Mapping[str, object]
+"""What a run notes about a job."""
+Noted = tuple[J, Note]
+Listed = tuple[Job, Identity, Note]
 """A job, what its record depends on, and what the run notes about it."""
 
 Answered = tuple[int, Identity, Job, Record | CostRecord]
@@ -47,9 +51,10 @@ class Result:
         """How many items have a record."""
         return sum(self.statuses.values())
 
-    def count(self, status: str) -> None:
-        """Count one item more that ended so."""
+    def count(self, status: str, *, reused: bool = False) -> None:
+        """Count one item more that ended so, by a record of its own or by one that is used again."""
         self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.reused += reused
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,7 @@ class Recorder:
         records = self.patience(lambda: self.store.reuse(self.result.run, wanted))
         for place, (record, status) in records.items():
             answers[planned.pop(place)[0]] = record
-            self.result.reused += 1
-            self.result.count(status)
+            self.result.count(status, reused=True)
         return answers
 
     def shared(self, pending: Pending, share: Share) -> dict[Job, int]:
@@ -87,8 +91,7 @@ class Recorder:
         for place, (record, status) in share.answered.items():
             job = pending.jobs[place][0]
             answers[job] = record
-            self.result.reused += 1
-            self.result.count(status)
+            self.result.count(status, reused=True)
             self.listener.shared(job, status)
         return answers
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from coordbench.harness.core.errors import describe_error
 from coordbench.harness.core.identity import Identity
@@ -18,14 +17,11 @@ from coordbench.harness.process import environment
 from coordbench.harness.run import identity
 from coordbench.harness.run.cluster import ClusterExecutor, OtherCodeError
 from coordbench.harness.run.patience import StoreLostError
-from coordbench.harness.run.recorder import Recorder
+from coordbench.harness.run.recorder import Noted, Recorder
 from coordbench.harness.run.scheduler import ClusterLostError
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.pending import Pending, Planned
 from coordbench.harness.training import repeat
-
-Noted = tuple[Job, Mapping[str, Any]]
-"""A job and what this run notes about it."""
 
 Arrival = Future[Record | CostRecord]
 Waiting = dict[Arrival, tuple[int, Identity, Job]]
@@ -47,7 +43,7 @@ class Stage:
     checkpoints: Path | None = None
     workers: int = 1
 
-    def answer(self, name: str, jobs: Iterable[Noted]) -> dict[Job, int]:
+    def answer(self, name: str, jobs: Iterable[Noted[Job]]) -> dict[Job, int]:
         """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
         planned = self.recorder.plan([(job, _identify(job), dict(note)) for job, note in jobs])
         answers = {} if self.fresh else self.recorder.reuse(planned)
@@ -103,7 +99,7 @@ class Stage:
         return replace(limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
 
 
-def plain(jobs: Sequence[Job]) -> list[Noted]:
+def plain(jobs: Sequence[Job]) -> list[Noted[Job]]:
     """Jobs about which a run notes nothing."""
     return [(job, {}) for job in jobs]
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from coordbench.harness.core.cell import Cell
+from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan.planning import Plan, with_rate
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.run import facts, identity, looks
@@ -17,7 +18,7 @@ from coordbench.harness.run.looks import Judge, Schedule
 from coordbench.harness.run.patience import Patience
 from coordbench.harness.run.progress import Listener
 from coordbench.harness.run.rates import Tuner, extra_trials
-from coordbench.harness.run.recorder import Recorder, Result
+from coordbench.harness.run.recorder import Noted, Recorder, Result
 from coordbench.harness.run.stage import Stage, plain
 from coordbench.harness.run.worker import Limits
 from coordbench.harness.store.leases import Leases
@@ -106,7 +107,7 @@ class Driver:
         self.say(f"a look: {final} of {len(standings)} comparisons are final, {len(going)} cells go on")
         return going
 
-    def _tune(self, plan: Plan, stage: Stage) -> list[looks.Noted]:
+    def _tune(self, plan: Plan, stage: Stage) -> list[Noted[Trial]]:
         """Run the tuning trials and give every tuned trial the rate its variant chose; extend the grid once for all.
 
         A tuned trial may come to equal one whose rate the preset fixes: both stay, each with its own note.
@@ -118,7 +119,7 @@ class Driver:
         more = patience(lambda: tuner.extensions(numbers))
         numbers = numbers | stage.answer("more learning rates", plain(extra_trials(more)))
         choices = patience(lambda: tuner.choices(more, numbers))
-        trials: list[looks.Noted] = []
+        trials: list[Noted[Trial]] = []
         for trial in plan.trials:
             note = dict(plan.notes.get(trial, {}))
             choice = choices[trial.cell] if trial in plan.rates else None

@@ -49,7 +49,12 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["runs", "delete"], "needs the names of runs"),
         (["runs", "prune", "--keep", "-1"], "keep=-1"),
         (["check", "nowhere.py"], "is not a file"),
-        (["dance"], "Available subcommands: run, list"),
+        (["dance"], "unknown command 'dance'; valid: run, list, "),
+        (
+            ["verify", "here", "--sampel", "3"],
+            "--sampel of verify; valid: --data-only, --json, --note, --plug",
+        ),
+        (["verify", "here", "--device=cpu"], "unknown option --device of verify; valid: --data-only, --json, "),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
