@@ -37,20 +37,51 @@ def rows(kind: str, plugins: Sequence[Path] = (), store: str | None = None, out:
     return [_reference(entry) for entry in registry.entries("reference")]
 
 
-def show(listed: Sequence[Row], *, as_json: bool) -> str:
-    """Rows as JSON, or as aligned text: name and description."""
+def show(kind: str, listed: Sequence[Row], *, as_json: bool) -> str:
+    """Rows as JSON, or as a table whose columns are aligned: name, what tells it from the others, description."""
     if as_json:
         return json.dumps(listed, indent=1, default=str)
-    width = max((len(row["name"]) for row in listed), default=0)
-    return "\n".join(f"{row['name']:<{width}}  {_text(row)}".rstrip() for row in listed)
+    texts = [_RUNS, *map(_run, listed)] if kind == "runs" else [_texts(row) for row in listed]
+    return "\n".join(aligned(texts))
 
 
-def _text(row: Row) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of texts as lines; each column but the last as wide as its longest text."""
+    columns = list(zip(*rows, strict=True))[:-1]
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    ]
+
+
+def _texts(row: Row) -> tuple[str, ...]:
+    """Name, what a reader chooses by, and description with the options."""
     options = "; ".join(
         f"{option['name']}={option['default']} ({option['values']})" for option in row.get("options", ())
     )
-    description = row.get("description") or ", ".join(f"{key}={value}" for key, value in row.items() if key != "name")
-    return str(description) + (f"  [{options}]" if options else "")
+    description = str(row.get("description", "")) + (f"  [{options}]" if options else "")
+    return (str(row["name"]), *_choice(row), description)
+
+
+def _choice(row: Row) -> tuple[str, ...]:
+    if "tasks" in row:
+        return str(row["kind"]), ", ".join(row["tasks"])
+    if "suite" in row:
+        return (str(row["suite"]),)
+    return (", ".join(f"{dims}-D" for dims in row["dims"]),) if "dims" in row else ()
+
+
+_RUNS = ("run", "finished", "ok", "failed", "commit", "command")
+_NOT_STATUSES = {"name", "preset", "started", "finished", "commit", "command", "ok", "skipped"}
+
+
+def _run(row: Row) -> tuple[str, ...]:
+    """A run: when it ended, how many of its items ended well and otherwise, its commit, its command."""
+    failed = sum(int(count or 0) for status, count in row.items() if status not in _NOT_STATUSES)
+    finished = str(row.get("finished") or "")[:16].replace("T", " ") or "not finished"
+    commit = str(row.get("commit") or "unknown")[:8]
+    return str(row["name"]), finished, str(int(row.get("ok") or 0)), str(failed), commit, str(row["command"])
 
 
 def _common(entry: Entry) -> Row:

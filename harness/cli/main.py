@@ -9,7 +9,7 @@ import contextlib
 import io
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from coordbench.harness.core.exit_codes import ExitCode
 
@@ -43,21 +43,28 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
         print(f"coordbench {version('coordbench')}")
         return ExitCode.OK
-    import tyro
-
     from coordbench.harness.cli.arguments import unknown_argument
-    from coordbench.harness.cli.commands import app
 
     errors = io.StringIO()
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     try:
         with contextlib.redirect_stderr(errors):
-            command = app.cli(args=list(arguments) or ["--help"], prog="coordbench", config=config)
+            command = parsed(arguments)
     except SystemExit as stop:
         if stop.code:
             print(f"coordbench: {unknown_argument(arguments) or _one_line(errors.getvalue())}", file=sys.stderr)
         return ExitCode.USAGE if stop.code else ExitCode.OK
-    return int(command())
+    return command()
+
+
+def parsed(arguments: Sequence[str]) -> Callable[[], int]:
+    """What a command line asks for, not done yet; raise SystemExit with a box on standard error where it is wrong."""
+    import tyro
+
+    from coordbench.harness.cli.commands import app
+
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    command: Callable[[], int] = app.cli(args=list(arguments) or ["--help"], prog="coordbench", config=config)
+    return command
 
 
 def _one_line(box: str) -> str:

@@ -5,6 +5,7 @@ from coordbench.harness.cli.arguments import app
 # isort: off
 from coordbench.harness.cli.commands import run  # noqa: F401
 from coordbench.harness.cli.commands import list_things  # noqa: F401
+from coordbench.harness.cli.commands import new  # noqa: F401
 from coordbench.harness.cli.commands import check  # noqa: F401
 from coordbench.harness.cli.commands import costs  # noqa: F401
 from coordbench.harness.cli.commands import profile_layer  # noqa: F401
@@ -21,6 +22,7 @@ from coordbench.harness.cli.commands import comment  # noqa: F401
 from coordbench.harness.cli.commands import bisect  # noqa: F401
 from coordbench.harness.cli.commands import calibrate  # noqa: F401
 from coordbench.harness.cli.commands import history  # noqa: F401
+from coordbench.harness.cli.commands import completion  # noqa: F401
 # isort: on
 
 __all__ = ["app"]

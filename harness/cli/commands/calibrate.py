@@ -12,7 +12,7 @@ from coordbench.harness.cli.arguments import command, print_json
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("calibrate")
+@command("calibrate", "calibrate --layers conv coordconv")
 def calibrate(
     *,
     layers: Annotated[list[str], arg(help="layers to measure against themselves")] = ["conv"],  # noqa: B006

@@ -11,7 +11,7 @@ from coordbench.harness.cli.arguments import command, print_json
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("check")
+@command("check", "check my_layer.py")
 def check(
     file: Annotated[Positional[Path], arg(help="a Python file that registers variants")],
     *,

@@ -13,7 +13,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("comment")
+@command("comment", "comment coordbench-results/gate.json --show")
 def comment(
     result: Annotated[Positional[Path], arg(help="the gate.json that `coordbench gate` wrote")] = OUT / "gate.json",
     *,

@@ -11,7 +11,7 @@ from coordbench.harness.cli.arguments import OUT, Out, StoreURL, command, print_
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("compare")
+@command("compare", "compare 20300101 20300102")
 def compare(
     run_a: Annotated[Positional[str], arg(help="the earlier run, or the beginning of its name")],
     run_b: Annotated[Positional[str], arg(help="the run that is compared with it")],

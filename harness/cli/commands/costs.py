@@ -11,7 +11,7 @@ from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, command,
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("costs")
+@command("costs", "costs conv coordconv --shape small large")
 def costs(
     variants: Annotated[Positional[list[str]], arg(help="the layers to measure; all by default")] = [],  # noqa: B006
     *,

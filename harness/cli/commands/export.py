@@ -11,7 +11,7 @@ from coordbench.harness.cli.arguments import OUT, Format, Out, Run, StoreURL, co
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("export")
+@command("export", "export --format csv")
 def export(
     run: Run = None,
     *,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from coordbench.harness.gate.rows import Report
 
 
-@command("gate")
+@command("gate", "gate --base origin/main")
 def gate(
     *,
     base: Annotated[str | None, arg(help="the revision to compare the work tree with, such as origin/main")] = None,

@@ -11,9 +11,9 @@ from coordbench.harness.cli.arguments import OUT, Out, StoreURL, command
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("history")
+@command("history", "history psnr --last 20")
 def history(
-    metric: Positional[str],
+    metric: Annotated[Positional[str], arg(help="a metric such as psnr, or a cost such as latency_step_seconds")],
     *,
     tasks: Annotated[list[str], arg(help="keep only the tasks with these base names")] = [],  # noqa: B006
     last: Annotated[int, arg(help="how many newest runs to look at")] = 50,

@@ -11,9 +11,12 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("list")
+@command("list", "list variants")
 def list_things(
-    kind: Positional[Literal["variants", "tasks", "backbones", "references", "presets", "claims", "runs"]],
+    kind: Annotated[
+        Positional[Literal["variants", "tasks", "backbones", "references", "presets", "claims", "runs"]],
+        arg(help="what to list"),
+    ],
     *,
     plugin: Plugins = [],  # noqa: B006
     store: StoreURL = None,
@@ -31,5 +34,5 @@ def list_things(
         return ExitCode.OK
     if run is not None:
         raise UsageError(f"--run goes with claims, not with {kind}")
-    print(listing.show(listing.rows(kind, plugin, store, out), as_json=json))
+    print(listing.show(kind, listing.rows(kind, plugin, store, out), as_json=json))
     return ExitCode.OK

@@ -9,16 +9,14 @@ from tyro.conf import Positional, arg
 from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, command
 
 
-@command("profile")
+@command("profile", "profile coordconv --against conv")
 def profile_layer(
-    layer: Annotated[
-        Positional[str | None], arg(help="a layer, such as coordconv[radius=true]", metavar="LAYER")
-    ] = None,
+    layer: Annotated[Positional[str | None], arg(help="a layer, such as coordconv[radius=true]")] = None,
     *,
     against: Annotated[str, arg(help="the layer beside it, or none")] = "conv",
     shape: Annotated[str, arg(help="the input: N,C and one to three sizes")] = "32,32,64,64",
     kernel: Annotated[int, arg(help="size of the kernel")] = 3,
-    stride: int = 1,
+    stride: Annotated[int, arg(help="stride of the layer")] = 1,
     phase: Annotated[Literal["forward", "step", "evaluation"], arg(help="step: forward and backward")] = "step",
     task: Annotated[str | None, arg(help="a task whose whole training step is profiled instead")] = None,
     backbone: Annotated[str | None, arg(help="the network of that task")] = None,

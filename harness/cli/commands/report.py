@@ -11,7 +11,7 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("report")
+@command("report", "report --files")
 def report(
     run: Run = None,
     *,

@@ -10,7 +10,7 @@ from coordbench.harness.cli.arguments import OUT, Device, Out, Plugins, StoreURL
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("run")
+@command("run", "run quick --variants conv coordconv --seeds 5")
 def run(
     preset: Annotated[Positional[str], arg(help="a built-in preset or the path of a .toml file")] = "quick",
     *,

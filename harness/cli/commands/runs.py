@@ -11,12 +11,13 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 
 
-@command("runs")
+@command("runs", "runs prune --keep 5 --dry-run")
 def runs(
-    action: Positional[Literal["delete", "prune"]],
+    action: Annotated[Positional[Literal["delete", "prune"]], arg(help="delete the runs named, or all old ones")],
     names: Annotated[Positional[list[str]], arg(help="runs to delete; not for prune")] = [],  # noqa: B006
     *,
     keep: Annotated[int, arg(help="how many newest runs of each preset prune keeps")] = 10,
+    dry_run: Annotated[bool, arg(help="say what would be deleted, delete nothing")] = False,
     store: StoreURL = None,
     out: Out = OUT,
 ) -> int:
@@ -33,6 +34,9 @@ def runs(
         listed = listed_runs(opened)
         old = [name for _, group in listed.groupby("preset") for name in group["run"].iloc[: max(0, len(group) - keep)]]
         chosen = [opened.resolve_run(name) for name in names] if action == "delete" else old
+        if dry_run:
+            print("\n".join([*(f"would delete {name}" for name in chosen), f"{len(chosen)} of {len(listed)} runs"]))
+            return ExitCode.OK
         for name in chosen:
             print(f"deleted {name} and {opened.delete_run(name)} records")
             (out / f"{name}.html").unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from coordbench.harness.cli.arguments import OUT, Out, StoreURL, command
 
 
-@command("merge")
+@command("merge", "merge results/quick other/results.sqlite")
 def merge(
     sources: Annotated[Positional[list[str]], arg(help="folders of records or of results, SQLite files, URLs")],
     *,

@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 from coordbench.harness.cli.arguments import command
 
 
-@command("results")
+@command("results", "results --check")
 def results(
     folder: Annotated[Positional[Path], arg(help="holds a folder of records for each run")] = Path("results"),
     *,

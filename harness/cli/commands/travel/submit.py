@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 from coordbench.harness.cli.arguments import OUT, Device, Out, command
 
 
-@command("submit")
+@command("submit", "submit my_layer.py --suite translation")
 def submit(
     plugin: Annotated[Positional[Path], arg(help="a Python file that registers your layer")],
     *,

@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from coordbench.harness.cli.arguments import Plugins, command
 
 
-@command("verify")
+@command("verify", "verify results/quick --sample 20")
 def verify(
     source: Annotated[Positional[str], arg(help="a folder of records or of results, an SQLite file, a URL")],
     *,
