@@ -60,6 +60,14 @@ def layers(session: nox.Session) -> None:
     session.run(python(session), "-m", "coordbench", "costs", *arguments, external=True, success_codes=[0, 5])
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into `.nox/site`, with real pages in its gallery; it opens without a server."""
+    interpreter = python(session)
+    session.run(interpreter, "docs/site/gallery.py", ".nox/gallery", external=True)
+    session.run(interpreter, "-m", "mkdocs", "build", "--strict", *session.posargs, external=True)
+
+
 PIECES = ("positions", "detection", "geometry", "relative_geometry", "vae", "sentences", "gan_pilot")
 RECORDS = {
     **{name: ("run", name, "--no-report") for name in ("quick", "vae_upsampling", *PIECES)},

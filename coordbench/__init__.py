@@ -12,7 +12,7 @@ What a plug-in needs:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
 
 from coordbench.harness.core.description import About, Axes, Sentence
 from coordbench.harness.core.options import Range
@@ -20,9 +20,6 @@ from coordbench.harness.core.problem import Metric, Optimizer, Phase, Problem, S
 from coordbench.harness.core.registry import backbone, reference, task, variant
 from coordbench.harness.core.scores import At
 from coordbench.harness.core.seeds import seed_of
-
-if TYPE_CHECKING:
-    from coordbench.harness.api import Profiled, Run, check, costs, load, profile, run
 
 __all__ = [
     "About",
@@ -51,12 +48,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import what a notebook calls when it is first asked for: a plug-in or a worker needs no tables and no figures."""
+    """Import what a notebook calls when it is first asked for.
+
+    By its name alone: a plug-in that imports this package depends on no table, no figure and no command.
+    """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from coordbench.harness import api
-
-    return getattr(api, name)
+    return getattr(importlib.import_module("coordbench.harness.api"), name)
 
 
 def __dir__() -> list[str]:

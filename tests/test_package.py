@@ -89,6 +89,16 @@ def test_an_installed_wheel_runs(built: Path, tmp_path: Path) -> None:
     assert _output(place / "bin" / "coordbench", *command, cwd=tmp_path, path=place) == listed  # one program
 
 
+@pytest.mark.slow
+def test_the_quickstart_runs_from_the_wheel(built: Path, tmp_path: Path) -> None:
+    place = tmp_path / "installed"
+    _output(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", place, next(built.glob("*.whl")))
+    printed = _output(sys.executable, ROOT / "tests" / "quickstart.py", cwd=tmp_path, path=place).splitlines()
+    assert printed[-1] == str(place / "coordbench" / "__init__.py")
+    assert printed[-2].endswith(".html")
+    assert any(line.strip().startswith("row_scaled: ") for line in printed)
+
+
 def test_an_editable_install_finds_every_folder(tmp_path: Path) -> None:
     """The editable wheel is one `.pth` line that names this folder: what python finds by it is the package itself."""
     code = "import sys, hatchling.build as b; print(b.build_editable(sys.argv[1]))"

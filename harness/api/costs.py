@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from coordbench.harness.analysis.tables import tables as read_tables
-from coordbench.harness.api.progress import progress
+from coordbench.harness.api.notebook import progress
 from coordbench.harness.core.cell import MemoryFormat
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.trial import CostJob

@@ -9,8 +9,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+from coordbench.harness.api.notebook import progress
 from coordbench.harness.api.profiling import profile_networks
-from coordbench.harness.api.progress import progress
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode

@@ -13,7 +13,7 @@ import pandas as pd
 from coordbench.harness.api import checking, execution, plans, profiling
 from coordbench.harness.api import costs as measuring
 from coordbench.harness.api.inline import plugin_of
-from coordbench.harness.api.progress import progress
+from coordbench.harness.api.notebook import progress
 from coordbench.harness.api.records import take_up
 from coordbench.harness.api.results import Run
 from coordbench.harness.core import registry

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from coordbench.harness.analysis.tables import tables
 from coordbench.harness.api import columns
+from coordbench.harness.api.notebook import show_figures
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.options import valid
 from coordbench.reports.claims import ledger
@@ -106,6 +107,7 @@ class Run:
         if figure is None:
             where = "" if contest is None else f" of contest {contest!r}"
             raise UsageError(f"run {self.name!r} holds nothing to draw {kind!r}{where} from")
+        show_figures()
         return figure
 
     def _contest(self, wanted: int | str | None) -> Contest:

@@ -31,7 +31,7 @@ EXAMPLES: dict[str, str] = {}
 METAVARS = {
     "variants": "LAYER", "layers": "LAYER", "variant": "LAYER", "against": "LAYER", "tasks": "TASK",
     "plugin": "FILE", "markdown": "FILE", "result": "FILE", "out": "DIR", "folder": "DIR", "records": "DIR",
-    "reuse": "DIR", "store": "URL", "cluster": "ADDRESS", "base": "REVISION", "acknowledge": "ROW", "names": "RUN",
+    "reuse": "DIR", "store": "URL", "cluster": "ADDRESS", "base": "REVISION", "acknowledge": "ROW", "names": "RUN", "good": "REVISION", "bad": "REVISION", "bench": "FILE",
     "sources": "SOURCE", "seeds": "N", "workers": "N", "keep": "N", "last": "N", "sample": "N", "seed": "N",
     "runs": "N", "kernel": "N", "stride": "N", "pull": "N", "reason": "TEXT", "note": "TEXT", "until": "DATE",
     "sha": "COMMIT", "author": "NAME", "shape": "N,C,SIZE", "backbone": "NETWORK", "metric": "METRIC",
@@ -57,8 +57,7 @@ def command(name: str, example: str) -> Callable[[Callable[P, int]], Callable[P,
         deferred.__name__, deferred.__module__ = function.__name__, function.__module__
         deferred.__doc__ = f"{function.__doc__}\n\n    Example: coordbench {example}"
         app.command(name=name)(deferred)
-        named = inspect.signature(function).parameters.values()
-        _options[name] = sorted(f"--{one.name.replace('_', '-')}" for one in named if one.kind is one.KEYWORD_ONLY)
+        _options[name] = sorted(f"--{one.name.replace('_', '-')}" for one in shown if one.kind is one.KEYWORD_ONLY)
         EXAMPLES[name] = example
         return function
 

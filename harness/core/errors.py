@@ -12,6 +12,10 @@ import traceback
 class UsageError(ValueError):
     """A user's mistake: one line that names the bad value and the valid ones; exit code 2."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a stack trace: where it was raised tells a user nothing."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 def describe_error(error: BaseException, *, where: bool = False) -> str:
     """An error in one line: its type and what it says with its notes; `where` adds the innermost file and line."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from coordbench.harness.gate.bisect.result import Result
 
 
-@command("bisect")
+@command("bisect", "bisect 'coordconv: forward' --good v1.0")
 def bisect(
     row: Annotated[Positional[str], arg(help="a row as the gate prints it: 'coordconv: forward', or FILE::BENCHMARK")],
     *,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +19,10 @@ from coordbench.harness.cli import main as cli
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.exit_codes import ExitCode
 from coordbench.harness.run import identity
+from coordbench.harness.run.sources import files
 from tests.conftest import TOY
 
+ROOT = Path(__file__).parents[3]
 FACTOR = 2.0
 PRESET = {
     "run": {"seeds": 2, "deadline_seconds": 60, "memory_gib": 0.5},
@@ -164,3 +168,21 @@ def test_costs_profiles_and_checks_of_a_class(tmp_path: Path) -> None:
     assert profiled.page.is_file()
     assert "doubled_conv" in repr(profiled)
     assert len(profiled.operators)
+
+
+def test_the_package_offers_what_its_types_say_and_imports_it_when_asked() -> None:
+    stub = (Path(cb.__file__).parent / "__init__.pyi").read_text()
+    assert set(re.findall(r"as (\w+)$", stub, re.MULTILINE)) == set(cb.__all__)
+    assert set(cb.__all__) <= set(dir(cb))
+    code = "import sys, coordbench; print('coordbench.harness.api' in sys.modules, coordbench.run.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False run\n"
+    with pytest.raises(AttributeError, match="has no attribute 'runs'"):
+        cb.runs  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_plug_in_depends_on_no_table_and_no_figure(run: cb.Run) -> None:
+    assert run.page is not None
+    (file,) = (run.page.parent / "plugins").rglob("doubled_conv.py")
+    names = {path.relative_to(ROOT).parts[:2] for path in files.closure(frozenset([file])) if files.is_ours(path)}
+    assert names == {("coordbench", "__init__.py"), ("harness", "core"), ("harness", "__init__.py")}

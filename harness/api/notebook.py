@@ -1,4 +1,4 @@
-"""How far a run is: a bar in a notebook, without any widget, and otherwise what a terminal shows."""
+"""What a notebook needs: a bar that moves without any widget, and figures that are shown."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def in_notebook() -> bool:
     if "IPython" not in sys.modules:
         return False
     return type(importlib.import_module("IPython").get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def show_figures() -> None:
+    """Let a notebook draw a figure that is the last value of a cell, whether pyplot was imported or not."""
+    if in_notebook():
+        shell = importlib.import_module("IPython").get_ipython()
+        importlib.import_module("IPython.core.pylabtools").select_figure_formats(shell, {"png"})
 
 
 class NotebookProgress(Progress):
