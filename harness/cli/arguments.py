@@ -31,7 +31,8 @@ EXAMPLES: dict[str, str] = {}
 METAVARS = {
     "variants": "LAYER", "layers": "LAYER", "variant": "LAYER", "against": "LAYER", "tasks": "TASK",
     "plugin": "FILE", "markdown": "FILE", "result": "FILE", "out": "DIR", "folder": "DIR", "records": "DIR",
-    "reuse": "DIR", "store": "URL", "cluster": "ADDRESS", "base": "REVISION", "acknowledge": "ROW", "names": "RUN", "good": "REVISION", "bad": "REVISION", "bench": "FILE",
+    "reuse": "DIR", "store": "URL", "cluster": "ADDRESS", "base": "REVISION", "acknowledge": "ROW", "names": "RUN",
+    "good": "REVISION", "bad": "REVISION", "bench": "FILE",
     "sources": "SOURCE", "seeds": "N", "workers": "N", "keep": "N", "last": "N", "sample": "N", "seed": "N",
     "runs": "N", "kernel": "N", "stride": "N", "pull": "N", "reason": "TEXT", "note": "TEXT", "until": "DATE",
     "sha": "COMMIT", "author": "NAME", "shape": "N,C,SIZE", "backbone": "NETWORK", "metric": "METRIC",
