@@ -12,11 +12,12 @@ from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.sources import source_digest
 from coordbench.harness.gate import accepted, selection, why
+from coordbench.harness.gate.both import Both, asked
 from coordbench.harness.gate.pairs import Say, Timer
 from coordbench.harness.gate.rows import STAGES, GateRow, Report, Stage
 from coordbench.harness.gate.settings import Settings, read_settings
-from coordbench.harness.gate.side.messages import Described, Layer, PlannedTrial
-from coordbench.harness.gate.sides import SideError, Tree, has_other_harness, running
+from coordbench.harness.gate.side.messages import Described, Layer
+from coordbench.harness.gate.sides import SideError, Tree, has_other_harness
 from coordbench.harness.gate.stages import accuracy, costs, speed
 from coordbench.harness.gate.suites import listing
 from coordbench.harness.gate.suites.stage import Suites
@@ -62,6 +63,9 @@ class Gate:
     say: Say
     preset: Path
     suites: Suites
+    both: Both
+    equal: bool = False
+    """Whether the work tree holds exactly the files of the base revision."""
     described: dict[str, Described] = field(default_factory=dict)
     steps: dict[str, why.Steps] = field(default_factory=dict)
     """Of each layer whose sources differ."""
@@ -77,12 +81,16 @@ class Gate:
 
     def _layers_compared(self) -> None:
         """Go through all stages; a candidate that cannot even be imported has regressed."""
+        if self.equal and not self.request.layers and not self.request.everything:
+            self.report.rows.append(GateRow("all layers", "layer", "sources", "pass", note="identical"))
+            return
         try:
-            self.described = {tree.name: self._describe(tree) for tree in (self.base, self.candidate)}
+            answers = self.both.demand(lambda side: side.describe(self.plugins, self.request.layers))
         except SideError as error:
             self.report.rows.append(self._not_imported(error))
             self.report.rows += self.suites.time(len(self.suites.listed.labels))
             return
+        self.described = dict(zip(("base", "candidate"), answers, strict=True))
         base, candidate = ((tree, self.described[tree.name]) for tree in (self.base, self.candidate))
         chosen = selection.select(base, candidate, self.request.layers, self.request.everything)
         self.report.rows += chosen.rows
@@ -94,10 +102,6 @@ class Gate:
         self._accuracy(chosen.labels, sound)
         self.report.rows = why.explain(self.report.rows, self.steps)
         self.report.notes += why.notes(self.report.rows, self.steps)
-
-    def _describe(self, tree: Tree) -> Described:
-        with running(tree, deadline=self.settings.deadline_seconds) as (side,):
-            return side.describe(self.plugins, self.request.layers)
 
     def _not_imported(self, error: SideError) -> GateRow:
         if error.side == "candidate":
@@ -124,8 +128,7 @@ class Gate:
             self.say(f"layer {number} of {len(labels)}, {label}: parameters, FLOPs, bytes, output")
             layers = self._layers(label)
             differ = layers[0].sources != layers[1].sources
-            pairs = zip((self.base, self.candidate), layers, strict=True)
-            base, candidate = (costs.count(tree, layer, self.settings, step=differ) for tree, layer in pairs)
+            base, candidate = costs.count(self.both, layers, self.settings, step=differ)
             if base.step and candidate.step:
                 self.steps[label] = why.Steps(base.step, candidate.step)
             rows = costs.compare(label, base.facts, candidate.facts, self.settings)
@@ -150,12 +153,13 @@ class Gate:
         if not variants:
             return
         try:
-            before, after = (self._plan(tree, variants) for tree in (self.base, self.candidate))
+            before, after = self.both.demand(lambda side: side.plan(self.preset, variants, self.plugins))
         except SideError as error:
             note = f"the {error.side} side cannot plan preset {self.settings.preset!r}: it {error.reason}"
             self.report.rows.append(GateRow("all layers", "accuracy", "preset", "not measured", note=note))
             return
         check_seeds(after, self.settings.preset)
+        self.both.close()
         differing, tasks = changed(before, after)
         if differing:
             self._train(["--variants", *differing, "--tasks", *tasks])
@@ -171,10 +175,6 @@ class Gate:
         sweeps = planning.read_preset(str(self.preset)).sweeps
         variants = dict.fromkeys(variant for sweep in sweeps for variant in sweep.variants)
         return [variant for variant in variants if Selector.parse(variant).name in before & after]
-
-    def _plan(self, tree: Tree, variants: Sequence[str]) -> list[PlannedTrial]:
-        with running(tree, deadline=self.settings.deadline_seconds) as (side,):
-            return side.plan(self.preset, variants, self.plugins)
 
     def _train(self, choice: Sequence[str]) -> None:
         runs: list[str] = []
@@ -227,8 +227,10 @@ def run_gate(request: Request, start: Path, say: Say) -> Report:
     with _trees(project, commit, report) as (base, candidate):
         preset = preset_file(settings.preset, candidate)
         suites = Suites(base, candidate, files, settings, say)
-        suites.collect(equal=bool(files) and not request.everything and project.is_at(commit))
-        Gate(request, settings, base, candidate, report, say, preset, suites).run()
+        equal = project.is_at(commit)
+        suites.collect(equal=bool(files) and not request.everything and equal)
+        with asked(base, candidate, settings.deadline_seconds) as both:
+            Gate(request, settings, base, candidate, report, say, preset, suites, both, equal).run()
     report.rows = accepted.apply(report.rows, entries, today)
     report.notes += accepted.notes(report.rows, entries, today)
     return report

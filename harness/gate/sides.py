@@ -130,6 +130,8 @@ class Side:
     def receive(self) -> Any:
         """The answer to the last request; raise LayerError for an exception, SideError for a death or a hang."""
         answer = json.loads(self._line())
+        if "died" in answer:
+            raise SideError(self.tree.name, self._ended(int(answer["died"])))
         if "error" in answer:
             raise LayerError(self.tree.name, f"raised {answer['error']}", answer["kind"])
         return answer["ok"]
@@ -158,13 +160,12 @@ class Side:
                     raise SideError(self.tree.name, f"did not answer within {self.deadline:g} s")
                 chunk = os.read(self.process.stdout.fileno(), 1 << 16)
                 if not chunk:
-                    raise SideError(self.tree.name, self._death())
+                    raise SideError(self.tree.name, self._ended(self.process.wait()))
                 self.pending += chunk
         line, _, self.pending = self.pending.partition(b"\n")
         return line
 
-    def _death(self) -> str:
-        code = self.process.wait()
+    def _ended(self, code: int) -> str:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         printed = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         return how + (f": {printed[-1][:300]}" if printed else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 import operator
 import os
 import resource
@@ -11,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
 from typing import TypedDict
 
 from torch import nn
@@ -70,13 +73,22 @@ def step(layer: Mapping[str, object], case: Mapping[str, int]) -> list[dict[str,
 def build(layer: Layer, case: Mapping[str, int]) -> LayerWorkload:
     """The workload of a layer of this tree."""
     WORKER.apply()
-    if layer.plugin:
-        from coordbench.harness.core import registry
-
-        registry.load_plugin(layer.plugin)
-    module = sys.modules.get(layer.module) or importlib.import_module(layer.module)
+    module = sys.modules.get(layer.module) or _imported(layer)
     make: Callable[..., nn.Module] = operator.attrgetter(layer.attribute)(module)
     return layer_workload(make, shape_of(case, layer.dims), **layer.options)
+
+
+def _imported(layer: Layer) -> ModuleType:
+    """The module of a layer; a plug-in's file alone, under its name: that it takes no other's was seen before."""
+    if layer.plugin is None:
+        return importlib.import_module(layer.module)
+    specification = importlib.util.spec_from_file_location(layer.module, layer.file)
+    assert specification is not None
+    assert specification.loader is not None
+    module = sys.modules[layer.module] = importlib.util.module_from_spec(specification)
+    sys.path.append(str(Path(layer.file).parent))  # it may import helpers that lie beside it
+    specification.loader.exec_module(module)
+    return module
 
 
 def _formula(layer: Layer) -> Formula | None:

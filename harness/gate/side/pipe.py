@@ -31,7 +31,7 @@ class Pipe:
 
     def send(self, answer: object) -> None:
         """Write an answer."""
-        self.answers.write(json.dumps(answer, default=_plain) + "\n")
+        self.answers.write(json.dumps(answer, default=plain) + "\n")
 
 
 @contextlib.contextmanager
@@ -43,7 +43,8 @@ def opened() -> Iterator[Pipe]:
         yield Pipe(requests, answers)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """What JSON has no word for, as plain values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return str(value)

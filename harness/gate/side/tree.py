@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.sources import imported_modules, source_digest, syntax_tree, with_packages
+from ...core.sources import imported_modules, syntax_tree, tree_digest, with_packages
 from .messages import Chosen, Described, Layer, PlannedTrial
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ _PACKAGE = "coordbench"
 
 
 def describe(plugins: Sequence[str], selectors: Sequence[str]) -> Described:
-    """The layers of this tree by their labels, those of `selectors` among them, with the sources they import."""
+    """The layers of this tree by their labels, those of `selectors` among them, with the sources they import.
+
+    Where the tree is a user's own, the layers of its plug-ins are all that it is responsible for.
+    """
     from coordbench.harness.core import registry
 
     registry.load()
@@ -28,7 +32,9 @@ def describe(plugins: Sequence[str], selectors: Sequence[str]) -> Described:
         if Path(plugin).is_file():
             registry.load_plugin(plugin)
             owners[str(Path(plugin).resolve())] = plugin
-    selected = [registry.select("variant", entry.name) for entry in registry.entries("variant")]
+    inside = Path(str(registry.__file__)).resolve().is_relative_to(Path.cwd())
+    wanted = [entry for entry in registry.entries("variant") if inside or entry.file in owners]
+    selected = [registry.select("variant", entry.name) for entry in wanted]
     chosen: dict[str, Chosen] = {}
     for selector in selectors:
         try:
@@ -81,10 +87,17 @@ def sources(module: str) -> dict[str, str]:
         seen.add(name)
         path = getattr(sys.modules.get(name), "__file__", None)
         if path and path.endswith(".py") and _is_ours(name, Path(path)):
-            digests[_short(Path(path))] = source_digest(Path(path))
             package = getattr(sys.modules[name], "__package__", None) or ""
-            waiting |= set(with_packages(imported_modules(syntax_tree(Path(path)), package))) - seen
+            digests[_short(Path(path))], imported = _read(Path(path), package)
+            waiting |= imported - seen
     return digests
+
+
+@functools.cache
+def _read(file: Path, package: str) -> tuple[str, frozenset[str]]:
+    """The hash of a source, and what it imports; layers share most of theirs."""
+    syntax = syntax_tree(file)
+    return tree_digest(syntax), frozenset(with_packages(imported_modules(syntax, package)))
 
 
 def _is_ours(name: str, file: Path) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from coordbench.harness.gate.both import Both
 from coordbench.harness.gate.rows import GateRow, Outcome
 from coordbench.harness.gate.settings import Settings
 from coordbench.harness.gate.side.messages import Facts, Layer
-from coordbench.harness.gate.sides import LayerError, Side, SideError, Tree, running
+from coordbench.harness.gate.sides import LayerError, Side, SideError
 from coordbench.harness.profiling.recorded.fingerprint import Fingerprint
 
 COUNTS = {"parameters": "", "flops": "FLOPs", "allocated_bytes": "bytes"}
@@ -27,27 +27,36 @@ class Counted:
     step: Fingerprint | None = None
 
 
-def count(tree: Tree, layer: Layer, settings: Settings, *, step: bool) -> Counted:
-    """Count a layer on one side; a process that dies is given a second chance."""
-    reason = ""
-    for _ in range(2):
-        with running(tree, deadline=settings.deadline_seconds) as (side,):
-            try:
-                facts = side.facts(layer, settings.case)
-            except LayerError as error:
-                return Counted(error.reason)
-            except SideError as error:
-                reason = f"{error.reason}, twice"
-                continue
-            return Counted(facts, _step(side, layer, settings) if step else None)
-    return Counted(reason)
+def count(both: Both, layers: tuple[Layer, Layer], settings: Settings, *, step: bool) -> tuple[Counted, Counted]:
+    """Count a layer on both sides; a process that dies is given a second chance."""
+
+    def facts(side: Side) -> Facts:
+        return side.facts(_of(side, layers), settings.case)
+
+    def fingerprint(side: Side) -> Fingerprint:
+        return side.step(_of(side, layers), settings.case)
+
+    answers = both.ask(facts)
+    if any(map(_died, answers)):
+        again = both.ask(facts)
+        answers = [second if _died(first) else first for first, second in zip(answers, again, strict=True)]
+    steps = both.ask(fingerprint) if step else (None, None)
+    base, candidate = (_counted(*each) for each in zip(answers, steps, strict=True))
+    return base, candidate
 
 
-def _step(side: Side, layer: Layer, settings: Settings) -> Fingerprint | None:
-    """What a step does; a layer whose step cannot be recorded is compared all the same."""
-    with contextlib.suppress(SideError):
-        return side.step(layer, settings.case)
-    return None
+def _of(side: Side, layers: tuple[Layer, Layer]) -> Layer:
+    return layers[side.tree.name != "base"]
+
+
+def _died(answer: object) -> bool:
+    return isinstance(answer, SideError) and not isinstance(answer, LayerError)
+
+
+def _counted(facts: Facts | SideError, step: Fingerprint | SideError | None) -> Counted:
+    if isinstance(facts, SideError):
+        return Counted(f"{facts.reason}, twice" if _died(facts) else facts.reason)
+    return Counted(facts, None if isinstance(step, SideError) else step)
 
 
 def compare(label: str, base: Facts | str, candidate: Facts | str, settings: Settings) -> list[GateRow]:
