@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from coordbench.harness.gate.sides import LayerError, Side, SideError, Tree, end
+from coordbench.harness.gate.sides import LayerDied, LayerError, Side, SideError, Tree, end
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Both:
         finally:
             pool.shutdown()
         for side, answer in zip(sides, answers, strict=True):
-            if isinstance(answer, SideError) and not isinstance(answer, LayerError):
+            if isinstance(answer, SideError) and not isinstance(answer, LayerError | LayerDied):
                 self.sides.pop(side.tree.name).close()
         return answers
 

@@ -37,6 +37,10 @@ class LayerError(SideError):
     """The side answered with an exception: its code is wrong, not its process."""
 
 
+class LayerDied(SideError):
+    """A layer has ended the child of a side that it ran in; the side answers on."""
+
+
 @dataclass(frozen=True)
 class Tree:
     """A source tree to be measured: `base` or `candidate`, its folder, and a folder for what its processes print."""
@@ -131,7 +135,7 @@ class Side:
         """The answer to the last request; raise LayerError for an exception, SideError for a death or a hang."""
         answer = json.loads(self._line())
         if "died" in answer:
-            raise SideError(self.tree.name, self._ended(int(answer["died"])))
+            raise LayerDied(self.tree.name, self._ended(int(answer["died"])))
         if "error" in answer:
             raise LayerError(self.tree.name, f"raised {answer['error']}", answer["kind"])
         return answer["ok"]

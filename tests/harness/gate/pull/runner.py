@@ -70,7 +70,7 @@ class Job:
         done = subprocess.run(
             [*_SHELL, str(file)], cwd=folder, env={**environment, **variables}, capture_output=True, text=True
         )
-        self.output += done.stdout + done.stderr
+        self.output += done.stderr + done.stdout
         return done.returncode
 
     def upload(self, name: str, paths: list[str]) -> None:
