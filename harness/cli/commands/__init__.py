@@ -17,10 +17,10 @@ from coordbench.harness.cli.commands.travel import submit  # noqa: F401
 from coordbench.harness.cli.commands.travel import results  # noqa: F401
 from coordbench.harness.cli.commands import runs  # noqa: F401
 from coordbench.harness.cli.commands import compare  # noqa: F401
-from coordbench.harness.cli.commands import gate  # noqa: F401
-from coordbench.harness.cli.commands import comment  # noqa: F401
+from coordbench.harness.cli.commands.gating import gate  # noqa: F401
+from coordbench.harness.cli.commands.gating import comment  # noqa: F401
 from coordbench.harness.cli.commands import bisect  # noqa: F401
-from coordbench.harness.cli.commands import calibrate  # noqa: F401
+from coordbench.harness.cli.commands.gating import calibrate  # noqa: F401
 from coordbench.harness.cli.commands import history  # noqa: F401
 from coordbench.harness.cli.commands import completion  # noqa: F401
 # isort: on

@@ -29,7 +29,7 @@ def output_of(*command: str | Path) -> str:
 
 
 def test_actionlint_accepts_every_workflow() -> None:
-    assert len(WORKFLOWS) == 3
+    assert {"gate.yml", "comment.yml"} <= {path.name for path in WORKFLOWS}
     assert len(COPIED) == 2
     assert output_of(BINARIES / "actionlint", "-no-color", *WORKFLOWS, *COPIED) == ""
 

@@ -1,0 +1,1 @@
+"""Commands about two revisions measured in one job."""
