@@ -109,4 +109,7 @@ def _double_conv(
 def _norm(norm: Norm, channels: int, dims: int) -> list[nn.Module]:
     if norm == "batch":
         return [_BATCH_NORM[dims](channels)]
-    return [nn.GroupNorm(min(8, channels), channels)] if norm == "group" else []
+    if norm == "group":
+        groups = max(count for count in range(1, 9) if channels % count == 0)
+        return [nn.GroupNorm(groups, channels)]
+    return []

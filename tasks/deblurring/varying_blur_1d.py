@@ -34,6 +34,8 @@ from coordbench.tasks._predict import predict
 NAME = "varying_blur_1d"
 _ZONES = 8
 """Parts of equal length in which the error is scored apart, from left to right."""
+_LEAST_REACHED = 0.02
+"""Least share of the scored positions that padding must reach, where paddings are compared."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,24 @@ def about(options: Mapping[str, object]) -> About:
 
 
 def refuse(contest: Contest) -> str:
-    """Refuse to compare paddings where the positions that they reach are not scored."""
-    if contest.task["scored"] == "all" or not contest.differ_by("padding"):
+    """Refuse to compare paddings where the scored positions that they reach are next to none."""
+    if contest.backbone != "cnn" or not contest.differ_by("padding"):
         return ""
-    return "its arms differ in padding, and the positions that padding reaches are not scored; leave out scored=inside"
+    length, taps = _whole(contest.task, "length"), _whole(contest.task, "taps")
+    edge = taps // 2 if contest.task["scored"] == "inside" else 0
+    reach = _whole(contest.network, "depth") * (_whole(contest.network, "kernel_size") // 2)
+    scored = length - 2 * edge
+    reached = min(scored, 2 * max(0, reach - edge))
+    if reached >= _LEAST_REACHED * scored:
+        return ""
+    return (
+        f"its arms differ in padding, which reaches {reached} of {scored} scored positions; score all, or take more or "
+        "wider layers"
+    )
+
+
+def _whole(options: Mapping[str, object], name: str) -> int:
+    return int(str(options[name]))
 
 
 @task(

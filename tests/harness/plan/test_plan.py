@@ -167,7 +167,7 @@ def test_any_content_is_a_plan_or_a_usage_error(sweep: dict[str, Any], run: dict
         ("center_of_mass[canvas=16, label=relative]", "strided", "makes 16 x 16 pixels a last map of 1 x 1"),
         ("center_of_mass[canvas=16, label=relative]", "strided[head=flatten]", ""),
         ("center_of_mass[canvas=24, label=relative]", "strided", ""),
-        ("varying_blur_1d[scored=inside]", "cnn", "the positions that padding reaches are not scored"),
+        ("varying_blur_1d[scored=inside]", "cnn", "padding, which reaches 0 of 226 scored positions"),
         ("varying_blur_1d", "cnn", ""),
         ("center_of_mass[label=offset, split=quadrant]", "strided", "split=quadrant holds nothing back"),
         ("relative_position[canvas=96, gap=40]", "strided", "longer than a quadrant of canvas=96; at most"),

@@ -57,6 +57,22 @@ def test_a_residual_network_starts_as_the_identity_and_leaves_it_by_learning():
     assert network.share.grad.abs() > 0
 
 
+def test_a_residual_network_adds_the_first_channels_of_a_wider_input():
+    network = registry.network("unet[depth=2, width=4, residual=true]", registry.layer("conv"))((3, 8, 8), (1, 8, 8))
+    x = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(network(x), x[:, :1])
+    with pytest.raises(UsageError, match="keeps the size"):
+        registry.network("unet[residual=true]", registry.layer("conv"))((1, 8, 8), (3, 8, 8))
+
+
+@pytest.mark.parametrize("width", [3, 8, 12, 14])
+def test_channels_of_any_number_are_normalized_in_groups(width):
+    """At most 8 groups of as many channels each, so that a width may be matched."""
+    network = registry.network(f"unet[depth=1, width={width}, norm=group]", registry.layer("conv"))((1, 8, 8), (1, 8, 8))
+    groups = {module.num_groups for module in network.modules() if isinstance(module, torch.nn.GroupNorm)}
+    assert groups == {{3: 3, 8: 8, 12: 6, 14: 7}[width]}
+
+
 @pytest.mark.parametrize("padding", ["zeros", "circular"])
 def test_only_circular_padding_makes_the_network_blind_to_position(padding):
     torch.manual_seed(0)

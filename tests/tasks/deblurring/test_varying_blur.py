@@ -142,6 +142,38 @@ def test_padding_is_scored_to_the_edge_and_compared_nowhere_else():
     assert list(scores("varying_blur_1d")) == ["zero", "exact_kernels"]  # the floor of a rank is not known at the edge
 
 
+@pytest.mark.parametrize(
+    ("task", "backbone", "reached"),
+    [
+        ("scored=inside", "cnn[depth=4, kernel_size=9]", "2 of 226"),
+        ("scored=inside", "cnn[depth=1, kernel_size=31]", "0 of 226"),
+        ("scored=inside", "cnn[depth=8, kernel_size=9]", ""),
+        ("scored=all", "cnn[depth=1, kernel_size=9]", ""),
+        ("scored=all", "cnn[depth=1, kernel_size=1]", "0 of 256"),
+        ("length=64", "cnn[depth=8, kernel_size=9]", ""),
+    ],
+)
+def test_paddings_are_compared_where_they_reach_what_is_scored(task, backbone, reached):
+    chosen = registry.select("task", f"varying_blur_1d[{task}]"), registry.select("backbone", backbone)
+    arms = [registry.select("variant", name).selector for name in ("conv", "conv[padding=circular]")]
+    assert registry.refusal(*chosen, arms[:1]) == ""
+    reason = registry.refusal(*chosen, arms)
+    assert f"reaches {reached} scored positions" in reason if reached else reason == ""
+
+
+def test_padding_reaches_every_position_of_64_through_eight_layers_of_nine():
+    """With positive weights nothing is cut off, so that paddings differ wherever either end is seen."""
+    outputs = []
+    for variant in ("conv", "conv[padding=circular]"):
+        torch.manual_seed(0)
+        network = registry.network("cnn[depth=8, kernel_size=9, width=4]", registry.layer(variant))((1, 64), (1, 64))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.abs_()
+        outputs.append(network.double()(torch.rand(1, 1, 64, dtype=torch.float64)))
+    assert (outputs[0] != outputs[1]).all()
+
+
 def test_a_batch_is_a_function_of_seed_and_step():
     problem = build("varying_blur_1d")
     assert all(torch.equal(a, b) for a, b in zip(problem.batches(2), build("varying_blur_1d").batches(2), strict=True))
