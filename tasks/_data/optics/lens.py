@@ -97,10 +97,11 @@ def rms(waves: Tensor) -> Tensor:
     """Return the root mean square of wavefront errors (M, S, S) within the pupil, without piston and tilt, (M,)."""
     inside = open_pupil()
     y, x = torch.meshgrid(axis(), axis(), indexing="ij")
-    plane = torch.stack([torch.ones_like(x), x, y])[:, inside]
+    plane: Tensor = torch.stack([torch.ones_like(x), x, y])[:, inside]
     plane = plane / plane.norm(dim=1, keepdim=True)  # orthogonal, since the samples are symmetric
     values = waves[:, inside]
-    return (values - values @ plane.T @ plane).square().mean(1).sqrt()
+    bare: Tensor = values - values @ plane.T @ plane
+    return bare.square().mean(1).sqrt()
 
 
 def _terms() -> Tensor:

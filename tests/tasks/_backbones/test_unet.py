@@ -68,7 +68,8 @@ def test_a_residual_network_adds_the_first_channels_of_a_wider_input():
 @pytest.mark.parametrize("width", [3, 8, 12, 14])
 def test_channels_of_any_number_are_normalized_in_groups(width):
     """At most 8 groups of as many channels each, so that a width may be matched."""
-    network = registry.network(f"unet[depth=1, width={width}, norm=group]", registry.layer("conv"))((1, 8, 8), (1, 8, 8))
+    build = registry.network(f"unet[depth=1, width={width}, norm=group]", registry.layer("conv"))
+    network = build((1, 8, 8), (1, 8, 8))
     groups = {module.num_groups for module in network.modules() if isinstance(module, torch.nn.GroupNorm)}
     assert groups == {{3: 3, 8: 8, 12: 6, 14: 7}[width]}
 
