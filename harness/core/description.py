@@ -3,8 +3,8 @@
 All of it is data, stored with a run, so that a report needs to import no task. A sentence over these cells
 
     layer      backbone                 accuracy
-    conv       classifier                    .61
-    conv       classifier[head=dense]        .10
+    conv       classifier                   0.61
+    conv       classifier[head=dense]       0.10
 
 such as `Sentence("Of digits elsewhere, ", (Part("{items} at best", "{network} knows {accuracy:share}", ...),))`
 reads "Of digits elsewhere, conv in classifier knows 61 % at best."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import pkgutil
 import sys
@@ -30,7 +29,9 @@ def load() -> None:
             importlib.import_module(module.name)
         _loaded.add(package)
     if "plugins" not in _loaded:
-        for point in importlib.metadata.entry_points(group="coordbench.plugins"):
+        from importlib.metadata import entry_points  # dear: a tenth of `coordbench --help`, which loads nothing
+
+        for point in entry_points(group="coordbench.plugins"):
             point.load()
         _loaded.add("plugins")
 
