@@ -8,8 +8,13 @@ from pathlib import Path
 from coordbench.harness.api.columns import TABLES
 from coordbench.harness.core import registry
 from coordbench.harness.core.entries import VariantEntry
+from coordbench.harness.core.errors import UsageError
 from coordbench.reports.files.markdown import row, rule
+from coordbench.reports.records import tables as tables_of_records
+from coordbench.reports.records.records import Records, opened_records
+from coordbench.reports.text import MISSING
 
+ROOT = Path(__file__).parents[2]
 WHEN = {
     "conv": "The baseline. `padding=zeros` already tells where the border is.",
     "constant_channel": "A control: the parameters of one more channel, without its idea.",
@@ -34,17 +39,35 @@ WHEN = {
 
 
 def layers() -> str:
-    """One entry per layer."""
-    return "\n\n".join(_layer(entry) for entry in registry.entries("variant"))
+    """One entry per layer, with its cost in the run of record."""
+    with opened_records(ROOT / "results", {}) as records:
+        return "\n\n".join(_layer(entry, _cost(records, entry.name)) for entry in registry.entries("variant"))
 
 
-def _layer(entry: VariantEntry) -> str:
+def _cost(records: Records, name: str) -> str:
+    """What a layer costs as multiples of plain convolution; what it could not be measured at has none."""
+    if name == "conv":
+        return "what all others are multiples of"
+    try:
+        time, memory = (tables_of_records.cost(records, "layers", name, "large", kind) for kind in _KINDS)
+    except UsageError:
+        return "not measured yet"
+    if time == MISSING:
+        return "not measured at this shape: see the table"
+    return f"{time} times the forward and backward pass of plain convolution, {memory} times its peak memory"
+
+
+_KINDS = ("forward_backward", "memory")
+
+
+def _layer(entry: VariantEntry, cost: str) -> str:
     dims = ", ".join(f"{count}-D" for count in entry.dims) + (", at one size only" if entry.fixed_size else "")
     options = [f"`{option.name}={option.default}` ({option.describe()})" for option in entry.options]
     lines = [
         f"## {entry.name}", entry.summary, f"- **Source**: {entry.source}.", f"- **Dimensions**: {dims}.",
         f"- **Parameters**: {entry.formula or 'counted, no formula'}.",
-        f"- **Options**: {'; '.join(options) or 'none'}.", f"- **When**: {WHEN[entry.name]}",
+        f"- **Cost**: {cost}.", f"- **Options**: {'; '.join(options) or 'none'}.",
+        *([f"- **When**: {WHEN[entry.name]}"] if entry.name in WHEN else []),
         f"- **File**: `variants/{Path(entry.file).name}`.",
     ]  # fmt: skip
     return "\n\n".join([*lines[:2], "\n".join(lines[2:])])
