@@ -154,8 +154,8 @@ def _on_cluster(home: Path, address: str, path: Path, count: int) -> float:
     made = plan.make_plan(plan.read_preset(str(path)), "cpu")
     seconds = 0.0
     for _ in range(2):
-        with connect(address) as executor, open_store(None, home / "dask") as store:
-            executor.client.wait_for_workers(count)
+        with connect(address, 60.0, print) as executor, open_store(None, home / "dask") as store:
+            executor.scheduler.client.wait_for_workers(count)
             began = time.perf_counter()
             result = Driver(store, Memory(), 1, executor, (str(home / "nap.py"),), fresh=True).run(made)
             seconds = time.perf_counter() - began

@@ -34,6 +34,11 @@ def add(catalog: dict[str, E], entry: E) -> None:
     catalog[entry.name] = entry
 
 
+def files() -> set[str]:
+    """The files that have registered something."""
+    return {entry.file for catalog in (VARIANTS, TASKS, BACKBONES, REFERENCES) for entry in catalog.values()}
+
+
 def forget(file: str) -> None:
     """Take out whatever a file registered."""
     _forget(VARIANTS, file)

@@ -9,11 +9,15 @@ import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from coordbench.harness.core.errors import UsageError, describe_error
 from coordbench.harness.core.options import valid
-from coordbench.harness.core.registry.catalog import REFERENCES, TASKS, forget
+from coordbench.harness.core.registry.catalog import REFERENCES, TASKS, files, forget
 from coordbench.harness.core.registry.naming import check_names
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _PACKAGES = ("coordbench.variants", "coordbench.tasks")
 _loaded: set[str] = set()
@@ -32,7 +36,7 @@ def load() -> None:
         from importlib.metadata import entry_points  # dear: a tenth of `coordbench --help`, which loads nothing
 
         for point in entry_points(group="coordbench.plugins"):
-            point.load()
+            _load_installed(point)
         _loaded.add("plugins")
 
 
@@ -61,6 +65,22 @@ def unload_plugin(file: str) -> None:
 def plugin_folders() -> set[Path]:
     """The folders of the plug-in files that were loaded."""
     return {Path(name).parent for name in _loaded if name.endswith(".py")}
+
+
+def _load_installed(point: EntryPoint) -> None:
+    """Import an installed plug-in; raise UsageError, with its package, where that fails or a name is not valid."""
+    before = files()
+    try:
+        point.load()
+        for file in sorted(files() - before):
+            _check_references(Path(file))
+            check_names(file)
+    except (Exception, SystemExit) as error:
+        for file in files() - before:
+            forget(file)
+        package = point.dist.name if point.dist else "?"
+        reason = str(error) if isinstance(error, UsageError) else describe_error(error)
+        raise UsageError(f"plug-in {point.value!r:.100} of the installed package {package!r:.100}: {reason}") from error
 
 
 def _execute(path: str | Path, file: Path) -> ModuleType:

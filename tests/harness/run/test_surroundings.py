@@ -18,6 +18,7 @@ import sqlalchemy as sql
 
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
+from tests.postgres import BINARIES, Postgres
 
 ROOT = Path(__file__).parents[3]
 PATIENT = """
@@ -108,6 +109,33 @@ def test_clocks_that_jump_by_ten_years_change_nothing(toy: Path, preset: Callabl
     with Store(f"sqlite:///{tmp_path / 'out' / 'results.sqlite'}") as store:
         seconds = [row.seconds for row in store.read(sql.select(schema.records.c.seconds))]
     assert all(0 <= value < 1e6 for value in seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server is installed")
+def test_clocks_that_jump_take_no_lease_from_a_driver_that_lives(
+    toy: Path, preset: Callable[..., str], tmp_path: Path
+) -> None:
+    """Two drivers of one plan whose clocks jump by ten years at each call share it on a server: none trains twice."""
+    (tmp_path / "sitecustomize.py").write_text(CLOCK)
+    patient = toy.with_name("patient_layer.py")
+    patient.write_text(PATIENT)
+    small = preset(["patient_conv"], seeds=10, steps=20)
+    homes = [tmp_path / name for name in ("first", "second")]
+    with Postgres() as server:
+        drivers = []
+        for home in homes:
+            home.mkdir()
+            command = ["run", small, "--plugin", str(toy), str(patient), "--store", server.url, "--no-report"]
+            drivers.append(_begin(command, home, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)])))
+        codes = [driver.wait(300) for driver in drivers]
+        assert codes == [0, 0], [(home / "log").read_text() for home in homes]
+        with Store(server.url) as store:
+            rows = store.read(sql.select(schema.records.c.identity, schema.records.c.status))
+    trained = [len(re.findall(r": mse \S+ after", (home / "log").read_text())) for home in homes]
+    assert len({row.identity for row in rows}) == len(rows) == sum(trained) == 30
+    assert {row.status for row in rows} == {"ok"}
+    assert min(trained) > 0
 
 
 @pytest.mark.slow
