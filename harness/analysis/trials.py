@@ -12,6 +12,8 @@ from coordbench.harness.analysis import cells
 from coordbench.harness.analysis.items import Items
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.trial import CostJob
+from coordbench.harness.run import counts
+from coordbench.harness.run.counts import Counts
 from coordbench.harness.training.repeat import NOTE
 
 TRIAL_COLUMNS = [
@@ -87,7 +89,19 @@ def _costs(items: Items, measured: Items) -> pd.DataFrame:
     """The costs of each item's cell, measured once for all of its seeds and budgets."""
     rows = {CostJob(cell).cell: place for place, cell in enumerate(measured.spread(lambda cell: cell))}
     places = np.array(items.spread(lambda cell: rows.get(CostJob(cell).cell, -1)), dtype=np.int64)
-    return measured.frame[COSTS].reindex(places).reset_index(drop=True)
+    frame = measured.frame[COSTS].reindex(places).reset_index(drop=True)
+    counted = _counted(items)
+    for name in ("parameters", "flops"):
+        listed = [getattr(each, name) if each else None for each in counted]
+        frame[name] = frame[name].fillna(pd.Series(listed, dtype="Int64"))
+    return frame
+
+
+def _counted(items: Items) -> list[Counts | None]:
+    """What was counted of each item's cell with one of its trials, where no cost of it is measured."""
+    noted = zip(items.codes, map(counts.of_notes, items.frame["details"]), strict=True)
+    known = {CostJob(items.cells[code]).cell: each for code, each in noted if each is not None}
+    return items.spread(lambda cell: known.get(CostJob(cell).cell))
 
 
 def _normalized(frame: pd.DataFrame, full: pd.Series[str], about: dict[str, Any]) -> pd.Series[float]:

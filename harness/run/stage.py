@@ -14,7 +14,7 @@ from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.core.trial import CostJob, Job, Trial
 from coordbench.harness.process import environment
-from coordbench.harness.run import identity
+from coordbench.harness.run import counts, identity
 from coordbench.harness.run.cluster import ClusterExecutor, OtherCodeError
 from coordbench.harness.run.patience import StoreLostError
 from coordbench.harness.run.recorder import Noted, Recorder
@@ -42,6 +42,8 @@ class Stage:
     """Whether every job is done again, whatever is in the store."""
     checkpoints: Path | None = None
     workers: int = 1
+    costs: tuple[CostJob, ...] = ()
+    """What the run measures: other cells have their parameters and FLOPs counted with a trial."""
 
     def answer(self, name: str, jobs: Iterable[Noted[Job]]) -> dict[Job, int]:
         """Answer jobs, by earlier records where their identity is known; return the number of each one's record."""
@@ -55,7 +57,8 @@ class Stage:
         answers: dict[Job, int] = {}
         arrived: SimpleQueue[Arrival] = SimpleQueue()
         waiting: Waiting = {}
-        repeated = repeat.chosen(job for job, _ in planned.values())
+        jobs = [job for job, _ in planned.values()]
+        repeated, counted = repeat.chosen(jobs), counts.chosen(jobs, self.costs)
         pending = Pending(planned, self.recorder.leases, self._slots())
         try:
             while True:
@@ -63,9 +66,8 @@ class Stage:
                     share = self.recorder.patience(lambda: pending.turn(len(waiting)))
                     answers |= self.recorder.shared(pending, share)
                     for place, (job, known) in pending.note(share).items():
-                        future = self.executor.submit(
-                            work, job, self.plugins, self._limits(job, known, again=job in repeated)
-                        )
+                        limits = replace(self._limits(job, known), repeat=job in repeated, count=job in counted)
+                        future = self.executor.submit(work, job, self.plugins, limits)
                         waiting[future] = place, known, job
                         future.add_done_callback(arrived.put)
                 if not waiting and not pending.jobs:
@@ -91,12 +93,11 @@ class Stage:
         """How many jobs run at a time."""
         return self.executor.slots if isinstance(self.executor, ClusterExecutor) else self.workers
 
-    def _limits(self, job: Job, identified: Identity, *, again: bool) -> Limits:
+    def _limits(self, job: Job, identified: Identity) -> Limits:
         """A trial keeps its checkpoint under its identity, so that other code never takes it up."""
-        limits = replace(self.limits, repeat=again)
         if self.checkpoints is None or isinstance(job, CostJob) or job.cell.reference is not None:
-            return limits
-        return replace(limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
+            return self.limits
+        return replace(self.limits, checkpoint=self.checkpoints / f"{identified.digest}.pt")
 
 
 def plain(jobs: Sequence[Job]) -> list[Noted[Job]]:

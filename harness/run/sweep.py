@@ -59,7 +59,8 @@ class Driver:
             recorder = Recorder(self.store, self.listener, result, patience, self.unstored, leases)
             plugins = tuple(self.plugins)
             stage = Stage(
-                recorder, executor, self._limits(plan), plugins, self.fresh, self.checkpoints, self.workers
+                recorder, executor, self._limits(plan), plugins, self.fresh, self.checkpoints, self.workers,
+                plan.costs,
             )  # fmt: skip
             try:
                 self.listener.begin(len(plan.tuning) + len(plan.trials) + len(plan.costs))

@@ -15,7 +15,8 @@ from coordbench.harness.measure import QUANTITIES, SECONDS, combine
 from coordbench.harness.measure.part import Part
 from coordbench.harness.process import environment, isolate
 from coordbench.harness.process.isolate import Outcome
-from coordbench.harness.run import identity
+from coordbench.harness.run import counts, identity
+from coordbench.harness.run.counts import Counts
 from coordbench.harness.training import PRELOAD, repeat
 
 J = TypeVar("J", Trial, CostJob)
@@ -38,6 +39,8 @@ class Limits:
     """`identity.of_plugins` as the run began; "" where plug-ins may change."""
     repeat: bool = False
     """Whether the first steps are trained again, to see whether they come out the same."""
+    count: bool = False
+    """Whether parameters and FLOPs are counted, too, since no cost of this cell is measured."""
 
 
 def work(job: Job, plugins: Sequence[str], limits: Limits) -> Record | CostRecord:
@@ -69,6 +72,9 @@ def _trial(job: Trial, plugins: Sequence[str], limits: Limits) -> Record:
         record.seconds = outcome.seconds
     elif limits.repeat and record.status == "ok":
         record.notes[repeat.NOTE] = _repeated(job, record, plugins, limits)
+    if limits.count and record.status == "ok":
+        counted, _ = _call(run_count, job, plugins, limits, None)
+        record.notes |= {counts.NOTE: counted.value.plain} if counted.value else {}
     return record
 
 
@@ -84,6 +90,12 @@ def run_again(trial: Trial, plugins: Sequence[str], _: None) -> list[CurvePoint]
     """Train the first steps of a trial; runs in its own process."""
     _load(plugins)
     return repeat.first_points(trial)
+
+
+def run_count(trial: Trial, plugins: Sequence[str], _: None) -> Counts:
+    """Count the parameters and FLOPs of a trial's cell; runs in its own process."""
+    _load(plugins)
+    return counts.count(trial.cell)
 
 
 def measure(job: CostJob, plugins: Sequence[str], limits: Limits) -> CostRecord:

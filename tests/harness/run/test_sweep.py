@@ -16,7 +16,9 @@ from coordbench.harness.analysis.tables import tables as read_tables
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
+from coordbench.harness.measure import QUANTITIES
 from coordbench.harness.plan import planning as plan
+from coordbench.harness.run import counts
 from coordbench.harness.run.sweep import Driver
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
@@ -152,3 +154,18 @@ def test_a_layer_that_trains_otherwise_each_time_is_seen_in_one_trial_of_each_ru
     notes = {row.job["variant"]: row.facts["repeat"] for row in rows if row.job["variant"]}
     assert notes["conv"] == {"steps": 10, "difference": ""}
     assert re.match(r"train/\S+ at step 5 was \S+, and then \S+$", notes["restless"]["difference"])
+
+
+def test_parameters_and_flops_are_counted_where_no_cost_is_measured(store: Store, toy: Path) -> None:
+    """Once for each cell, and equal to what a cost says; a run that uses the records again has them, too."""
+    first, again = (swept(store, toy, SWEEP) for _ in range(2))
+    [cell] = {trial.cell for trial in read_tables(store, first).trials.itertuples() if trial.variant == "conv"}
+    measured = [QUANTITIES[name](cell, 0.0) for name in ("parameters", "flops")]
+    for run in (first, again):
+        table = read_tables(store, run)
+        assert table.costs.empty
+        trials = table.trials.set_index("variant")[["parameters", "flops"]]
+        assert trials.loc["conv"].to_numpy().tolist() == [[measured[0].parameters, measured[1].flops]] * 2
+        assert trials[trials.index.isna()].isna().all(axis=None)
+    details = [row.facts for row in store.read(sql.select(schema.records.c.facts))]
+    assert sum(counts.NOTE in one for one in details) == 1
