@@ -21,7 +21,7 @@ def history(
     store: StoreURL = None,
     out: Out = OUT,
 ) -> int:
-    """Show how a score or a cost went over stored runs, by commit: a trend to look at, no verdict."""
+    """Show how a score or a cost went over stored runs, by commit, and where its level changed."""
     from coordbench.harness.analysis import history as trend
     from coordbench.harness.store.store import open_store
     from coordbench.reports.pages.history import write_history

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from coordbench.harness.analysis import history
+from coordbench.harness.analysis import history, shifts
+from coordbench.harness.analysis.machines import Machine
 from coordbench.harness.cli import main as cli
 from coordbench.harness.core.cell import Budget, Cell
 from coordbench.harness.core.errors import UsageError
@@ -92,3 +94,64 @@ def test_the_command_prints_the_course(store: Store, tmp_path: Path, capsys: pyt
     assert cli.run(["history", "accuracy", "--store", store.url, "--out", str(tmp_path)]) == ExitCode.OK
     assert capsys.readouterr().out.count("conv") == 2
     assert cli.run(["history", "accuracy", "--tasks", "other", "--store", store.url]) == ExitCode.NOTHING_MEASURED
+
+
+PROCESSORS = ["fast"] * 12 + ["slow"] * 4 + ["fast"] * 6
+"""Of 22 runs: six at the end are slower by 6 % on the same machine, with another torch; four ran elsewhere."""
+
+
+@pytest.fixture(scope="module")
+def courses(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[str]]:
+    """Runs of a latency on two machines."""
+    opened = Store(f"sqlite:///{tmp_path_factory.mktemp('courses') / 'results.sqlite'}")
+    runs = []
+    for number, processor in enumerate(PROCESSORS):
+        torch = "2.13" if number >= 16 else "2.12"
+        level = 1.0 if processor == "slow" else 0.106 if number >= 16 else 0.1
+        noise = 1 + 0.004 * ((number * 7) % 5 - 2)
+        runs.append(opened.start_run("p", "coordbench run", {"revision": {"commit": f"{number:04x}"}}, FACTS))
+        job = CostJob(Cell.of("t[n=1]", "b", "conv"))
+        who = Identity(f"{number}", {})
+        (position,) = opened.add_items(runs[-1], [(job, who, {})])
+        facts = {"processor": processor, "cores": 2, "versions": {"torch": torch}}
+        record = CostRecord("ok", latency_forward_seconds=level * noise, environment=facts)
+        opened.add(runs[-1], position, who, record)
+        opened.finish_run(runs[-1])
+    return opened, runs
+
+
+def test_a_change_is_seen_on_its_machine_and_never_between_machines(courses: tuple[Store, list[str]]) -> None:
+    store, runs = courses
+    points = history.history(store, "latency_forward_seconds")
+    (changed,) = shifts.shifted(points).to_dict("records")
+    assert changed["change"] == pytest.approx(0.06, abs=0.01)
+    assert (changed["run"], changed["since"]) == (runs[16], runs[11])
+    assert changed["machine"] == "fast, 2 cores"
+    assert changed["surroundings"] == "versions.torch: 2.12 -> 2.13"
+    assert "changed +6." in history.show(points)
+    assert "surroundings: versions.torch: 2.12 -> 2.13" in history.show(points)
+
+
+def test_a_record_that_is_used_again_is_no_new_measurement(tmp_path: Path) -> None:
+    """Six runs that share a record, then one of another: two measurements, of which nothing follows."""
+    points = pd.DataFrame(
+        {
+            "cell": ["c"] * 12, "machine": ["m"] * 12, "facts": [Machine("m")] * 12,
+            "run": [f"r{i}" for i in range(12)], "mean": [1.0] * 6 + [2.0] * 6,
+            "records": [(1,)] * 6 + [(2,)] * 6,
+        }
+    )  # fmt: skip
+    assert shifts.shifted(shifts.with_shifts(points, "latency_forward_seconds")).empty
+    assert shifts.shifted(shifts.with_shifts(points, "parameters"))["change"].tolist() == [1.0]
+
+
+def test_the_page_marks_changes_and_surroundings(courses: tuple[Store, list[str]], tmp_path: Path) -> None:
+    store, runs = courses
+    points = history.history(store, "latency_forward_seconds")
+    page = write_history(points, "latency_forward_seconds", tmp_path).read_text()
+    (plot,) = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["plots"]
+    assert set(plot["lines"]) == {"conv, fast, 2 cores", "conv, slow, 2 cores"}
+    assert [16, "surroundings", "versions.torch: 2.12 -> 2.13"] in plot["marks"]
+    assert [mark[:2] for mark in plot["marks"]].count([16, "step"]) == 1
+    assert "1 change of level" in page
+    assert runs[11] in page
