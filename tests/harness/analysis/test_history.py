@@ -101,8 +101,8 @@ PROCESSORS = ["fast"] * 12 + ["slow"] * 4 + ["fast"] * 6
 
 
 @pytest.fixture(scope="module")
-def courses(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[str]]:
-    """Runs of a latency on two machines."""
+def courses(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, list[str]]:
+    """The course of a latency over runs on two machines, and the runs."""
     opened = Store(f"sqlite:///{tmp_path_factory.mktemp('courses') / 'results.sqlite'}")
     runs = []
     for number, processor in enumerate(PROCESSORS):
@@ -117,12 +117,11 @@ def courses(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[str]]
         record = CostRecord("ok", latency_forward_seconds=level * noise, environment=facts)
         opened.add(runs[-1], position, who, record)
         opened.finish_run(runs[-1])
-    return opened, runs
+    return history.history(opened, "latency_forward_seconds"), runs
 
 
-def test_a_change_is_seen_on_its_machine_and_never_between_machines(courses: tuple[Store, list[str]]) -> None:
-    store, runs = courses
-    points = history.history(store, "latency_forward_seconds")
+def test_a_change_is_seen_on_its_machine_and_never_between_machines(courses: tuple[pd.DataFrame, list[str]]) -> None:
+    points, runs = courses
     (changed,) = shifts.shifted(points).to_dict("records")
     assert changed["change"] == pytest.approx(0.06, abs=0.01)
     assert (changed["run"], changed["since"]) == (runs[16], runs[11])
@@ -145,9 +144,8 @@ def test_a_record_that_is_used_again_is_no_new_measurement(tmp_path: Path) -> No
     assert shifts.shifted(shifts.with_shifts(points, "parameters"))["change"].tolist() == [1.0]
 
 
-def test_the_page_marks_changes_and_surroundings(courses: tuple[Store, list[str]], tmp_path: Path) -> None:
-    store, runs = courses
-    points = history.history(store, "latency_forward_seconds")
+def test_the_page_marks_changes_and_surroundings(courses: tuple[pd.DataFrame, list[str]], tmp_path: Path) -> None:
+    points, runs = courses
     page = write_history(points, "latency_forward_seconds", tmp_path).read_text()
     (plot,) = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["plots"]
     assert set(plot["lines"]) == {"conv, fast, 2 cores", "conv, slow, 2 cores"}
