@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from coordbench.harness.statistics.crossed import Crossed, crossed
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.reports.data import series
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.run import Run
 from coordbench.reports.figures import curves, svg, tradeoffs
 
+DRAWN = {"image": "scenes", "lens": "lenses"}
+"""Axes whose values are drawn out of many, as seeds are, and what they are; a test holds few of them."""
 _FEWEST = 3
 """Fewer conditions are no course that a figure could show."""
 
@@ -45,6 +49,40 @@ def _summed(levels: pd.DataFrame) -> pd.DataFrame:
         for (variant, level), values in levels.groupby(["variant", "level"])["value"]
     ]
     return pd.DataFrame(rows, columns=["variant", "x", "mean", "low", "high"])
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How far a variant leads the baseline over so many things of the test, which are drawn as seeds are."""
+
+    variant: str
+    things: str
+    count: int
+    seeds: int
+    lead: Crossed
+
+
+def drawn(run: Run, contest: Contest, variants: Collection[str]) -> list[Drawn]:
+    """Leads over the baseline with intervals over seeds and over the scenes or lenses of the test, both drawn."""
+    scores = run.tables.scores
+    rows = scores[(scores["split"] == "test") & (scores["of"] == contest.metric.name) & scores["axis"].isin(DRAWN)]
+    trials = run.trials[run.trials["contest"] == contest.number]
+    rows = rows.join(trials[["label", "seed"]], on="trial", how="inner")
+    leads = []
+    for axis, parts in rows.groupby("axis", sort=False):
+        tables = {
+            str(label): group.pivot_table(index="seed", columns="part", values="value")
+            for label, group in parts.groupby("label", sort=False)
+        }
+        baseline = tables.pop(str(run.baseline), None)
+        for variant in variants if baseline is not None else ():
+            if variant not in tables:
+                continue
+            differences = ((tables[variant] - baseline) * contest.metric.sign).dropna()
+            if len(differences) > 1 and differences.shape[1] > 1:
+                seeds, things = differences.shape
+                leads.append(Drawn(variant, DRAWN[str(axis)], things, seeds, crossed(differences.to_numpy(float))))
+    return leads
 
 
 def measures(run: Run, contest: Contest, bands: pd.DataFrame, variants: Collection[str]) -> Markup | None:

@@ -19,6 +19,7 @@ from coordbench.reports.data.run import Run
 from coordbench.reports.figures import curves, gallery, svg, tradeoffs
 from coordbench.reports.figures.shares import survival as survival_figure
 from coordbench.reports.pages import conditions
+from coordbench.reports.pages.conditions import Drawn
 
 GALLERY_BYTES = 1_700_000
 """Pictures of a page; beyond it contests show fewer examples, and none only where one each is too much."""
@@ -49,6 +50,7 @@ class Section:
     has_curves: bool
     tradeoffs: Markup | None
     conditions: list[Markup]
+    leads: list[Drawn]
     stability: Stability | None
     measures: Markup | None
     plane: Markup | None
@@ -125,6 +127,7 @@ class Sections:
             band["step"].nunique() > 1,
             self._tradeoffs(contest, shown),
             conditions.figures(run, contest, names),
+            conditions.drawn(run, contest, board["variant"].astype(str).tolist()),
             self._stability(contest),
             conditions.measures(run, contest, self._measures, names),
             conditions.plane(run, contest, names),

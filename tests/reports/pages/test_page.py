@@ -14,9 +14,12 @@ import pytest
 
 from coordbench.harness.core.problem import Sample
 from coordbench.harness.core.record import Record
+from coordbench.harness.core.scores import At
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.store.store import Store
+from coordbench.reports.data.run import load
 from coordbench.reports.figures import gallery
+from coordbench.reports.pages import conditions
 from coordbench.reports.pages.page import write_report
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
@@ -70,6 +73,25 @@ def test_one_file_escaped_and_without_network(store: Store, fill: Any, tmp_path:
     assert outside == []
     raw = (tmp_path / "index.html").read_text()
     assert re.search(r'href="[^"]*-p-[^"]*\.html"', raw)
+
+
+def test_leads_are_shown_over_the_scenes_of_a_test_too(store: Store, fill: Any, tmp_path: Path) -> None:
+    """Coordconv leads by 1, 2 or 6 at three scenes, the same at every seed: sure over seeds, not over scenes."""
+
+    def record(trial: Trial) -> Record:
+        parts = (1.0, 2.0, 6.0) if trial.cell.label == "coordconv" else (0.0, 0.0, 0.0)
+        by_scene = {At("accuracy", "image", f"scene {i}"): part + 0.1 * trial.seed for i, part in enumerate(parts)}
+        return Record("ok", scores={"test": {"accuracy": sum(parts) / 3} | by_scene}, steps=5)
+
+    name = fill(["conv", "coordconv"], tasks=["alpha[canvas=8]"], record=record)
+    run = load(name, store=store)
+    (lead,) = conditions.drawn(run, run.contests[0], ["conv", "coordconv"])
+    assert (lead.variant, lead.things, lead.count, lead.seeds) == ("coordconv", "scenes", 3, 5)
+    assert lead.lead.mean == pytest.approx(3)
+    assert lead.lead.seeds == pytest.approx((3, 3))
+    assert lead.lead.both[0] < 0 < 6 < lead.lead.both[1]
+    text = " ".join(read(write_report(store, name, tmp_path)).text)
+    assert "95 %, seeds and scenes" in text
 
 
 @pytest.mark.parametrize("status", ["crashed", "skipped"])
