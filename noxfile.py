@@ -94,6 +94,42 @@ def records(session: nox.Session) -> None:
     session.run(interpreter, "-m", "coordbench", "results", "--count", external=True)
 
 
+GPU_SHARES = {
+    "tests": (120, ("pytest", "-m", "cuda", "--benchmark-disable")),
+    "layers": (210, ("coordbench", "costs", "--shape", "small", "large", "--store")),
+    "paper": (180, ("coordbench", "run", "paper", "--seeds", "1", "--no-report")),
+}
+"""What a GPU is asked within ten minutes: the seconds of each, and its command."""
+
+
+@nox.session
+def cuda(session: nox.Session) -> None:
+    """On a GPU, in ten minutes: its tests, layers, as much of `paper` as there is time for; what documents need of it.
+
+    The next call goes on from what this one kept in `.nox/cuda`. `--device cpu` tries the commands without a GPU.
+    """
+    interpreter = python(session)
+    device = session.posargs[-1] if session.posargs else "cuda"
+    answer = session.run(
+        interpreter, "-c", "import torch; print(torch.cuda.is_available())", silent=True, external=True
+    )
+    if device == "cuda" and "True" not in str(answer):
+        session.skip("torch sees no CUDA device here; `nox -s cuda -- --device cpu` tries the commands")
+    for name, (seconds, command) in GPU_SHARES.items():
+        place = () if name == "tests" else ("--device", device, "--out", f".nox/cuda/{name}")
+        limit = (
+            "timeout",
+            "--signal=INT",
+            "--kill-after=20",
+            str(seconds if device == "cuda" or not place else seconds // 6),
+        )
+        # 5: a layer may not fit into memory; no tests are left where there is no GPU; 124: time was up
+        session.run(*limit, interpreter, "-m", *command, *place, external=True, success_codes=[0, 5, 124])
+        if place:
+            export = ("export", "--records", f".nox/cuda/records/{name}", "--out", f".nox/cuda/{name}")
+            session.run(interpreter, "-m", "coordbench", *export, external=True)
+
+
 @nox.session
 def soak(session: nox.Session) -> None:
     """Kill and freeze what a run of 300 short trials is made of until all are done; `[SEED [TRIALS]] [--cluster]`."""
