@@ -101,6 +101,7 @@ class Gate:
         self.report.rows += self.suites.time(family)
         self._accuracy(chosen.labels, sound)
         self.report.rows = why.explain(self.report.rows, self.steps)
+        self.report.steps = {layer: steps.operators for layer, steps in self.steps.items()}
         self.report.notes += why.notes(self.report.rows, self.steps)
 
     def _not_imported(self, error: SideError) -> GateRow:

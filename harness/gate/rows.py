@@ -57,6 +57,24 @@ class GateRow:
         return f"{self.layer}: {self.quantity}"
 
 
+@dataclass(frozen=True)
+class OperatorUse:
+    """How often a training step runs an operator in one direction, and what its outputs hold [bytes], on each side."""
+
+    direction: str
+    operator: str
+    base: int
+    candidate: int
+    base_bytes: int
+    candidate_bytes: int
+    place: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the sides do not use it alike."""
+        return (self.base, self.base_bytes) != (self.candidate, self.candidate_bytes)
+
+
 @dataclass
 class Report:
     """All rows of a gate, and what was compared with what."""
@@ -68,6 +86,8 @@ class Report:
     commit: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     machine: Mapping[str, object] = field(default_factory=dict)
+    steps: dict[str, tuple[OperatorUse, ...]] = field(default_factory=dict)
+    """Layer whose sources differ -> what its training step does on both sides."""
 
     @property
     def outcome(self) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from coordbench.harness.gate.output import quantity
-from coordbench.harness.gate.rows import GateRow
+from coordbench.harness.gate.rows import GateRow, OperatorUse
 from coordbench.harness.profiling.recorded.fingerprint import Entry, Fingerprint
 
 SAME = "its operators, their shapes and layouts are the same: the change is in Python, in a library or in the machine"
@@ -35,6 +35,21 @@ class Steps:
         reasons = [self._reason(changes) for changes in ranked]
         more = len(reasons) - _SHOWN
         return (*reasons[:_SHOWN], *([f"and {more} more such changes"] if more > 0 else []))
+
+    @property
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """Every operator on both sides, those first that the sides do not use alike."""
+        entries = [entry for entry in {**self.candidate.counts, **self.base.counts} if not entry.allocated_for]
+        groups = dict.fromkeys((entry.direction, entry.operator) for entry in entries)
+        uses = [self._use([e for e in entries if (e.direction, e.operator) == group]) for group in groups]
+        return tuple(sorted(uses, key=lambda use: (not use.differs, use.direction != "forward")))
+
+    def _use(self, entries: Sequence[Entry]) -> OperatorUse:
+        sides = (self.base, self.candidate)
+        base, candidate = (sum(side.counts.get(entry, 0) for entry in entries) for side in sides)
+        before, after = (sum(side.counts.get(entry, 0) * entry.nbytes for entry in entries) for side in sides)
+        places = (place for side in (self.candidate, self.base) for e in entries for place in side.places.get(e, ()))
+        return OperatorUse(entries[0].direction, entries[0].operator, base, candidate, before, after, next(places, ""))
 
     def _reason(self, changes: Sequence[tuple[int, Entry]]) -> str:
         net = sum(count for count, _ in changes)

@@ -41,7 +41,7 @@ def write_gate(report: Report, out: Path) -> Path:
     page = rendering.environment().get_template("gate.html.j2").render(
         report=report, rows=output.urgent(report.rows), folded=output.folded(report.rows), drawings=drawings(report),
         columns=output.COLUMNS, cells=output.cells, change=output.change, others=_others(report), width=WIDTH,
-        height=HEIGHT, reasons=output.reasons(report.rows),
+        height=HEIGHT, quantity=output.quantity, reasons=output.reasons(report.rows),
     )  # fmt: skip
     return rendering.write(page, out / "gate.html")
 

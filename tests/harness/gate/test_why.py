@@ -124,5 +124,10 @@ def test_rows_that_changed_carry_the_reason_and_others_a_note(step: Callable[[st
     assert explained[1].why == ()
     assert notes(explained, steps) == []
     assert notes([equal], steps)[0].startswith("layer: its step changed, and nothing measured did: forward: +1 ")
+    uses = steps["layer"].operators
+    assert (uses[0].operator, uses[0].base, uses[0].candidate) == ("aten::clone", 0, 1)
+    assert uses[0].place.startswith("layer.py:")
+    assert [use.operator for use in uses if use.differs] == ["aten::clone"]
+    assert {use.operator for use in uses} >= {"aten::conv2d", "aten::mul", "aten::add"}
     same = {"layer": Steps(steps["layer"].base, steps["layer"].base)}
     assert explain([slower], same)[0].why == (SAME,)

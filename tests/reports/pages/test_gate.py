@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from coordbench.harness.gate.rows import GateRow, Report
+from coordbench.harness.gate.rows import GateRow, OperatorUse, Report
 from coordbench.reports.pages.gate import WIDTH, draw, write_gate
 
 EQUAL = [GateRow(f"layer{i}", "layer", "sources", "pass", note="identical") for i in range(18)]
@@ -54,6 +55,18 @@ def test_foreign_text_is_text(tmp_path: Path) -> None:
     page = write_gate(Report("main", "work tree", [odd]), tmp_path).read_text()
     assert "<script>odd" not in page
     assert "<b>" not in page
+
+
+def test_the_step_of_a_layer_that_changed_stands_side_by_side(tmp_path: Path) -> None:
+    uses = (
+        OperatorUse("forward", "aten::cat", 0, 2, 0, 4096, "mine.py:7"),
+        OperatorUse("forward", "aten::mul", 1, 1, 8, 8),
+    )
+    report = Report("main", "work tree", [replace(SLOW, why=("forward: +2 aten::cat",))], steps={"mine": uses})
+    page = write_gate(report, tmp_path).read_text()
+    assert "The training step of mine on both sides: 1 of 2 operators differ" in page
+    cells = "<td>0</td><td>2</td><td>0 bytes</td><td>4,096 bytes</td><td>mine.py:7</td>"
+    assert f'<tr class="regressed"><td>forward</td><td>aten::cat</td>{cells}' in page
 
 
 def test_nothing_compared_is_said(tmp_path: Path) -> None:
