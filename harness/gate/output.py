@@ -62,7 +62,8 @@ def folded(rows: Sequence[GateRow]) -> list[str]:
     """All other rows in as few lines as there are things to say: which layers are equal, which passed in what."""
     others = [row for row in rows if not is_urgent(row)]
     equal = [row.layer for row in others if is_equal(row)]
-    lines = [f"{len(equal)} layers with identical sources: {', '.join(equal)}"] if equal else []
+    layers = "layer" if len(equal) == 1 else "layers"
+    lines = [f"{len(equal)} {layers} with identical sources: {', '.join(equal)}"] if equal else []
     kinds: dict[tuple[str, str, str], list[str]] = {}
     for row in others:
         if not is_equal(row):

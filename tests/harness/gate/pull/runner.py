@@ -38,7 +38,8 @@ class Job:
         for step in content["runs"]["steps"]:
             if (code and step.get("if") != "always()") or not self.wanted(step.get("if", "always()")):
                 continue
-            code = code or self.step(step, action)
+            ended = self.step(step, action)
+            code = code or ended
         return code
 
     def filled(self, text: str) -> str:
