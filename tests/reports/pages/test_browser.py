@@ -17,7 +17,7 @@ from selenium.webdriver.support.select import Select
 from coordbench.harness.analysis.history import history
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
-from coordbench.harness.gate.rows import GateRow, Report
+from coordbench.harness.gate.rows import GateRow, OperatorUse, Report
 from coordbench.harness.store.store import Store
 from coordbench.harness.store.travel.archive import open_archive
 from coordbench.reports.data.choice import choose
@@ -197,12 +197,13 @@ def _pages(store: Store, fill: Any, out: Path) -> list[Path]:
     """One page of each kind."""
     first, second = fill(seeds=2), fill(seeds=2, record=_some_fail)
     long = [GateRow(f"{name}[width=64, order=2, padding=circular]", *SLOW_ROW) for name in ("mine", "another_layer")]
+    use = OperatorUse("forward", "aten::convolution_backward", 0, 2, 0, 4096, "a_folder/of_layers/mine.py:7 forward")
     points = history(store, "latency_step_seconds")
     return [
         write_report(store, second, out),
         write_comparison(store, first, second, out),
         write_history(points, "latency_step_seconds", out),
-        write_gate(Report("origin/a-branch-of-a-long-name", "work tree", long), out),
+        write_gate(Report("origin/a-branch-of-a-long-name", "work tree", long, steps={long[0].layer: (use,)}), out),
         write_joined(store, out),
         out / "index.html",
     ]
