@@ -16,6 +16,7 @@ from coordbench.harness.analysis.trials import COSTS, TRIAL_COLUMNS, trials_tabl
 from coordbench.harness.analysis.tuning import tuning_table
 from coordbench.harness.store import checksum, schema
 from coordbench.harness.store.altered import altered_parts, altered_rows, by_record
+from coordbench.harness.store.bulk import without_collection
 from coordbench.harness.store.store import Store
 
 _COST_CELL = ["task", "backbone", "variant", "device", "dtype", "memory_format", "match", "width"]
@@ -45,6 +46,7 @@ class Tables:
         return tables | {"trials": self.trials[TRIAL_COLUMNS], "costs": self.costs.drop(columns=["cell", "record"])}
 
 
+@without_collection()
 def tables(store: Store, run: str, *, series: bool = True) -> Tables:
     """Read all tables of a run; without `series` those of many rows a trial (curves, latencies, samples) are empty."""
     facts = run_facts(store, run)

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from coordbench.harness.core.identity import Identity
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.store import rows, shared
-from coordbench.harness.store.bulk import execute_all, insert_all
+from coordbench.harness.store.bulk import execute_all, insert_all, without_collection
 from coordbench.harness.store.encoding import now
 from coordbench.harness.store.schema import environments, items, records, sources
 
@@ -27,6 +27,7 @@ _POINT = (
 _BATCH = 500  # few enough at a time for a database's limit on parameters
 
 
+@without_collection()
 def append(connection: Connection, answers: Sequence[Answer]) -> list[int]:
     """Insert records with all that hangs on them; return their numbers."""
     numbers = numbers_for(connection, len(answers))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import sqlalchemy as sql
 
 from coordbench.harness.core.record import CostRecord, Record
 from coordbench.harness.store import bulk
+from coordbench.harness.store.bulk import without_collection
 from coordbench.harness.store.schema import metadata
 from coordbench.harness.store.store import Store
 from tests.harness.store.filling import fill, identity, record, trial
@@ -53,3 +56,16 @@ def test_the_switch_goes_through_sqlalchemy(tmp_path: Path, monkeypatch: pytest.
             fill(store, [(trial(0), record(0.1))])
     inserts = {switch: [call for call in calls if "INTO records" in call] for switch, calls in statements.items()}
     assert (len(inserts["0"]), len(inserts["1"])) == (0, 1)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_garbage_is_looked_for_again_after_a_failure_as_before(running: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if running else gc.disable)()
+        with contextlib.suppress(ValueError), without_collection():
+            assert not gc.isenabled()
+            raise ValueError
+        assert gc.isenabled() == running
+    finally:
+        (gc.enable if before else gc.disable)()
