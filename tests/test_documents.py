@@ -184,7 +184,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site: Path) -> None:
     pages = {path.name: path.read_text() for path in site.glob("*.html")}
-    assert "CoordConv" in pages["layers_one_by_one.html"]
+    assert 'id="coordconv"' in pages["layers_one_by_one.html"]
     assert all(
         f'id="coordbench.harness.api.functions.{name}"' in pages["api.html"] for name in ("run", "load", "check")
     )
