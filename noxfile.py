@@ -68,12 +68,8 @@ def docs(session: nox.Session) -> None:
     session.run(interpreter, "-m", "mkdocs", "build", "--strict", *session.posargs, external=True)
 
 
-PIECES = ("positions", "detection", "geometry", "relative_geometry", "vae", "sentences", "gan_pilot")
-RECORDS = {
-    **{name: ("run", name, "--no-report") for name in ("quick", "vae_upsampling", *PIECES)},
-    "layers": ("costs", "--shape", "small", "large", "--store"),
-}
-"""Runs of record, by the name of their folder in `results/`, and the command that makes each."""
+LAYERS = ("costs", "--shape", "small", "large", "--store")
+"""The command behind `results/layers`; that of any other run of record is `coordbench run` and the name of its folder."""
 
 
 @nox.session
@@ -83,10 +79,11 @@ def records(session: nox.Session) -> None:
     A piece of the papers' claims takes up to three hours: stop it and start it again, its records are kept.
     """
     interpreter = python(session)
-    for name in session.posargs or [name for name in RECORDS if (ROOT / "results" / name).is_dir()]:
-        is_there = RECORDS[name][0] == "run" and (ROOT / "results" / name).is_dir()
+    for name in session.posargs or sorted(path.parent.name for path in ROOT.glob("results/*/manifest.json")):
+        command = LAYERS if name == "layers" else ("run", name, "--no-report")
+        is_there = name != "layers" and (ROOT / "results" / name).is_dir()
         reuse = ("--reuse", f"results/{name}") if is_there else ()
-        run = (interpreter, "-m", "coordbench", *RECORDS[name], *reuse, "--out", f".nox/records/{name}")
+        run = (interpreter, "-m", "coordbench", *command, *reuse, "--out", f".nox/records/{name}")
         session.run(*run, external=True, success_codes=[0, 5])  # 5: a layer may not fit into memory
         load = f"load average {os.getloadavg()[2]:.1f} over its last 15 minutes, {os.cpu_count()} cores"
         export = ("export", "--records", f"results/{name}", "--note", load, "--out", f".nox/records/{name}")
