@@ -69,7 +69,7 @@ def docs(session: nox.Session) -> None:
 
 
 LAYERS = ("costs", "--shape", "small", "large", "--store")
-"""The command behind `results/layers`; that of any other run of record is `coordbench run` and the name of its folder."""
+"""What makes `results/layers`; any other run of record is made by `coordbench run` and the name of its folder."""
 
 
 @nox.session
