@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -11,13 +12,21 @@ from coordbench.harness.core.entries import Entry
 from coordbench.harness.core.registry import catalog, plugins
 
 
-@pytest.fixture(autouse=True)
-def _restored_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@contextlib.contextmanager
+def restored_registry() -> Iterator[None]:
+    """Forget at the end what was registered meanwhile; a fixture of a whole module needs it for itself."""
     registry.load()
-    monkeypatch.setattr(plugins, "_loaded", set(plugins._loaded))
+    loaded = set(plugins._loaded)
     catalogs: list[dict[str, Entry]] = [catalog.VARIANTS, catalog.TASKS, catalog.BACKBONES, catalog.REFERENCES]  # type: ignore[list-item]
     before = [dict(names) for names in catalogs]
     yield
     for names, known in zip(catalogs, before, strict=True):
         names.clear()
         names.update(known)
+    plugins._loaded = loaded
+
+
+@pytest.fixture(autouse=True)
+def _restored_registry() -> Iterator[None]:
+    with restored_registry():
+        yield

@@ -75,7 +75,8 @@ def test_the_rows_add_up_to_the_step_and_nearly_all_of_it_is_placed() -> None:
     assert profile.attributed > 0.9
     more = differences(profile, base)
     assert sum(row.seconds for row in more) == pytest.approx(profile.seconds - base.seconds, abs=1e-9)
-    assert sum(row.calls for row in more if row.operator == "aten::conv2d") == 1  # the one of the coordinate channels
+    calls = {name: sum(row.calls for row in more if row.operator == name) for name in ("aten::conv2d", "aten::matmul")}
+    assert calls == {"aten::conv2d": 0, "aten::matmul": 3}  # the share of the coordinates, and its two gradients
 
 
 @pytest.mark.parametrize("name", ["conv", "coordconv", "locally_connected", "low_rank_locally_connected"])

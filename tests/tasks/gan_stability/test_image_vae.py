@@ -81,7 +81,8 @@ def test_training_beats_the_mean_image() -> None:
     assert scores["loss"] == pytest.approx(scores["reconstruction"] + scores["kl"])
     assert scores["loss"] < floor["loss"]
     assert floor["prior_coverage"] < scores["prior_coverage"]
-    assert floor["prior_vendi"] == pytest.approx(1) < 5 < scores["prior_vendi"]
+    assert floor["prior_vendi"] == pytest.approx(1)
+    assert scores["prior_vendi"] > 3
     assert {sample.role for sample in record.samples} == {"truth", "decoded", "drawn"}
 
 
