@@ -95,7 +95,7 @@ COSTS: Columns = (
     Column("ratio_step_high", "upper end of its 95 % interval", "1"),
     Column("samples_per_second", "samples that a training step takes in one second", "1/s"),
     Column("activation_bytes", "memory that is kept for the backward pass", "bytes"),
-    Column("allocated_bytes", "memory that is taken during one step, whether freed or not", "bytes"),
+    Column("allocated_bytes", "memory that torch holds at most during training steps", "bytes"),
     Column("joules_per_sample", "energy of a training step; missing where the machine has no counter", "J"),
     Column("no_joules", "why there is no energy"),
     Column("noisy", "which times are not to be trusted, and why"),

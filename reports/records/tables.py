@@ -137,9 +137,10 @@ def cost(records: Records, name: str, variant: str, shape: str, quantity: str) -
 def _costs(records: Records, name: str) -> pd.DataFrame:
     table = flatten(records.run(name).run.tables.costs)
     place = ["task", "memory_format"]
-    plain = table[table["variant"] == "conv"].drop_duplicates(place).set_index(place)["peak_memory_bytes"].to_dict()
+    plain = table[table["variant"] == "conv"].drop_duplicates(place).set_index(place)["allocated_bytes"].to_dict()
     peaks = [plain.get((task, layout)) for task, layout in table[place].itertuples(index=False)]
-    return table.assign(ratio_memory=table["peak_memory_bytes"].astype(float) / pd.Series(peaks, table.index, float))
+    # what torch allocates is the same run after run; the resident size also depends on what the allocator still holds
+    return table.assign(ratio_memory=table["allocated_bytes"].astype(float) / pd.Series(peaks, table.index, float))
 
 
 def _task(shape: str) -> str:

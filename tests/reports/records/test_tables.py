@@ -33,9 +33,9 @@ def results(tmp_path: Path) -> Path:
             for shape, ratio in zip(("large", "small"), ratios, strict=True):
                 job = CostJob(Cell.of(tasks[shape], "stack", variant))
                 spread = {"ratio": ratio, "low": ratio - 0.0625, "high": ratio + 0.0625}
-                details = {"latency": {"ratios": {"forward_backward": spread, "forward": spread}}}
-                peak = 1000 if variant == "conv" else 1250
-                cost = CostRecord("ok", peak_memory_bytes=peak, details=details, environment={"processor": "an x|y"})
+                details: dict[str, object] = {"latency": {"ratios": {"forward_backward": spread, "forward": spread}}}
+                details["memory"] = {"allocated": 1000 if variant == "conv" else 1250}
+                cost = CostRecord("ok", peak_memory_bytes=7, details=details, environment={"processor": "an x|y"})
                 [place] = store.add_items(run, [(job, Identity(repr(job), {}), {})])
                 store.add(run, place, Identity(repr(job), {}), cost)
         write_archive(store, [run], tmp_path / "results" / "layers", note="load 1")
