@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch._inductor.config
+from torch import nn
 from torch.func import vmap
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -128,3 +129,44 @@ def test_an_expanded_gradient_gives_what_a_real_one_does(selector: str, form: to
         torch.manual_seed(3)
         gradients.append(torch.autograd.grad(layer(x), [x, *layer.parameters()], seen))
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("name", sorted(entry.name for entry in registry.entries("variant") if 2 in entry.dims))
+def test_a_layer_without_a_bias_has_the_gradients_of_one_whose_bias_is_zero(name: str) -> None:
+    x = torch.randn(2, 4, 6, 6)
+
+    def build(bias: bool) -> nn.Module:
+        torch.manual_seed(0)
+        return registry.layer(name)(4, 4, 3, size=(6, 6), bias=bias)
+
+    def gradients(layer: nn.Module) -> dict[str, torch.Tensor]:
+        torch.manual_seed(1)
+        (layer(x) * torch.linspace(0, 1, 6)).sum().backward()
+        return {key: p.grad for key, p in layer.named_parameters() if p.grad is not None}
+
+    bare, whole = build(False), build(True)
+    known = bare.state_dict()
+    whole.load_state_dict(known, strict=False)
+    with torch.no_grad():
+        for key, parameter in whole.named_parameters():
+            if key not in known:
+                parameter.zero_()
+    expected, actual = gradients(whole), gradients(bare)
+    assert actual
+    for key, gradient in actual.items():
+        torch.testing.assert_close(gradient, expected[key])
+
+
+@pytest.mark.parametrize("frozen", ["conv.weight", "conv.bias"])
+@pytest.mark.parametrize("selector", ["coordconv", "geoconv", "geoconv[per=batch]", "constant_channel"])
+def test_frozen_parameters_take_nothing_from_the_others(selector: str, frozen: str) -> None:
+    x, gradients = torch.randn(2, 2, 4, 3), []
+    for freeze in (False, True):
+        layer = make(selector)
+        layer.get_parameter(frozen).requires_grad_(not freeze)
+        torch.manual_seed(1)
+        layer(x).square().sum().backward()
+        gradients.append({key: p.grad for key, p in layer.named_parameters() if p.grad is not None})
+    assert set(gradients[0]) - set(gradients[1]) == {frozen}
+    for key, gradient in gradients[1].items():
+        torch.testing.assert_close(gradient, gradients[0][key])

@@ -176,7 +176,7 @@ class _Beside(torch.autograd.Function):
         with full_precision(grad):
             if needs_share or needs_bias or needs_weight:
                 both = _small_gradients(grad, ctx.place, ctx.mix).to(weight.dtype)
-                grad_share, grad_bias = both.narrow(1, 0, both.shape[1] - 1), both.select(1, -1)
+                grad_share, grad_bias = both.narrow(1, 0, both.shape[1] - 1), both.select(1, -1) if needs_bias else None
             steps, needs = ctx.steps, (needs_x, needs_weight)
             grad_x, grad_weight = _convolution_gradients(grad, x, steps.weight(own).to(x.dtype), steps, needs)
         if grad_weight is not None:
