@@ -40,7 +40,8 @@ plugins = ["my_layer.py"]
 """
 ELSEWHERE = {
     "--acknowledge": "tests/harness/gate/test_accepted.py", "calibrate": "tests/harness/gate/test_calibrate.py",
-    "results": "tests/harness/cli/test_results.py",
+    "results": "tests/harness/cli/test_results.py", "--bench": "tests/harness/gate/suites/test_suites.py",
+    "bisect": "tests/harness/gate/bisect/test_bisect.py",
 }  # fmt: skip
 """Commands that need a history of their own, and the tests that run them."""
 SUBSTITUTES = {
@@ -132,6 +133,8 @@ def test_every_block_works(document: Path, project: Path) -> None:
 def _short(project: Path, block: Block) -> list[str]:
     """A command that takes seconds; a file that `new` is to write is moved away, and a preset made short."""
     words = [SUBSTITUTES.get(word, word) for word in block.words]
+    if words[0] == "gate":
+        words = ["my_layer" if word == "coordconv" else word for word in words]
     if words[0] == "new":
         (project / words[2]).unlink(missing_ok=True)
     for word in words:
