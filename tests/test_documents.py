@@ -113,7 +113,8 @@ def project(tmp_path: Path) -> Path:
     for words in ("init -q", "add .", "commit -qm all", "update-ref refs/remotes/origin/main HEAD"):
         subprocess.run([*git, *words.split()], cwd=tmp_path, check=True)
     _run(tmp_path, "run", "small.toml", "--plugin", "my_layer.py", "--variants", "conv", "my_layer")
-    shutil.copy(tmp_path / "coordbench-results" / "results.sqlite", tmp_path / "other.sqlite")
+    for store in ("other.sqlite", "team.sqlite"):
+        shutil.copy(tmp_path / "coordbench-results" / "results.sqlite", tmp_path / store)
     return tmp_path
 
 
