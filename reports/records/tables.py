@@ -136,6 +136,8 @@ def cost(records: Records, name: str, variant: str, shape: str, quantity: str) -
 
 def _costs(records: Records, name: str) -> pd.DataFrame:
     table = flatten(records.run(name).run.tables.costs)
+    if table.empty:
+        return table
     place = ["task", "memory_format"]
     plain = table[table["variant"] == "conv"].drop_duplicates(place).set_index(place)["allocated_bytes"].to_dict()
     peaks = [plain.get((task, layout)) for task, layout in table[place].itertuples(index=False)]
