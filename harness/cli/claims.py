@@ -59,8 +59,8 @@ def show_answers(name: str, store: str | None, out: Path, *, as_json: bool) -> s
 
 def _answer(answer: Answer) -> Row:
     shown = {name: getattr(answer.finding, name) for name in ("verdict", "measured", "low", "high", "seeds")}
-    known = {name: None if value != value else value for name, value in shown.items()}  # JSON has no NaN
-    return known | {"run": answer.run, "next": answer.next_step}
+    numbers = {name: None if value != value else value for name, value in shown.items()}  # JSON has no NaN
+    return numbers | {"run": answer.run, "next": answer.next_step}
 
 
 def _verdict(answer: Answer) -> str:

@@ -14,7 +14,6 @@ from coordbench.reports.claims.reading import read_claims
 from coordbench.reports.data.stored import Stored
 from coordbench.reports.text import plural
 
-DECIDED = ("holds", "fails")
 WORDS: Mapping[Verdict, str] = {"holds": "hold", "fails": "fail", "open": "are open", "not run": "were not run"}
 
 
@@ -55,8 +54,8 @@ def answers(runs: Mapping[str, Stored]) -> list[Answer]:
 
 def counts(given: Sequence[Answer], kind: Kind = "direction") -> str:
     """How the claims of one kind stand, in words."""
-    verdicts = [answer.finding.verdict for answer in given if answer.claim.kind == kind]
-    decided = sum(verdict in DECIDED for verdict in verdicts)
+    findings = [answer.finding for answer in given if answer.claim.kind == kind]
+    verdicts, decided = [finding.verdict for finding in findings], sum(finding.decided for finding in findings)
     each = ", ".join(f"{verdicts.count(v)} {word}" for v, word in WORDS.items() if v in verdicts)
     return f"{decided} of {plural(len(verdicts), f'{kind} claim')} decided: {each}"
 

@@ -50,6 +50,26 @@ def test_the_ledger_as_json_says_what_tests_a_claim(capsys: pytest.CaptureFixtur
     assert {row["provenance"] for row in rows.values() if row["kind"] == "figure"} <= {"seed", "paper", "blog", "code"}
 
 
+def test_what_records_say_to_each_claim_is_listed_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["list", "claims", "--run", "results/vae_upsampling", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["geoconv-saves-parameters"]["verdict"] == "holds"
+    assert rows["detection"] == rows["detection"] | {
+        "verdict": "not run", "measured": None, "run": "", "next": "the preset detection would test it"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments", [["claims", "--run", "docs"], ["claims", "--run", "none"], ["tasks", "--run", "x"]]
+)
+def test_a_run_that_is_none_is_one_line(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["list", *arguments, "--out", str(tmp_path)]) == ExitCode.USAGE
+    printed = capsys.readouterr()
+    assert (printed.err.count("\n"), printed.out) == (1, "")
+
+
 RENDERING = """
 [[claim]]
 id = "rendering"
