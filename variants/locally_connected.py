@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from coordbench.harness.core.registry import variant
 from coordbench.variants._parts.convolution import Padding, conv_flops, pad, patches, require_size, strided
-from coordbench.variants._parts.passes import lowered, modulated
+from coordbench.variants._parts.gate import gated
+from coordbench.variants._parts.passes import lowered
 from coordbench.variants._parts.textbook import windows
 from coordbench.variants._parts.tricks import blockwise
 from coordbench.variants._parts.windows import LocalProduct
@@ -91,7 +92,7 @@ class LocallyConnected(nn.Module):
         formula = partial(local_product, kernel_size=k, stride=stride)
         fast = blockwise(x)
         y: Tensor = LocalProduct.apply(x, weight, k, stride, formula) if fast else formula(x, weight)  # type: ignore[no-untyped-call]
-        return y if self.bias is None else modulated(y, None, self.bias[None])
+        return y if self.bias is None else gated(y, None, self.bias[None])
 
 
 def local_product(x: Tensor, weight: Tensor, *, kernel_size: int, stride: int) -> Tensor:

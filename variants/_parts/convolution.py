@@ -98,10 +98,6 @@ class Convolution(nn.Module):
     def precise(self, x: Tensor) -> Tensor:
         """Convolve one image in its own dtype, whatever that of the weights."""
         bias = None if self.bias is None else self.bias.to(x.dtype)
-        if self.weight.shape[-1] == 1:  # a matrix product, several times as fast as a convolution of one image
-            weight, pixels = self.weight.flatten(1).to(x.dtype), x[0].flatten(1)
-            y = weight @ pixels if bias is None else torch.addmm(bias[:, None], weight, pixels)
-            return y.view(1, -1, *x.shape[2:])
         return convolve(x, self.weight.to(x.dtype), bias, stride=self.stride, padding=self.padding, groups=self.groups)
 
     def beside(self, x: Tensor, channels: Tensor, mix: Tensor | None = None) -> Tensor:
@@ -113,10 +109,6 @@ class Convolution(nn.Module):
         """
         maps = self._biased(self._maps(x, channels), mix)
         return self._add(x, self.weight[:, : x.shape[1]], maps, mix)
-
-    def beside_still(self, x: Tensor, channels: Callable[[], Tensor], owner: nn.Module | None = None) -> Tensor:
-        """As `beside`, for channels that are a function of the shape of x and of the state of `owner` alone."""
-        return self._still(x, self.weight[:, : x.shape[1]], lambda: self._maps(x, channels()), owner or self)
 
     def plus_still(self, x: Tensor, maps: Callable[[], Tensor], owner: nn.Module) -> Tensor:
         """Convolve x and add maps (1, out_channels, *out) of which the same holds, and the bias."""

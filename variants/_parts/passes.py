@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from coordbench.variants._parts.tricks import blockwise, eager
+from coordbench.variants._parts.tricks import eager
 
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _TRANSPOSED = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -90,21 +90,6 @@ def convolve_plus(x: Tensor, weight: Tensor, maps: Tensor, mix: Tensor | None, s
     return y + mixed.to(y.dtype)
 
 
-def modulated(y: Tensor, gate: Tensor | None, offset: Tensor | None = None, *, fresh: bool = True) -> Tensor:
-    """y * gate + offset, either of them (1, C, *size) or None; a `fresh` y may be overwritten where none needs it."""
-    gate, offset = (None if t is None else t.to(y.dtype) for t in (gate, offset))
-    if not eager() or not y.shape[0]:
-        y = y if gate is None else y * gate
-        return y if offset is None else y + offset
-    form = layout(y)
-    gate, offset = (None if t is None else t.contiguous(memory_format=form) for t in (gate, offset))
-    if torch.is_grad_enabled() or not fresh:
-        result: Tensor = _Modulated.apply(y, gate, offset)  # type: ignore[no-untyped-call]
-        return result
-    y = y if gate is None else y.mul_(gate)
-    return y if offset is None else y.add_(offset)
-
-
 class _ConvolvePlusContext(Context, Protocol):
     steps: Steps
 
@@ -130,7 +115,7 @@ class _ConvolvePlus(torch.autograd.Function):
     def backward(ctx: _ConvolvePlusContext, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, maps, mix = ctx.saved_tensors
         needs = ctx.needs_input_grad
-        grad_x, grad_weight = _convolution_gradients(grad, x, weight, ctx.steps, needs[:2])
+        grad_x, grad_weight = convolution_gradients(grad, x, weight, ctx.steps, needs[:2])
         grad_maps = grad_mix = None
         if mix is None and needs[2]:
             grad_maps = grad if len(maps) == len(grad) else sum_batch(grad)
@@ -147,7 +132,7 @@ class _ConvolvePlus(torch.autograd.Function):
         return grad_x, grad_weight, grad_maps, grad_mix, None
 
 
-def _convolution_gradients(
+def convolution_gradients(
     grad: Tensor, x: Tensor, weight: Tensor, steps: Steps, needs: tuple[bool, ...]
 ) -> tuple[Tensor | None, Tensor | None]:
     """The gradients of input and weight of `Steps.apply`, each where it is needed."""
@@ -158,31 +143,6 @@ def _convolution_gradients(
         [*needs, False],
     )  # fmt: skip
     return grad_x, grad_weight
-
-
-class _Modulated(torch.autograd.Function):
-    """Go through the batch image by image, so that each is read from memory once for both of its gradients."""
-
-    @staticmethod
-    def forward(ctx: Context, y: Tensor, gate: Tensor | None, offset: Tensor | None) -> Tensor:
-        ctx.save_for_backward(y if gate is not None else None, gate)
-        if gate is None:
-            return y if offset is None else y + offset
-        return y * gate if offset is None else torch.addcmul(offset, y, gate)
-
-    @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
-        y, gate = ctx.saved_tensors
-        grad_offset = sum_batch(grad) if ctx.needs_input_grad[2] else None
-        if gate is None:
-            return grad, None, grad_offset
-        if torch.is_grad_enabled() or not blockwise(grad):  # the first where a second derivative is asked for
-            return grad * gate, sum_batch(grad * y), grad_offset
-        grad_y, grad_gate = torch.empty_like(y), torch.zeros_like(gate)
-        for n in range(len(y)):
-            torch.mul(grad[n], gate[0], out=grad_y[n])
-            grad_gate[0].addcmul_(grad[n], y[n])
-        return grad_y, grad_gate, grad_offset
 
 
 def sum_batch(x: Tensor) -> Tensor:

@@ -16,7 +16,15 @@ from torch import Tensor
 
 from coordbench.variants._parts.convolution import Convolution, convolve, pad, patches
 from coordbench.variants._parts.coordinates import coordinates, moved
-from coordbench.variants._parts.passes import Context, Steps, full_precision, is_channels_last, layout, lowered
+from coordbench.variants._parts.passes import (
+    Context,
+    Steps,
+    convolution_gradients,
+    full_precision,
+    is_channels_last,
+    layout,
+    lowered,
+)
 from coordbench.variants._parts.tricks import eager
 
 
@@ -178,7 +186,7 @@ class _Beside(torch.autograd.Function):
                 both = _small_gradients(grad, ctx.place, ctx.mix).to(weight.dtype)
                 grad_share, grad_bias = both.narrow(1, 0, both.shape[1] - 1), both.select(1, -1) if needs_bias else None
             steps, needs = ctx.steps, (needs_x, needs_weight)
-            grad_x, grad_weight = _convolution_gradients(grad, x, steps.weight(own).to(x.dtype), steps, needs)
+            grad_x, grad_weight = convolution_gradients(grad, x, steps.weight(own).to(x.dtype), steps, needs)
         if grad_weight is not None:
             grad_weight = steps.weight(grad_weight).to(weight.dtype)
         if share is not None:
@@ -229,16 +237,3 @@ def _ones(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(1, n)."""
     with torch.inference_mode(False):
         return torch.ones(1, n, dtype=dtype, device=device)
-
-
-def _convolution_gradients(
-    grad: Tensor, x: Tensor, weight: Tensor, steps: Steps, needs: tuple[bool, bool]
-) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients of input and weight of `Steps.apply`, each where it is needed."""
-    dims = x.dim() - 2
-    stride, more = (2, weight.shape[-1] % 2) if steps.doubles else (steps.stride, 0)
-    grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
-        grad, x, weight, None, [stride] * dims, [steps.padding] * dims, [1] * dims, steps.doubles, [more] * dims, 1,
-        [*needs, False],
-    )  # fmt: skip
-    return grad_x, grad_weight
