@@ -30,7 +30,7 @@ _COSTS = (
     Column("flops", "operations of one forward pass over one batch", "FLOP"),
     Column("latency_forward_seconds", "time of one forward pass over one batch", "s"),
     Column("latency_step_seconds", "time of one training step", "s"),
-    Column("peak_memory_bytes", "most memory that training steps took", "bytes"),
+    Column("peak_memory_bytes", "memory that torch holds at most during training steps, above their start", "bytes"),
 )
 
 TRIALS: Columns = (

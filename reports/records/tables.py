@@ -141,7 +141,6 @@ def _costs(records: Records, name: str) -> pd.DataFrame:
     place = ["task", "memory_format"]
     plain = table[table["variant"] == "conv"].drop_duplicates(place).set_index(place)["allocated_bytes"].to_dict()
     peaks = [plain.get((task, layout)) for task, layout in table[place].itertuples(index=False)]
-    # what torch allocates is the same run after run; the resident size also depends on what the allocator still holds
     return table.assign(ratio_memory=table["allocated_bytes"].astype(float) / pd.Series(peaks, table.index, float))
 
 
