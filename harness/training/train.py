@@ -28,6 +28,10 @@ POINTS = 100
 """Points kept of each training curve: the mean of a window of steps each, so that no step is dropped."""
 
 
+AT_ONCE = frozenset({"cpu"})
+"""Devices on which reading a loss waits for nothing; elsewhere the losses of many steps are read together."""
+
+
 class Diverged(Exception):
     """A loss, a weight or a score is no longer finite; the message says which and when."""
 
@@ -90,7 +94,7 @@ def train(problem: Problem, trial: Trial, record: Record, checkpoint: Checkpoint
     """Run the training loop and append curves to `record`; raise Diverged at the first loss that is not finite."""
     budget = trial.cell.budget
     updates = [Update(phase, problem.models, budget) for phase in problem.phases]
-    curves = _Curves(record, window=max(1, budget.steps // POINTS))
+    curves, losses = _Curves(record, window=max(1, budget.steps // POINTS)), Losses(record)
     looks = {round(budget.steps * (i + 1) / budget.evaluations) for i in range(budget.evaluations)}
     if budget.evaluations > 1:
         looks.add(halfway(budget))
@@ -102,15 +106,17 @@ def train(problem: Problem, trial: Trial, record: Record, checkpoint: Checkpoint
         start = time.perf_counter()
         batch = to_device(problem.batches(step), trial.cell)
         for update in updates:
-            curves.add(
-                update.phase.name, update(problem.models, batch, step, ratio=curves.closes(step + 1, budget.steps))
-            )
+            values = update(problem.models, batch, step, losses, ratio=curves.closes(step + 1, budget.steps))
+            curves.add(update.phase.name, values)
         record.steps = step + 1
+        saves = checkpoint is not None and checkpoint.due()
+        if saves or step + 1 in looks or curves.closes(step + 1, budget.steps):
+            losses.read()
         record.seconds += time.perf_counter() - start
         curves.close(step + 1, budget.steps)
         if step + 1 in looks:
             _look(problem, trial, record)
-        if checkpoint is not None and checkpoint.due():
+        if checkpoint is not None and saves:
             checkpoint.save(problem.models, stateful, record, curves.pending)
 
 
@@ -140,13 +146,14 @@ class Update:
         self.frozen = [p for name in models if name not in phase.trains for p in models[name].parameters()]
         self.optimizer, self.scheduler = make_optimizer(self.parameters, phase.optimizer, budget, phase.steps)
 
-    def __call__(self, models: Models, batch: Any, step: int, *, ratio: bool = False) -> dict[str, Tensor]:
+    def __call__(
+        self, models: Models, batch: Any, step: int, losses: Losses, *, ratio: bool = False
+    ) -> dict[str, Tensor]:
         with without_gradients(self.frozen):
             for _ in range(self.phase.steps):
                 self.optimizer.zero_grad(set_to_none=True)
                 loss = self.phase.loss(models, batch)
-                if not math.isfinite(loss.item()):
-                    raise Diverged(f"{self.phase.name} is {loss.item()} at step {step + 1}")
+                losses.add(self.phase.name, step, loss)
                 loss.backward()
                 norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
                 before = [p.detach().clone() for p in self.parameters] if ratio else []
@@ -187,6 +194,28 @@ def _fused(
     chosen = {"foreach", "differentiable"} & options.keys()
     known = kind in (torch.optim.Adam, torch.optim.AdamW) and all(p.is_floating_point() for p in parameters)
     return {"fused": True} if known and not chosen else {}
+
+
+class Losses:
+    """Sees to it that losses are finite: each at once, or those of many steps where reading one waits for a GPU."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.unread: list[tuple[str, int, Tensor]] = []
+
+    def add(self, phase: str, step: int, loss: Tensor) -> None:
+        self.unread.append((phase, step, loss.detach()))
+        if loss.device.type in AT_ONCE:
+            self.read()
+
+    def read(self) -> None:
+        """Raise Diverged at the first loss that is not finite, in the order of training."""
+        unread, self.unread = self.unread, []
+        values = torch.stack([loss.reshape(()) for *_, loss in unread]).tolist() if unread else []
+        for (phase, step, _), value in zip(unread, values, strict=True):
+            if not math.isfinite(value):
+                self.record.steps = step
+                raise Diverged(f"{phase} is {value} at step {step + 1}")
 
 
 class _Curves:

@@ -212,6 +212,19 @@ def test_a_rate_too_high_diverges_and_says_when() -> None:
     assert 0 < record.steps < 400
 
 
+def test_losses_that_are_read_together_name_the_same_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    diverging = _changed(budget=Budget(400, learning_rate=1e30))
+    at_once = train.run(diverging)
+    monkeypatch.setattr(train, "AT_ONCE", frozenset())
+    together = train.run(diverging)
+    assert (together.status, together.error, together.steps) == ("diverged", at_once.error, at_once.steps)
+    assert together.steps % 4 > 0  # between two looks at the losses
+    assert all(np.isfinite(point.value) for point in together.curves)
+    healthy = train.run(TRIAL)
+    monkeypatch.undo()
+    assert _values(healthy) == _values(train.run(TRIAL))
+
+
 def test_curves_are_means_over_windows_that_drop_no_step() -> None:
     short = train.run(_changed(budget=Budget(50, evaluations=1)))
     long = train.run(_changed(budget=Budget(250, evaluations=1)))
