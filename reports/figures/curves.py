@@ -113,5 +113,9 @@ def frame(values: Floats, metric: MetricFacts) -> tuple[float, float]:
     least = -np.inf if metric.least is None else metric.least
     most = np.inf if metric.most is None else metric.most
     low, high = max(low, least), min(high, most)
-    spread = high - low or max(abs(high), 1e-6) * 1e-3
-    return low - (spread - (high - low)) / 2, low + spread
+    if high > low:
+        return low, high
+    if np.isfinite(most - least):  # all the same: a magnified axis would show nothing but rounding
+        return least, most
+    spread = 0.1 * abs(high) or 1.0
+    return low - spread / 2, low + spread / 2

@@ -185,15 +185,19 @@ class Sections:
 
 
 def time_to_target(run: Run, points: pd.DataFrame) -> dict[tuple[int, str], float]:
-    """Median seconds until a variant reaches the baseline's last validation score; infinite where it never does."""
+    """Median seconds until a variant reaches the baseline's last validation score; infinite where it never does.
+
+    A baseline that ends at the floor has reached nothing, so that there is no target.
+    """
     times: dict[tuple[int, str], float] = {}
     points = points[points["metric"].str.startswith("validation/")]
     for contest in run.contests.values():
         rows = points[points["contest"] == contest.number]
         last = rows[rows["variant"] == run.baseline].sort_values("step").groupby("seed")["value"].last().dropna()
-        if last.empty:
+        target = last.median() * contest.metric.sign
+        if last.empty or target <= contest.floor * contest.metric.sign:
             continue
-        reached = rows[rows["value"] * contest.metric.sign >= last.median() * contest.metric.sign]
+        reached = rows[rows["value"] * contest.metric.sign >= target]
         first = reached.groupby(["variant", "seed"])["seconds"].min()
         for variant, seeds in rows.groupby("variant")["seed"].unique().items():
             seconds = [first.get((variant, seed), np.inf) for seed in seeds]

@@ -75,4 +75,17 @@ def test_the_baseline_reaches_its_own_score_however_many_seeds_there_are(store: 
     """The middle of six seeds lies between two of them: three never reach it."""
     run = load(fill(seeds=6), store=store)
     times = time_to_target(run, curves(run))
-    assert all(np.isfinite(times[contest, "conv"]) for contest in run.contests)
+    aimed = {contest for contest, _ in times}
+    assert aimed
+    assert all(np.isfinite(times[contest, "conv"]) for contest in aimed)
+
+
+def test_a_baseline_that_ends_at_the_floor_sets_no_target(store: Store, fill: Any) -> None:
+    run = load(fill(seeds=2), store=store)
+    points = curves(run)
+    floors = {number: contest.floor for number, contest in run.contests.items() if np.isfinite(contest.floor)}
+    assert floors
+    points = points[points["contest"].isin(floors)]
+    above = {n: floor + run.contests[n].metric.sign for n, floor in floors.items()}
+    assert {n for n, _ in time_to_target(run, points.assign(value=points["contest"].map(above)))} == floors.keys()
+    assert not time_to_target(run, points.assign(value=points["contest"].map(floors)))
