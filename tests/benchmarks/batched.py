@@ -130,9 +130,7 @@ def main() -> None:
         try:
             print(measure(task, backbone, variant, chosen.seeds, chosen.rounds), flush=True)
         except Exception as error:  # a task that draws or branches by numbers cannot be batched: a line, not an end
-            print(
-                f"{task:42} cannot be batched: {type(error).__name__}: {str(error).splitlines()[0][:120]}", flush=True
-            )
+            print(f"{task:42} cannot be batched: {describe_error(error)}", flush=True)
 
 
 if __name__ == "__main__":

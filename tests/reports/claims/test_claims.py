@@ -416,6 +416,13 @@ def test_a_preset_plans_all_arms_of_each(claim: claims.Claim) -> None:
     assert presets_of(claim)
 
 
+def test_a_preset_with_looks_stands_before_smaller_ones_that_decide_nothing() -> None:
+    claim = next(claim for claim in TRAINED if claim.id == "center-conv")
+    names = presets_of(claim)
+    assert names[0] == "geometry"
+    assert "ci" in names[1:]
+
+
 def test_a_claim_that_no_preset_tests_is_refused() -> None:
     claim = replace(TRAINED[0], id="orphan", left=replace(TRAINED[0].left, variant="coordconv[radius=true, shift=0.3]"))
     with pytest.raises(UsageError, match="claim 'orphan': no preset plans"):
