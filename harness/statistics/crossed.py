@@ -20,11 +20,29 @@ from coordbench.harness.statistics.intervals import mean_interval
 
 @dataclass(frozen=True)
 class Crossed:
-    """The mean, its interval where seeds and things are drawn, and its interval where seeds alone are."""
+    """The mean, its interval where seeds and things are drawn, and its interval where seeds alone are.
+
+    `error` is the standard error of the mean where both are drawn, with so many `degrees` of freedom.
+    """
 
     mean: float
     both: Interval
     seeds: Interval
+    error: float = float("nan")
+    degrees: float = float("nan")
+
+    def p(self, null: float = 0.0) -> float:
+        """The two-sided p against a mean of `null`; nan where there is no error."""
+        return min(1.0, 2 * self._tail(abs(self.mean - null)))
+
+    def p_tied(self, margin: float) -> float:
+        """The p against a mean beyond +-margin."""
+        return self._tail(margin - abs(self.mean))
+
+    def _tail(self, distance: float) -> float:
+        if self.error == 0:
+            return float(distance <= 0)
+        return float(special.stdtr(self.degrees, -distance / self.error)) if self.error > 0 else float("nan")
 
 
 def crossed(values: ArrayLike, confidence: float = 0.95) -> Crossed:
@@ -45,8 +63,10 @@ def crossed(values: ArrayLike, confidence: float = 0.95) -> Crossed:
     parts = squares / freedom
     variance = max(parts[0] + parts[1] - parts[2], parts[0], parts[1])
     if variance == 0:
-        return Crossed(mean, (mean, mean), alone)
+        return Crossed(mean, (mean, mean), alone, 0.0, 1.0)
     signs = (parts**2 / freedom).sum()
     degrees = min(max(variance**2 / signs, 1.0), float(n * m - 1))
-    half = float(special.stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(variance / (n * m)))
-    return Crossed(mean, (min(mean - half, alone[0]), max(mean + half, alone[1])), alone)
+    error = float(np.sqrt(variance / (n * m)))
+    half = float(special.stdtrit(degrees, (1 + confidence) / 2)) * error
+    both = min(mean - half, alone[0]), max(mean + half, alone[1])
+    return Crossed(mean, both, alone, error, float(degrees))

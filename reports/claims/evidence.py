@@ -18,6 +18,7 @@ from scipy import special
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.scores import State
 from coordbench.harness.statistics import paired
+from coordbench.harness.statistics.crossed import crossed
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, Evidence
 from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.claims.claims import Claim, Finding, Measure
@@ -27,6 +28,8 @@ from coordbench.reports.claims.sides import contests
 from coordbench.reports.claims.speed import PHASES, sped_up, timed
 from coordbench.reports.data import survival
 from coordbench.reports.data.stored import COSTS, Stored
+from coordbench.reports.data.things import THINGS, by_thing
+from coordbench.reports.text import with_interval
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
@@ -75,7 +78,7 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
     if len(pairs) == 0:
         return replace(draft, verdict="not run", reason="no seed was scored on all sides")
     sides = [pairs.iloc[:, i].to_numpy(float) for i in range(pairs.shape[1])]
-    draft = _tested(draft, sides, _margin(run, claim, left))
+    draft = _over_things(run, _tested(draft, sides, _margin(run, claim, left)), *pair)
     settled = moving(run, claim, pair, _margin(run, claim, left))
     doubt = _doubt(pair, len(pairs), settled)
     return replace(draft, reason=draft.reason or doubt, stuck=bool(doubt) and len(pairs) >= FEWEST_PAIRS)
@@ -125,6 +128,28 @@ def _tested(draft: Finding, sides: Sequence[Floats], margin: float) -> Finding:
     least /= scale
     margin = margin if claim.measure == "difference" and claim.value == 0 else 0.0
     return _filled(draft, paired.measure(samples, margin, null=claim.value, least_deviation=least), margin)
+
+
+def _over_things(run: Stored, draft: Finding, left: pd.DataFrame, right: pd.DataFrame | None) -> Finding:
+    """A difference must also hold where scenes, or lenses, of the test are drawn as seeds are: the larger p counts."""
+    claim = draft.claim
+    if right is None or claim.measure != "difference" or draft.p is None:
+        return draft
+    metric = claim.metric or run.facts.tasks[left.iloc[0]["full_task"]].metrics[0].name
+    sides = [by_thing(run, side, metric) for side in (left, right)]
+    for axis in sides[0].keys() & sides[1].keys():
+        differences = (sides[0][axis] - sides[1][axis]).dropna()
+        if min(differences.shape) < 2:
+            continue
+        lead = crossed(differences.to_numpy(float))
+        interval = with_interval(lead.mean, *lead.both)
+        draft = replace(
+            draft,
+            p=max(draft.p, lead.p(claim.value)),
+            p_tied=max(draft.p_tied, lead.p_tied(draft.margin)),
+            here=f"{draft.here}; over seeds and {differences.shape[1]} {THINGS[axis]}: {interval}",
+        )
+    return draft
 
 
 def _filled(draft: Finding, evidence: Evidence, margin: float = 0.0) -> Finding:

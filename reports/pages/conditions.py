@@ -14,10 +14,9 @@ from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.reports.data import series
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.run import Run
+from coordbench.reports.data.things import THINGS, by_thing
 from coordbench.reports.figures import curves, svg, tradeoffs
 
-DRAWN = {"image": "scenes", "lens": "lenses"}
-"""Axes whose values are drawn out of many, as seeds are, and what they are; a test holds few of them."""
 _FEWEST = 3
 """Fewer conditions are no course that a figure could show."""
 
@@ -64,24 +63,17 @@ class Drawn:
 
 def drawn(run: Run, contest: Contest, variants: Collection[str]) -> list[Drawn]:
     """Leads over the baseline with intervals over seeds and over the scenes or lenses of the test, both drawn."""
-    scores = run.tables.scores
-    rows = scores[(scores["split"] == "test") & (scores["of"] == contest.metric.name) & scores["axis"].isin(DRAWN)]
     trials = run.trials[run.trials["contest"] == contest.number]
-    rows = rows.join(trials[["label", "seed"]], on="trial", how="inner")
-    leads = []
-    for axis, parts in rows.groupby("axis", sort=False):
-        tables = {
-            str(label): group.pivot_table(index="seed", columns="part", values="value")
-            for label, group in parts.groupby("label", sort=False)
-        }
-        baseline = tables.pop(str(run.baseline), None)
-        for variant in variants if baseline is not None else ():
-            if variant not in tables:
+    tables = {str(label): by_thing(run, rows, contest.metric.name) for label, rows in trials.groupby("label")}
+    baseline, leads = tables.pop(str(run.baseline), {}), []
+    for variant in variants:
+        for axis, scores in tables.get(variant, {}).items():
+            if axis not in baseline:
                 continue
-            differences = ((tables[variant] - baseline) * contest.metric.sign).dropna()
-            if len(differences) > 1 and differences.shape[1] > 1:
+            differences = ((scores - baseline[axis]) * contest.metric.sign).dropna()
+            if min(differences.shape) > 1:
                 seeds, things = differences.shape
-                leads.append(Drawn(variant, DRAWN[str(axis)], things, seeds, crossed(differences.to_numpy(float))))
+                leads.append(Drawn(variant, THINGS[axis], things, seeds, crossed(differences.to_numpy(float))))
     return leads
 
 

@@ -30,6 +30,17 @@ def test_one_seed_or_one_thing_has_no_interval_over_both() -> None:
     assert crossed(np.ones((3, 4))).both == (1.0, 1.0)
 
 
+def test_p_is_the_level_at_which_the_interval_reaches_the_null() -> None:
+    table = np.random.default_rng(1).normal(0.4, 1, size=(6, 1)) + np.random.default_rng(2).normal(size=(6, 5))
+    result = crossed(table)
+    low, high = crossed(table, 1 - result.p()).both
+    assert min(abs(low), abs(high)) == pytest.approx(0, abs=1e-9)
+    assert result.p(result.mean) == pytest.approx(1)
+    assert result.p_tied(abs(result.mean)) == pytest.approx(0.5)
+    assert crossed(np.ones((3, 4))).p() == 0
+    assert crossed(np.zeros((3, 4))).p() == 1
+
+
 @pytest.mark.parametrize("spreads", [(1.0, 0.0, 1.0), (0.2, 1.0, 0.5), (1.0, 1.0, 0.1), (0.0, 0.0, 1.0)])
 def test_intervals_cover_the_mean_of_all_seeds_and_things(spreads: tuple[float, float, float]) -> None:
     """At least 93 % of 1,000 tables, where intervals over seeds alone cover far less as soon as things matter."""

@@ -13,7 +13,7 @@ import pytest
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import CurvePoint, Record
-from coordbench.harness.core.scores import Fate, State
+from coordbench.harness.core.scores import At, Fate, State
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.statistics.paired import LEVEL, smallest_detectable_effect
@@ -65,6 +65,20 @@ def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, v
     findings = ledger.ledger(filled(store, fill, 6), [about(relation=relation, value=value), about(task="gamma")])
     assert findings[0].measured == pytest.approx(0.6, abs=0.02)
     assert [f.verdict for f in findings] == [verdict, "not run"]
+
+
+@pytest.mark.parametrize(("parts", "verdict"), [((2.9, 3.0, 3.1), "holds"), ((1.0, 2.0, 6.0), "open")])
+def test_a_lead_must_hold_over_the_scenes_of_a_test_too(store: Store, fill: Any, parts: Any, verdict: str) -> None:
+    """The same lead at every seed: where scenes differ as much as it is large, others might turn it round."""
+
+    def record(trial: Trial) -> Record:
+        shown = parts if trial.cell.label == "coordconv" else (0.0, 0.0, 0.0)
+        by_scene = {At("accuracy", "image", f"scene {i}"): part + 0.1 * trial.seed for i, part in enumerate(shown)}
+        return Record("ok", scores={"test": {"accuracy": sum(shown) / 3 + 0.1 * trial.seed} | by_scene}, steps=5)
+
+    (finding,) = ledger.ledger(filled(store, fill, 6, record), [about(value=0)])
+    assert finding.verdict == verdict
+    assert "over seeds and 3 scenes: 3 [" in finding.here
 
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.001, "fails"), (0.06, "open")])
