@@ -48,7 +48,7 @@ def show_answers(name: str, store: str | None, out: Path, *, as_json: bool) -> s
             runs = {run: load(run, store=opened)}
         given = answers(runs)
     if as_json:
-        return json.dumps([_row(answer.claim) | _answer(answer) for answer in given], indent=1)
+        return json.dumps([_described(answer.claim) | _answer(answer) for answer in given], indent=1)
     width = max(len(answer.claim.id) for answer in given)
     blocks = []
     for kind in get_args(Kind):
@@ -72,12 +72,16 @@ def _verdict(answer: Answer) -> str:
 
 
 def _row(claim: Claim) -> Row:
-    names = ("kind", "family", "rank", "after", "source", "sentence", "published", "provenance", "setting", "differs")
-    row: Row = {"name": claim.id} | {name: getattr(claim, name) for name in names} | {"inequality": inequality(claim)}
     if claim.kind == "exact":
         finding = counted(claim)
-        return row | {"measured": finding.measured, "verdict": finding.verdict}
-    return row | {"presets": presets_of(claim)}
+        return _described(claim) | {"measured": finding.measured, "verdict": finding.verdict}
+    return _described(claim)
+
+
+def _described(claim: Claim) -> Row:
+    names = ("kind", "family", "rank", "after", "source", "sentence", "published", "provenance", "setting", "differs")
+    row: Row = {"name": claim.id} | {name: getattr(claim, name) for name in names} | {"inequality": inequality(claim)}
+    return row if claim.kind == "exact" else row | {"presets": presets_of(claim)}
 
 
 def _text(claims: Sequence[Claim]) -> str:
