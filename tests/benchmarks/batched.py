@@ -24,6 +24,7 @@ from coordbench.harness.core.errors import describe_error
 from coordbench.harness.core.problem import Problem
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
+from coordbench.harness.process.settings import WORKER
 from coordbench.harness.training import train
 
 CELLS = (
@@ -123,7 +124,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=40)
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
+    WORKER.apply()
     registry.load()
     print(f"load average {os.getloadavg()[0]:.1f}, {chosen.seeds} models")
     for task, backbone, variant in CELLS:
