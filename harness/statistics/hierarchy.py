@@ -18,13 +18,14 @@ TO_CHILDREN = 0.5
 """What a decided comparison hands to its children, where others are still open beside it."""
 
 
-def hierarchical(p_values: ArrayLike, parents: Sequence[int | None]) -> tuple[Floats, Floats]:
+def hierarchical(p_values: ArrayLike, parents: Sequence[int | None], reserve: float = 0.0) -> tuple[Floats, Floats]:
     """Adjust p values (n,) of a family in which `parents[i]` is None or the index of what must be decided before i.
 
-    Returns the adjusted p values, 1 where a parent is never decided, and the share of the level that each had at its
-    turn. Whatever is true, the chance of any false decision stays below the level.
+    Returns the adjusted p values and the share of the level that each had at its turn. Whatever is true, the chance of
+    any false decision stays below the level. Children begin with the share `reserve` together, which is theirs whatever
+    becomes of their parents; without it their p is 1 where a parent is never decided.
     """
-    p, shares = floats(p_values), _first_shares(parents)
+    p, shares = floats(p_values), _first_shares(parents, reserve)
     handed = _handed_on(parents)
     adjusted, turns = np.ones(len(p)), np.zeros(len(p))
     waiting, highest = list(range(len(p))), 0.0
@@ -38,9 +39,11 @@ def hierarchical(p_values: ArrayLike, parents: Sequence[int | None]) -> tuple[Fl
     return adjusted, turns
 
 
-def _first_shares(parents: Sequence[int | None]) -> Floats:
+def _first_shares(parents: Sequence[int | None], reserve: float) -> Floats:
     first = floats([parent is None for parent in parents])
-    return floats(first / max(1.0, float(first.sum())))
+    later = 1 - first
+    kept = reserve if later.any() else 0.0
+    return floats((1 - kept) * first / max(1.0, float(first.sum())) + kept * later / max(1.0, float(later.sum())))
 
 
 def _handed_on(parents: Sequence[int | None]) -> Floats:

@@ -7,6 +7,7 @@ A claim compares a left side, and a right side where it has one:
     spread       spread of right over spread of left     survival     how long the left lives against the right
     speedup      steps of right over steps of left, until a validation score reaches `threshold`
     residual     what the left layer's response to place cannot reproduce of the right one's
+    decibels     10 log10(left / right) of two errors, for errors that may both be far below their floor
 
 and says by `relation` and `value` what that must be. Its kind says what it may decide:
 
@@ -29,7 +30,11 @@ Kind = Literal["exact", "direction", "figure", "control"]
 Rank = Literal["primary", "secondary"]
 Provenance = Literal["seed", "paper", "blog", "code"]
 """Where a published figure was read. `seed`: a summary of the paper, which itself was not read."""
-Measure = Literal["level", "difference", "reduction", "ratio", "spread", "survival", "starts", "speedup", "residual"]
+Measure = Literal[
+    "level", "difference", "reduction", "ratio", "spread", "survival", "starts", "speedup", "residual", "decibels"
+]
+DECIBELS = 0.2
+"""The margin of errors in decibels [dB]: that of the PSNR in all tasks of deblurring, a ratio of 1.047."""
 Relation = Literal[">", "<", "="]
 Verdict = Literal["holds", "fails", "measured", "open", "not run"]
 
@@ -149,6 +154,7 @@ def inequality(claim: Claim) -> str:
         "survival": f"time to collapse: {left} against {right}",
         "starts": f"share of seeds that start: {left} - {right}",
         "speedup": f"steps of {right} / steps of {left} until {score} reaches {claim.threshold:g}",
+        "decibels": f"10 log10({score}({left}) / {score}({right}))",
         "residual": f"residual of {left} (kernel {claim.left.kernel_size}) against {right}",
     }[claim.measure]
     return f"{form} {claim.relation} {claim.value:g}"

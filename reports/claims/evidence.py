@@ -21,9 +21,9 @@ from coordbench.harness.statistics import paired
 from coordbench.harness.statistics.crossed import crossed
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, Evidence
 from coordbench.harness.statistics.survival import log_rank
-from coordbench.reports.claims.claims import Claim, Finding, Measure
+from coordbench.reports.claims.claims import DECIBELS, Claim, Finding, Measure
 from coordbench.reports.claims.floors import refusal
-from coordbench.reports.claims.settled import moving
+from coordbench.reports.claims.settled import decibels, moving
 from coordbench.reports.claims.sides import contests
 from coordbench.reports.claims.speed import PHASES, sped_up, timed
 from coordbench.reports.data import survival
@@ -126,7 +126,7 @@ def _tested(draft: Finding, sides: Sequence[Floats], margin: float) -> Finding:
     if not np.isfinite(samples).all() or scale == 0:
         return replace(draft, reason="a side is zero, so their ratio means nothing")
     least /= scale
-    margin = margin if claim.measure == "difference" and claim.value == 0 else 0.0
+    margin = margin if claim.measure in ("difference", "decibels") and claim.value == 0 else 0.0
     return _filled(draft, paired.measure(samples, margin, null=claim.value, least_deviation=least), margin)
 
 
@@ -163,6 +163,8 @@ def _filled(draft: Finding, evidence: Evidence, margin: float = 0.0) -> Finding:
 def _samples(measure: Measure, left: Floats, right: Floats | None = None) -> Floats:
     if right is None:
         return left
+    if measure == "decibels":
+        return decibels(left, right)
     return {"difference": left - right, "reduction": 1 - left / right, "ratio": left / right}[measure]
 
 
@@ -235,5 +237,7 @@ def _metric(run: Stored, side: pd.DataFrame, metric: str) -> pd.Series[float]:
 
 
 def _margin(run: Stored, claim: Claim, side: pd.DataFrame) -> float:
+    if claim.measure == "decibels":
+        return DECIBELS
     metrics = run.facts.tasks[side.iloc[0]["full_task"]].metrics
     return next((m.margin for m in metrics if m.name == claim.metric), metrics[0].margin)

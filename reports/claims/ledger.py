@@ -21,6 +21,9 @@ from coordbench.reports.text import number
 NOWHERE = -1
 """The place of a primary claim that a run does not test."""
 
+RESERVE = 0.2
+"""The share of a family's level that is kept for secondary claims: a primary one that is tied hands nothing on."""
+
 
 def ledger(run: Stored, claims: Sequence[Claim] | None = None) -> list[Finding]:
     """Decide all claims: exact ones by counting, directions and controls family by family; figures are only shown.
@@ -63,15 +66,16 @@ def _judged(drafts: Sequence[Finding]) -> list[Finding]:
 
 
 def _tested_together(drafts: Sequence[Finding], elsewhere: int) -> list[Finding]:
-    """Decide claims that rest on seeds; a secondary one is looked at only where its primary one was decided.
+    """Decide claims that rest on seeds; a secondary one is looked at once its primary one is decided, be it as tied.
 
     `elsewhere` is how many primary claims of their family are not among them.
     """
     n, absent, parents = len(drafts), [1.0] * elsewhere, _parents(drafts)
     p_values = [1.0 if _void(draft) or draft.p is None else draft.p for draft in drafts]
-    adjusted, shares = hierarchical([*p_values, *absent], [*parents, *[None] * elsewhere])
+    adjusted, shares = hierarchical([*p_values, *absent], [*parents, *[None] * elsewhere], RESERVE)
     ties = holm([*(draft.p_tied for draft in drafts), *absent])
-    looked_at = [parent is None or (parent != NOWHERE and adjusted[parent] < LEVEL) for parent in parents]
+    settled = np.minimum(adjusted, ties)
+    looked_at = [parent is None or (parent != NOWHERE and settled[parent] < LEVEL) for parent in parents]
     return [
         _tested(draft, float(p), float(tied), LEVEL * float(share)) if seen else _waiting(draft)
         for draft, p, tied, share, seen in zip(drafts, adjusted[:n], ties[:n], shares[:n], looked_at, strict=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from coordbench.harness.analysis import series
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, judge
@@ -22,7 +24,7 @@ def moving(run: Stored, claim: Claim, pair: Sequence[pd.DataFrame | None], margi
     its curves.
     """
     left, right = pair
-    if left is None or right is None or claim.measure != "difference":
+    if left is None or right is None or claim.measure not in ("difference", "decibels"):
         return None
     primary = run.facts.tasks[left.iloc[0]["full_task"]].metrics[0]
     metric = claim.metric or primary.name
@@ -35,10 +37,19 @@ def moving(run: Stored, claim: Claim, pair: Sequence[pd.DataFrame | None], margi
         paired = pd.concat(sides, axis=1, join="inner").dropna()
         if len(paired) < FEWEST_PAIRS:
             return None
-        differences = paired.iloc[:, 0].to_numpy(float) - paired.iloc[:, 1].to_numpy(float) - claim.value
+        first, second = (paired.iloc[:, i].to_numpy(float) for i in (0, 1))
+        apart = decibels(first, second) if claim.measure == "decibels" else first - second
+        differences = np.nan_to_num(apart - claim.value)
         verdicts.append(judge([differences], [margin])[0].verdict)
     half, end = verdicts
     return "" if half == end else f"still moving: {half} at half of the steps, {end} at the end"
+
+
+def decibels(left: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
+    """The ratio of two errors [dB], below 0 where the left one is smaller; not finite where one is zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result: NDArray[np.float64] = 10 * (np.log10(left) - np.log10(right))
+    return result
 
 
 def _scores(run: Stored, side: pd.DataFrame, split: str, metric: str) -> pd.Series[float]:

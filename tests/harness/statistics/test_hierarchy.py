@@ -35,7 +35,16 @@ def test_a_child_of_nobody_here_is_never_decided() -> None:
     assert hierarchical([0.0], [-1])[0][0] == 1
 
 
-def test_false_decisions_are_as_rare_as_promised() -> None:
+def test_a_reserve_is_the_childrens_whatever_becomes_of_their_parents() -> None:
+    # The primary never falls; its children share 1/5: .002 / .1, and then .018 / .2 with what the first handed on.
+    adjusted, _ = hierarchical([0.9, 0.002, 0.018], [None, 0, 0], reserve=0.2)
+    np.testing.assert_allclose(adjusted[1], 0.02)
+    assert 0.02 < adjusted[2] <= 0.18
+    np.testing.assert_allclose(hierarchical([0.01, 0.02], [None, None], reserve=0.2)[0], holm([0.01, 0.02]))
+
+
+@pytest.mark.parametrize("reserve", [0.0, 0.2])
+def test_false_decisions_are_as_rare_as_promised(reserve: float) -> None:
     """Nothing is true but the first primary claim: whatever it hands on must not let more than 5 % of nulls through."""
     generator = np.random.default_rng(0)
     parents = [None, None, None, 0, 0, 1]
@@ -43,5 +52,5 @@ def test_false_decisions_are_as_rare_as_promised() -> None:
     for _ in range(4000):
         p = generator.random(6)
         p[0] = 1e-9
-        alarms += bool((hierarchical(p, parents)[0][1:] < 0.05).any())
+        alarms += bool((hierarchical(p, parents, reserve)[0][1:] < 0.05).any())
     assert alarms / 4000 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)

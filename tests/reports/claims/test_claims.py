@@ -67,6 +67,23 @@ def test_claims_hold_fail_or_stay_open(store: Store, fill: Any, relation: Any, v
     assert [f.verdict for f in findings] == [verdict, "not run"]
 
 
+@pytest.mark.parametrize(("times", "verdict"), [(0.25, "holds"), (0.99, "fails"), (4.0, "fails")])
+def test_small_errors_are_compared_by_their_ratio(store: Store, fill: Any, times: float, verdict: str) -> None:
+    """Both lie far within a margin of .02; a quarter of an error is 6 dB less all the same, a hundredth less a tie."""
+
+    def record(trial: Trial) -> Record:
+        error = 0.004 * (1 + 0.01 * trial.seed) * (times if trial.cell.label == "coordconv" else 1)
+        scores = {split: {"accuracy": error} for split in ("test", "half", "validation")}
+        return replace(outcome(trial), scores=scores)
+
+    run = filled(store, fill, 6, record)
+    (finding,) = ledger.ledger(run, [about(measure="decibels", relation="<", value=0)])
+    assert finding.measured == pytest.approx(10 * np.log10(times))
+    assert finding.verdict == verdict
+    assert finding.reason.startswith("tied: within a margin of 0.2") == (times == 0.99)
+    assert "within a margin of 0.02" in ledger.ledger(run, [about(relation="<", value=0)])[0].reason
+
+
 @pytest.mark.parametrize(("parts", "verdict"), [((2.9, 3.0, 3.1), "holds"), ((1.0, 2.0, 6.0), "open")])
 def test_a_lead_must_hold_over_the_scenes_of_a_test_too(store: Store, fill: Any, parts: Any, verdict: str) -> None:
     """The same lead at every seed: where scenes differ as much as it is large, others might turn it round."""
