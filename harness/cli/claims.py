@@ -66,7 +66,8 @@ def _answer(answer: Answer) -> Row:
 def _verdict(answer: Answer) -> str:
     finding = answer.finding
     seeds = f", {plural(finding.seeds, 'seed')} in {answer.run}" if answer.run else ""
-    measured = f": {with_interval(finding.measured, finding.low, finding.high)}" if known(finding.measured) else ""
+    shown = with_interval(finding.measured, finding.low, finding.high)
+    measured = f": {shown}{finding.unit}" if known(finding.measured) else ""
     step = f" ({answer.next_step})" if answer.next_step else ""
     return f"[{finding.verdict}{measured}{seeds}{step}]"
 

@@ -119,6 +119,11 @@ class Finding:
     """Whether what it lacks is no seeds: a side has not converged, or the verdict still moves."""
 
     @property
+    def unit(self) -> str:
+        """What stands behind the measured number where that is no plain number of the claim's metric."""
+        return " dB" if self.claim.measure == "decibels" else ""
+
+    @property
     def decided(self) -> bool:
         """Whether seeds decided it."""
         return self.verdict in ("holds", "fails")

@@ -181,6 +181,7 @@ def claims(records: Records, family: str) -> str:
     for answer in given:
         finding, claim = answer.finding, answer.claim
         measured = with_interval(finding.measured, finding.low, finding.high)
+        measured += finding.unit if measured != MISSING else ""
         lines.append(
             row(
                 claim.sentence, claim.kind, claim.published, measured, finding.seeds or MISSING, answer.run or MISSING,
