@@ -73,13 +73,23 @@ def _make(call: Call, results: int) -> None:
     wire.send(results, packed)
 
 
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator",
+    "CUDA out of memory",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "failed to map segment",
+)
+"""What is said where memory ran out: whichever of torch, the C library and the loader asked for it first."""
+
+
 def explain(error: BaseException) -> tuple[Status, str]:
     """Status and reason of an exception: its type, message and the innermost line of its traceback."""
     text = str(error) + "".join(getattr(error, "__notes__", ()))
     message = " ".join(text.split())[:_ERROR_CHARACTERS]
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    memory = isinstance(error, MemoryError) or "DefaultCPUAllocator" in message or "CUDA out of memory" in message
+    memory = isinstance(error, MemoryError) or any(sign in message for sign in _OUT_OF_MEMORY)
     return "out_of_memory" if memory else "error", f"{type(error).__name__}: {message}{where}"
 
 
