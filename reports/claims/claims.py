@@ -61,7 +61,8 @@ class Claim:
     """One sentence that could be wrong.
 
     `published` is what the paper reports, `provenance` where that was read; `setting` is the paper's, `differs` what is
-    different here. `after` names the primary claim that must be decided before a secondary one is looked at.
+    different here. `after` names the primary claim that must be decided before a secondary one is looked at. `requires`
+    gives the least mean of metrics that both sides must reach before their difference means anything.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Claim:
     metric: str = ""
     threshold: float = 0.0
     options: Mapping[str, str] = field(default_factory=dict)
+    requires: Mapping[str, float] = field(default_factory=dict)
     published: str = "no figure"
     provenance: Provenance | None = None
     setting: str = "not stated"

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import special
 
 from coordbench.harness.core.cell import Cell
@@ -21,9 +20,10 @@ from coordbench.harness.statistics import paired
 from coordbench.harness.statistics.crossed import crossed
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, Evidence
 from coordbench.harness.statistics.survival import log_rank
-from coordbench.reports.claims.claims import DECIBELS, Claim, Finding, Measure
+from coordbench.reports.claims.claims import DECIBELS, Claim, Finding
 from coordbench.reports.claims.floors import refusal
-from coordbench.reports.claims.settled import decibels, moving
+from coordbench.reports.claims.measures import Floats, compared, scores
+from coordbench.reports.claims.settled import doubt
 from coordbench.reports.claims.sides import contests
 from coordbench.reports.claims.speed import PHASES, sped_up, timed
 from coordbench.reports.data import survival
@@ -33,11 +33,6 @@ from coordbench.reports.text import with_interval
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
-Floats = NDArray[np.float64]
-
-FALLING = 0.2
-"""A side has not converged where more than this share of its trials still fell at their end: of converged ones a few
-seem to, by chance."""
 
 UNTESTED = "no contest of this run is about it"
 
@@ -79,9 +74,8 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
         return replace(draft, verdict="not run", reason="no seed was scored on all sides")
     sides = [pairs.iloc[:, i].to_numpy(float) for i in range(pairs.shape[1])]
     draft = _over_things(run, _tested(draft, sides, _margin(run, claim, left)), *pair)
-    settled = moving(run, claim, pair, _margin(run, claim, left))
-    doubt = _doubt(pair, len(pairs), settled)
-    return replace(draft, reason=draft.reason or doubt, stuck=bool(doubt) and len(pairs) >= FEWEST_PAIRS)
+    reason = doubt(run, claim, pair, len(pairs), _margin(run, claim, left))
+    return replace(draft, reason=draft.reason or reason, stuck=bool(reason) and len(pairs) >= FEWEST_PAIRS)
 
 
 def _inside_floor(run: Stored, claim: Claim, task: str) -> str:
@@ -90,8 +84,8 @@ def _inside_floor(run: Stored, claim: Claim, task: str) -> str:
     names = [name for name, kind in about.references.items() if kind == "floor"]
     rows = run.trials[(run.trials["full_task"] == task) & run.trials["reference"].isin(names)]
     metric = claim.metric or about.metrics[0].name
-    scores = {str(name): _metric(run, group, metric).mean() for name, group in rows.groupby("reference")}
-    scored = {name: float(score) for name, score in scores.items() if not np.isnan(score)}
+    means = {str(name): scores(run, group, "test", metric).mean() for name, group in rows.groupby("reference")}
+    scored = {name: float(score) for name, score in means.items() if not np.isnan(score)}
     return refusal(claim, about.metrics, task, scored)
 
 
@@ -101,26 +95,12 @@ def shown(draft: Finding) -> Finding:
     return replace(draft, verdict="measured" if not np.isnan(draft.measured) else verdict, p=None, p_tied=1.0)
 
 
-def _doubt(pair: Sequence[pd.DataFrame | None], seeds: int, settled: str | None) -> str:
-    """Why a difference decides nothing, whatever it is; losses tell only where scores at half-time do not."""
-    if settled:
-        return settled
-    for side in pair if settled is None else ():
-        falling = 0 if side is None else int((side["converged"] == False).sum())  # noqa: E712  # nullable
-        if side is not None and falling > FALLING * len(side):
-            return f"{falling} of {len(side)} trials of {side.iloc[0]['label']} had not converged"
-    if seeds < FEWEST_PAIRS:
-        return f"{seeds} paired seeds; {FEWEST_PAIRS} are needed"
-    return ""
-
-
 def _tested(draft: Finding, sides: Sequence[Floats], margin: float) -> Finding:
     """Fill in value, interval and p of a measure over paired seeds."""
     claim = draft.claim
     if claim.measure == "spread":
         return _spread(draft, *sides)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        samples = _samples(claim.measure, *sides)
+    samples = compared(claim.measure, *sides)
     least = margin / 4
     scale = float(np.mean(np.abs(sides[-1]))) if claim.measure in ("reduction", "ratio") else 1.0
     if not np.isfinite(samples).all() or scale == 0:
@@ -158,14 +138,6 @@ def _filled(draft: Finding, evidence: Evidence, margin: float = 0.0) -> Finding:
         draft, measured=evidence.mean, low=evidence.low, high=evidence.high, p=evidence.p, p_tied=evidence.p_tied,
         deviation=evidence.deviation, margin=margin,
     )  # fmt: skip
-
-
-def _samples(measure: Measure, left: Floats, right: Floats | None = None) -> Floats:
-    if right is None:
-        return left
-    if measure == "decibels":
-        return decibels(left, right)
-    return {"difference": left - right, "reduction": 1 - left / right, "ratio": left / right}[measure]
 
 
 def _spread(draft: Finding, left: Floats, right: Floats) -> Finding:
@@ -212,7 +184,7 @@ def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: st
         return Finding(claim, "not run", here=here, reason=f"{claim.metric} was not measured")
     reason = "" if claim.metric in EXACT else "a time or memory of one machine, without seeds"
     values = [np.array([float(side.iloc[0])]) for side in sides]
-    return Finding(claim, "open", measured=float(_samples(claim.measure, *values)[0]), here=here, reason=reason)
+    return Finding(claim, "open", measured=float(compared(claim.measure, *values)[0]), here=here, reason=reason)
 
 
 def _values(run: Stored, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:
@@ -224,16 +196,9 @@ def _values(run: Stored, claim: Claim, side: pd.DataFrame) -> pd.Series[float]:
     if name == primary:
         return side.set_index("seed")["merit"].astype(float) * sign
     contest = run.trials[run.trials["contest"] == side["contest"].iloc[0]]
-    worst = (_metric(run, contest, name) * sign).min() * sign
-    scored = _metric(run, side, name).reindex(side["seed"])
+    worst = (scores(run, contest, "test", name) * sign).min() * sign
+    scored = scores(run, side, "test", name).reindex(side["seed"])
     return scored.mask(side.set_index("seed")["failed"].astype(bool), worst)
-
-
-def _metric(run: Stored, side: pd.DataFrame, metric: str) -> pd.Series[float]:
-    """Seed -> a test metric."""
-    scores = run.tables.scores
-    scored = scores[(scores["metric"] == metric) & (scores["split"] == "test") & scores["trial"].isin(side.index)]
-    return pd.Series(scored["value"].to_numpy(float), index=side.loc[scored["trial"], "seed"].to_numpy())
 
 
 def _margin(run: Stored, claim: Claim, side: pd.DataFrame) -> float:

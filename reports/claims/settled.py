@@ -1,4 +1,7 @@
-"""Whether a verdict has settled: it is the same at half of the steps and at all of them, on validation data."""
+"""Why a difference decides nothing, however large: an arm that has not learned, or a verdict that still moves.
+
+A verdict has settled where it is the same at half of the steps and at all of them, on validation data.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,49 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 
 from coordbench.harness.analysis import series
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, judge
 from coordbench.reports.claims.claims import Claim
+from coordbench.reports.claims.measures import compared, scores
 from coordbench.reports.claims.speed import ALL_POINTS
 from coordbench.reports.data.stored import Stored
+from coordbench.reports.text import number
 
 SPLITS = ("half", "validation")
 
+FALLING = 0.2
+"""A side has not converged where more than this share of its trials still fell at their end: of converged ones a few
+seem to, by chance."""
 
-def moving(run: Stored, claim: Claim, pair: Sequence[pd.DataFrame | None], margin: float) -> str | None:
+Pair = Sequence[pd.DataFrame | None]
+
+
+def doubt(run: Stored, claim: Claim, pair: Pair, seeds: int, margin: float) -> str:
+    """Why a difference decides nothing, "" where it may; losses tell only where scores at half-time do not."""
+    if reason := _unable(run, claim, pair) or (settled := _moving(run, claim, pair, margin)):
+        return reason
+    for side in pair if settled is None else ():
+        falling = 0 if side is None else int((side["converged"] == False).sum())  # noqa: E712  # nullable
+        if side is not None and falling > FALLING * len(side):
+            return f"{falling} of {len(side)} trials of {side.iloc[0]['label']} had not converged"
+    if seeds < FEWEST_PAIRS:
+        return f"{seeds} paired seeds; {FEWEST_PAIRS} are needed"
+    return ""
+
+
+def _unable(run: Stored, claim: Claim, pair: Pair) -> str:
+    """Which side does not do on average what the claim requires of both, such as to read letters at home."""
+    for metric, least in claim.requires.items():
+        for side in pair:
+            reached = float("nan") if side is None else float(scores(run, side, "test", metric).mean())
+            if side is not None and not reached >= least:
+                label = side.iloc[0]["label"]
+                return f"{label} reaches {number(reached)} of {metric}; {number(least)} is needed of both sides"
+    return ""
+
+
+def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> str | None:
     """Why a difference has not settled, "" where it has, None where half-time scores do not tell.
 
     Too few pairs give no verdict to compare. A trial's scores hold the primary metric at half-time; the others stand in
@@ -32,31 +66,16 @@ def moving(run: Stored, claim: Claim, pair: Sequence[pd.DataFrame | None], margi
     for split in SPLITS:
         by_curve = split == "half" and metric != primary.name
         sides = [
-            _at_half(run, side, metric) if by_curve else _scores(run, side, split, metric) for side in (left, right)
+            _at_half(run, side, metric) if by_curve else scores(run, side, split, metric) for side in (left, right)
         ]
         paired = pd.concat(sides, axis=1, join="inner").dropna()
         if len(paired) < FEWEST_PAIRS:
             return None
         first, second = (paired.iloc[:, i].to_numpy(float) for i in (0, 1))
-        apart = decibels(first, second) if claim.measure == "decibels" else first - second
-        differences = np.nan_to_num(apart - claim.value)
+        differences = np.nan_to_num(compared(claim.measure, first, second) - claim.value)
         verdicts.append(judge([differences], [margin])[0].verdict)
     half, end = verdicts
     return "" if half == end else f"still moving: {half} at half of the steps, {end} at the end"
-
-
-def decibels(left: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
-    """The ratio of two errors [dB], below 0 where the left one is smaller; not finite where one is zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result: NDArray[np.float64] = 10 * (np.log10(left) - np.log10(right))
-    return result
-
-
-def _scores(run: Stored, side: pd.DataFrame, split: str, metric: str) -> pd.Series[float]:
-    """Seed -> a score of a side's trials."""
-    scores = run.tables.scores
-    chosen = scores[(scores["split"] == split) & (scores["metric"] == metric) & scores["trial"].isin(side.index)]
-    return pd.Series(chosen["value"].to_numpy(float), index=side.loc[chosen["trial"], "seed"].to_numpy())
 
 
 def _at_half(run: Stored, side: pd.DataFrame, metric: str) -> pd.Series[float]:

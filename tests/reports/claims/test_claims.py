@@ -249,6 +249,16 @@ def test_another_metric_than_the_primary_one_may_be_still_moving_too(
     assert reason in finding.reason
 
 
+@pytest.mark.parametrize(
+    ("least", "reason"), [(0.25, ""), (0.35, "conv reaches 0.298 of accuracy@m=1; 0.350 is needed of both sides")]
+)
+def test_an_arm_that_cannot_do_the_task_decides_nothing(store: Store, fill: Any, least: float, reason: str) -> None:
+    """A small bias of a layer that reads no letter anywhere is no merit."""
+    able = about(value=0, requires={"accuracy@m=1": least})
+    [finding] = ledger.ledger(filled(store, fill, 6), [able])
+    assert (finding.verdict, finding.reason) == ("open" if reason else "holds", reason)
+
+
 def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         return replace(outcome(trial), converged=trial.seed > 1 or trial.cell.label == "conv")
@@ -427,6 +437,7 @@ def test_claims_are_about_what_exists(claim: claims.Claim) -> None:
         metrics = {metric.name for metric in task.entry.metrics}
         assert set(options) <= {option.name for option in task.entry.options}
         assert claim.metric in {"", *metrics, *COSTS}
+        assert claim.requires.keys() <= metrics
         assert registry.select("variant", side.variant).label == side.variant  # as records spell it
         if side.backbone:
             parsed = Selector.parse(side.backbone)
