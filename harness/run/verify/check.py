@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.process import environment
-from coordbench.harness.run.verify.stored import Result, StoredJob, result_of, stored_jobs, stored_result
-from coordbench.harness.run.verify.tolerance import tolerance
+from coordbench.harness.run.verify.stored import (
+    Result,
+    StoredJob,
+    result_of,
+    seeds_scores,
+    stored_jobs,
+    stored_result,
+)
+from coordbench.harness.run.verify.tolerance import bound_of_seeds, tolerance
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.altered import altered_records
 from coordbench.harness.store.store import Store
 
 Answer = Literal["verified", "within tolerance", "undecided", "differs", "altered", "stale", "failed"]
+Spread = Mapping[str, Sequence[float]]
+"""Split and name of a score -> its values over the stored seeds of the same cell."""
 _PLATFORM = ("processor", "platform", "python", "versions")
 
 
@@ -64,8 +75,12 @@ def verify(
     rows = [row for row in listed if _is_tested(row) and row.record not in altered]
     if not rows and not checks:
         raise UsageError(f"{store.name} holds no finished trial to verify")
+    seeds: dict[Cell, list[int]] = defaultdict(list)
+    for row in rows:
+        seeds[row.job.cell].append(row.record)
     for row in random.Random(seed).sample(rows, min(sample, len(rows))):
-        checks.append(_check(row, stored_result(store, row.record), plugins, deadline))
+        before, spread = stored_result(store, row.record), seeds_scores(store, seeds[row.job.cell])
+        checks.append(_check(row, before, spread, plugins, deadline))
         say(checks[-1])
     return checks
 
@@ -80,19 +95,19 @@ def _altered(row: StoredJob) -> Check:
     return Check(row.identity, row.label, "altered", words)
 
 
-def _check(row: StoredJob, before: Result, plugins: Sequence[str], deadline: float) -> Check:
+def _check(row: StoredJob, before: Result, spread: Spread, plugins: Sequence[str], deadline: float) -> Check:
     if changed := row.changes:
         return Check(row.identity, row.label, "stale", ", ".join(changed))
     record = work(row.job, plugins, Limits(deadline=deadline))
     if not isinstance(record, Record) or record.status != row.status:
         words = f"{record.status} instead of {row.status}: {record.error}"
         return Check(row.identity, row.label, "failed", words)
-    return compared(row, before, result_of(record))
+    return compared(row, before, result_of(record), spread)
 
 
-def compared(row: StoredJob, before: Result, now: Result) -> Check:
-    """Equal bits on the same platform; on another one scores within what was measured of their metric."""
-    differences = [*_scores(row, before, now), *_curves(before, now), *_samples(before, now)]
+def compared(row: StoredJob, before: Result, now: Result, spread: Spread) -> Check:
+    """Equal bits on the same platform; on another one scores as near as seeds are, or as was measured of them."""
+    differences = [*_scores(row, before, now, spread), *_curves(before, now), *_samples(before, now)]
     if not differences:
         return Check(row.identity, row.label, "verified")
     here = environment.describe(row.job.cell.device)
@@ -110,7 +125,7 @@ def _answer(differences: Sequence[Difference], other: Sequence[str]) -> Answer:
     return "undecided" if None in tolerated else "within tolerance"
 
 
-def _scores(row: StoredJob, before: Result, now: Result) -> Iterator[Difference]:
+def _scores(row: StoredJob, before: Result, now: Result, spread: Spread) -> Iterator[Difference]:
     for name in sorted({*before.scores, *now.scores}):
         stored, today = before.scores.get(name), now.scores.get(name)
         if stored == today:
@@ -118,7 +133,8 @@ def _scores(row: StoredJob, before: Result, now: Result) -> Iterator[Difference]
         if stored is None or today is None or stored.value is None or today.value is None:
             yield Difference(f"{name} was {stored and stored.value}, is {today and today.value}", is_tolerated=False)
             continue
-        gap, margin = abs(today.value - stored.value), tolerance(row.job.cell, stored.metric)
+        gap, margin = abs(today.value - stored.value), bound_of_seeds(spread.get(name, ()))
+        margin = tolerance(row.job.cell, stored.metric) if margin is None else margin
         words = f"{name} was {stored.value!r}, is {today.value!r}"
         if margin is None:
             yield Difference(f"{words} (how far {stored.metric} may differ was not measured)", gap)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +104,15 @@ def stored_result(store: Store, record: int) -> Result:
     return _result(*([dict(row._mapping) for row in rows] for rows in listed))
 
 
+def seeds_scores(store: Store, numbers: Collection[int]) -> dict[str, list[float]]:
+    """Split and name of each score -> its values over the records of a cell's seeds."""
+    listed: dict[str, list[float]] = defaultdict(list)
+    for row in store.read(sql.select(scores).where(scores.c.record.in_(numbers))):
+        if (value := _number(row.value)) is not None:
+            listed[_score_name(row._mapping)].append(value)
+    return listed
+
+
 def result_of(record: Record) -> Result:
     """What a record came to, as a store would keep it."""
     tables = dict(child_rows([(0, record)]))
@@ -111,10 +121,14 @@ def result_of(record: Record) -> Result:
 
 def _result(scored: Sequence[_Row], curves: Sequence[_Row], arrays: Sequence[_Row]) -> Result:
     return Result(
-        {f"{row['split']} {row['metric']}": Score(_number(row["value"]), str(row["of"])) for row in scored},
+        {_score_name(row): Score(_number(row["value"]), str(row["of"])) for row in scored},
         {str(row["metric"]): (_points(row["steps"]), _points(row["values"])) for row in curves},
         {f"{place}: {_sample_name(row)}": _bytes(row["data"]) for place, row in enumerate(arrays, start=1)},
     )
+
+
+def _score_name(row: _Row) -> str:
+    return f"{row['split']} {row['metric']}"
 
 
 def _sample_name(row: _Row) -> str:

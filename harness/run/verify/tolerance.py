@@ -1,6 +1,8 @@
 """How far a score may lie from the stored one on another platform: measured, never guessed.
 
-`python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and kernels that stand for
+A training that another platform throws off its way ends at most where another seed would have ended, so five stored
+seeds of the same cell say how far. Where there are fewer, or all came to the same, what was measured of the metric
+counts: `python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and kernels that stand for
 platforms, and writes how far their scores lie apart into `tolerances.json`, with what they were measured on.
 """
 
@@ -16,9 +18,12 @@ import numpy as np
 from scipy import stats
 
 from coordbench.harness.core.cell import Cell
+from coordbench.harness.statistics.paired import FEWEST_PAIRS
 
 FILE = Path(__file__).with_name("tolerances.json")
 _COVERED, _CONFIDENCE = 0.99, 0.95
+_SEEDS_COVERED = 0.9999
+"""A row has dozens of scores, and none of them may leave its bound by chance."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,15 @@ def bound(differences: Sequence[float]) -> float:
     values = np.asarray(differences, dtype=np.float64)
     scale = np.sqrt((values**2).sum() / stats.chi2.ppf(1 - _CONFIDENCE, len(values)))
     return float(max(np.abs(values).max(), stats.norm.ppf((1 + _COVERED) / 2) * scale))
+
+
+def bound_of_seeds(values: Sequence[float]) -> float | None:
+    """What the difference of two seeds stays within, out of a score of several; None where they do not tell."""
+    listed = np.asarray(values, dtype=np.float64)
+    if len(listed) < FEWEST_PAIRS or listed.std() == 0:
+        return None
+    variance = 2 * listed.var() * len(listed) / stats.chi2.ppf(1 - _CONFIDENCE, len(listed) - 1)
+    return float(stats.norm.ppf((1 + _SEEDS_COVERED) / 2) * np.sqrt(variance))
 
 
 @functools.cache

@@ -71,14 +71,47 @@ def _scored(mse: float = 0.5, psnr: float = 20.0) -> Result:
 )
 @pytest.mark.usefixtures("measured")
 def test_equal_bits_here_and_measured_differences_elsewhere(now: Result, same: Answer, elsewhere: Answer) -> None:
-    answers = [compared(_row(processor), BEFORE, now).answer for processor in (str(HERE["processor"]), "another one")]
+    answers = [
+        compared(_row(processor), BEFORE, now, {}).answer for processor in (str(HERE["processor"]), "another one")
+    ]
     assert answers == [same, elsewhere]
 
 
 @pytest.mark.usefixtures("measured")
 def test_the_line_names_the_worst_score_with_both_values_and_what_is_another_one() -> None:
-    check = compared(_row("another one"), BEFORE, _scored(mse=0.52))
+    check = compared(_row("another one"), BEFORE, _scored(mse=0.52), {})
     assert check.detail == "test mse was 0.5, is 0.52 (0.02 apart, 0.01 may be); another processor"
+
+
+@pytest.mark.parametrize(
+    ("psnr", "seeds", "answer"),
+    [
+        (20.1, [19.9, 20.0, 20.1, 20.2, 19.8], "within tolerance"),
+        (30.0, [19.9, 20.0, 20.1, 20.2, 19.8], "differs"),
+        (20.1, [19.9, 20.0, 20.1, 20.2], "undecided"),  # too few seeds to tell
+        (20.1, [20.0] * 5, "undecided"),
+    ],
+)
+@pytest.mark.usefixtures("measured")
+def test_elsewhere_a_score_is_as_near_as_seeds_are_where_nothing_was_measured(
+    psnr: float, seeds: list[float], answer: Answer
+) -> None:
+    assert compared(_row("another one"), BEFORE, _scored(psnr=psnr), {"test psnr": seeds}).answer == answer
+
+
+@pytest.mark.usefixtures("measured")
+def test_seeds_count_before_what_was_measured_of_shorter_trainings() -> None:
+    near = compared(_row("another one"), BEFORE, _scored(mse=0.505), {"test mse": [0.5, 0.5001, 0.4999, 0.5, 0.5001]})
+    assert near.answer == "differs"
+
+
+@pytest.mark.parametrize("count", [5, 20])
+def test_two_seeds_lie_within_the_bound_of_others(count: int) -> None:
+    generator = np.random.default_rng(5)
+    drawn, pairs = generator.normal(0, 2.0, (2000, count)), generator.normal(0, 2.0, (2000, 2))
+    bounds = np.array([tolerance.bound_of_seeds(row) for row in drawn], float)
+    assert np.mean(np.abs(pairs[:, 0] - pairs[:, 1]) <= bounds) >= 0.999
+    assert np.median(bounds) < 60  # so that a number from nowhere is still seen
 
 
 def test_a_bound_holds_what_it_says() -> None:
