@@ -2,8 +2,8 @@
 
 A training that another platform throws off its way ends at most where another seed would have ended, so five stored
 seeds of the same cell say how far. Where there are fewer, or all came to the same, what was measured of the metric
-counts: `python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and kernels that stand for
-platforms, and writes how far their scores lie apart into `tolerances.json`, with what they were measured on.
+counts: `python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and kernels that stand
+for platforms, and writes how far their scores lie apart into `tolerances.json`, with what they were measured on.
 """
 
 from __future__ import annotations
