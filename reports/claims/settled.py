@@ -54,11 +54,13 @@ def _unable(run: Stored, claim: Claim, pair: Pair) -> str:
 def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> str | None:
     """Why a difference has not settled, "" where it has, None where half-time scores do not tell.
 
-    Too few pairs give no verdict to compare. A trial's scores hold the primary metric at half-time; the others stand in
-    its curves.
+    Too few pairs give no verdict to compare, and neither do two tasks, such as two splits, whose validation data are
+    others. A trial's scores hold the primary metric at half-time; the others stand in its curves.
     """
     left, right = pair
     if left is None or right is None or claim.measure not in ("difference", "decibels"):
+        return None
+    if left.iloc[0]["full_task"] != right.iloc[0]["full_task"]:
         return None
     primary = run.facts.tasks[left.iloc[0]["full_task"]].metrics[0]
     metric = claim.metric or primary.name

@@ -78,15 +78,16 @@ def fill(store: Store) -> Fill:
         record: Callable[[Trial], Record | None] = outcome, costs: bool = True,
     ) -> str:  # fmt: skip
         sweep = {"tasks": list(tasks), "backbones": ["net"], "variants": list(variants)}
+        described = {task: TASKS.get(task, TASKS["alpha[canvas=8]"]) for task in tasks}  # alpha with other options
         facts = {
             "preset": {"name": "p", "baseline": "conv", "sweeps": [sweep]},
-            "tasks": {task: TASKS[task] for task in tasks},
+            "tasks": described,
             "variants": {v: {"source": "S & T", "summary": "A layer.", "file": "variants/v.py"} for v in variants},
         }
         run = store.start_run("p", "coordbench run <p>", ENVIRONMENT, facts)
         nets = [Cell.of(task, "net[depth=2]", v, budget=Budget(5)) for task in tasks for v in variants]
         bounds = [
-            Cell.of(task, reference=name, budget=Budget(5)) for task in tasks for name in TASKS[task]["references"]
+            Cell.of(task, reference=name, budget=Budget(5)) for task in tasks for name in described[task]["references"]
         ]
         trials = [Trial(cell, seed) for cell in (*bounds, *nets) for seed in range(seeds)]
         jobs = [CostJob(Cell.of(task, "net[depth=2]", v)) for task in tasks for v in variants if costs]

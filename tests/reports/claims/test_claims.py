@@ -259,6 +259,23 @@ def test_an_arm_that_cannot_do_the_task_decides_nothing(store: Store, fill: Any,
     assert (finding.verdict, finding.reason) == ("open" if reason else "holds", reason)
 
 
+def test_validation_data_of_two_tasks_say_nothing_of_what_moves(store: Store, fill: Any) -> None:
+    """Both read what they were trained on alike, at the end only; the test is of another split."""
+
+    def record(trial: Trial) -> Record | None:
+        there = "canvas=16" in str(trial.cell.task)
+        jitter = 0.001 * trial.seed * (1 + there)
+        scores = {"test": {"accuracy": 0.9 - 0.6 * there}, "half": {"accuracy": 0.9 - 0.6 * there}, "validation": {}}
+        scores["validation"]["accuracy"] = 0.9
+        moved = {split: {"accuracy": value["accuracy"] + jitter} for split, value in scores.items()}
+        return replace(outcome(trial), scores=moved)
+
+    run = load(fill(["conv"], 6, ["alpha[canvas=8]", "alpha[canvas=16]"], record), store=store)
+    sides = {"left": Side("conv", "net", "", {"canvas": "8"}), "right": Side("conv", "net", "", {"canvas": "16"})}
+    [finding] = ledger.ledger(run, [about(value=0, **sides)])
+    assert (finding.verdict, finding.reason) == ("holds", "")
+
+
 def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None:
     def record(trial: Trial) -> Record | None:
         return replace(outcome(trial), converged=trial.seed > 1 or trial.cell.label == "conv")
