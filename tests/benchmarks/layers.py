@@ -1,6 +1,6 @@
 """Each layer's forward and backward pass: the table of goals, and single times beside those of its textbook form.
 
-`python -m tests.benchmarks.layers [--seconds S] [--part shapes|doubled|expanded|networks ..]` prints a table of
+`python -m tests.benchmarks.layers [--seconds S] [--part shapes|limits|doubled|expanded|networks ..]` prints a table of
 multiples of the plain convolution's time, each pair timed in turns in random order in one process of one thread.
 `pytest tests/benchmarks/layers.py` compares, saves and plots single times: one group per layer and shape.
 """
@@ -59,6 +59,8 @@ GOALS: dict[str, tuple[float, ...]] = {
 }
 """What each layer should take at them, as a multiple of a plain convolution."""
 DOUBLED = dict.fromkeys(("coordconv", "geoconv"), (1.06, 1.15, 1.15))
+LIMITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"limit: + map": torch.add, "limit: x map": torch.mul}
+"""The least that a layer of place, or a gate, can be: a convolution and a free map over it, by torch's operations."""
 NETWORKS = {"coordconv": 1.15, "geoconv": 1.25, "coordgate": 1.35}
 
 
@@ -108,7 +110,8 @@ class Clocked:
         ratio = paired_ratio(
             self.candidate(), self.baseline(), seconds=seconds, generator=np.random.default_rng(0)
         ).ratio
-        return f"| {self.part} | {self.name} | {self.goal:.2f} | {ratio:.2f} |"
+        goal = "–" if np.isnan(self.goal) else f"{self.goal:.2f}"
+        return f"| {self.part} | {self.name} | {goal} | {ratio:.2f} |"
 
 
 def clocked(parts: list[str]) -> Iterator[Clocked]:
@@ -119,6 +122,8 @@ def clocked(parts: list[str]) -> Iterator[Clocked]:
             title = f"{shape.input_shape}, k {shape.kernel_size}, {'channels last' if layout else 'contiguous'}"
             if "shapes" in parts:
                 yield from _lines(title, shape, {name: goals[number] for name, goals in GOALS.items()}, _step)
+            if "limits" in parts:
+                yield from _lines(title, shape, dict.fromkeys(LIMITS, float("nan")), _limit)
             if "expanded" in parts:
                 yield from _lines(f"{title}, expanded gradient", shape, {"coordconv": GOALS["coordconv"][number]}, _sum)
             if "doubled" in parts and number < 3:
@@ -134,6 +139,27 @@ def _lines(title: str, shape: LayerShape, goals: dict[str, float], make: Callabl
 
 def _step(name: str, shape: LayerShape) -> Step:
     return layer_workload(registry.layer(name), shape).phase("forward_backward")
+
+
+class _Mapped(nn.Module):
+    """A convolution and a free number for each channel and pixel of its output."""
+
+    def __init__(self, conv: nn.Module, shape: LayerShape, combine: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.combine = conv, combine
+        self.map = nn.Parameter(torch.ones(1, shape.channels, *shape.size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return self.combine(self.conv(x), self.map)
+
+
+def _limit(name: str, shape: LayerShape) -> Step:
+    if name == "conv":
+        return _step(name, shape)
+    form = torch.channels_last if shape.channels_last else torch.contiguous_format
+    module = _Mapped(build_layer(registry.layer("conv"), shape), shape, LIMITS[name])
+    return work_on(module.to(memory_format=form), shape).phase("forward_backward")  # type: ignore[call-overload]
 
 
 def _sum(name: str, shape: LayerShape) -> Step:
@@ -171,7 +197,7 @@ def _networks() -> Iterator[Clocked]:
 
 def main() -> None:
     """Print the table, with the load of the machine before and after."""
-    parts = ["shapes", "doubled", "expanded", "networks"]
+    parts = ["shapes", "limits", "doubled", "expanded", "networks"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="for each line")
     parser.add_argument("--part", nargs="+", choices=parts, default=parts)
