@@ -64,6 +64,7 @@ def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> str | None:
         return None
     primary = run.facts.tasks[left.iloc[0]["full_task"]].metrics[0]
     metric = claim.metric or primary.name
+    towards = 1 if claim.relation == ">" else -1  # better is what the claim says
     verdicts = []
     for split in SPLITS:
         by_curve = split == "half" and metric != primary.name
@@ -74,7 +75,7 @@ def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> str | None:
         if len(paired) < FEWEST_PAIRS:
             return None
         first, second = (paired.iloc[:, i].to_numpy(float) for i in (0, 1))
-        differences = np.nan_to_num(compared(claim.measure, first, second) - claim.value)
+        differences = np.nan_to_num(compared(claim.measure, first, second) - claim.value) * towards
         verdicts.append(judge([differences], [margin])[0].verdict)
     half, end = verdicts
     return "" if half == end else f"still moving: {half} at half of the steps, {end} at the end"
