@@ -8,7 +8,7 @@ import pickle
 import resource
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -89,8 +89,23 @@ def explain(error: BaseException) -> tuple[Status, str]:
     message = " ".join(text.split())[:_ERROR_CHARACTERS]
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    memory = isinstance(error, MemoryError) or any(sign in message for sign in _OUT_OF_MEMORY)
-    return "out_of_memory" if memory else "error", f"{type(error).__name__}: {message}{where}"
+    return "out_of_memory" if any(
+        map(_is_of_memory, _causes(error))
+    ) else "error", f"{type(error).__name__}: {message}{where}"
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those while whose handling it was raised: without memory the handling fails, too."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _within(hard: int, wanted: int) -> int:

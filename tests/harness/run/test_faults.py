@@ -120,7 +120,7 @@ def test_each_fault_is_a_row_with_its_reason_and_the_rest_is_unharmed(
     code, trials = run(preset(["conv", *FAULTS], seeds=1, deadline=10), [toy, bad])
     assert code == ExitCode.TRIALS_FAILED
     found = trials.set_index("label")
-    assert [found.loc[fault, "status"] for fault in FAULTS] == STATUSES
+    assert [found.loc[fault, "status"] for fault in FAULTS] == STATUSES, found["error"].to_dict()
     assert found.loc[["conv", "toy_mean", "toy_exact"], "status"].eq("ok").all()
     assert len(trials) == len(FAULTS) + 3
     assert found.loc["raises", "error"].startswith("ValueError: a layer that raises (bad_layers.py:")
