@@ -29,4 +29,6 @@ def compared(measure: Measure, left: ArrayLike, right: ArrayLike | None = None) 
         return first - second
     with np.errstate(divide="ignore", invalid="ignore"):
         result: Floats = 10 * (np.log10(first) - np.log10(second)) if measure == "decibels" else first / second
-    return 1 - result if measure == "reduction" else result
+    if measure == "reduction":
+        result = 1 - result
+    return result

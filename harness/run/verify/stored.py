@@ -109,7 +109,7 @@ def seeds_scores(store: Store, numbers: Collection[int]) -> dict[str, list[float
     listed: dict[str, list[float]] = defaultdict(list)
     for row in store.read(sql.select(scores).where(scores.c.record.in_(numbers))):
         if (value := _number(row.value)) is not None:
-            listed[_score_name(row._mapping)].append(value)
+            listed[_score_name(dict(row._mapping))].append(value)
     return listed
 
 
