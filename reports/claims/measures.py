@@ -25,10 +25,11 @@ def compared(measure: Measure, left: ArrayLike, right: ArrayLike | None = None) 
     if right is None:
         return first
     second = np.asarray(right, float)
+    result: Floats = first - second
     if measure == "difference":
-        return first - second
+        return result
     with np.errstate(divide="ignore", invalid="ignore"):
-        result: Floats = 10 * (np.log10(first) - np.log10(second)) if measure == "decibels" else first / second
+        result = 10 * (np.log10(first) - np.log10(second)) if measure == "decibels" else first / second
     if measure == "reduction":
         result = 1 - result
     return result
