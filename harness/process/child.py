@@ -85,17 +85,22 @@ _OUT_OF_MEMORY = (
 
 def explain(error: BaseException) -> tuple[Status, str]:
     """Status and reason of an exception: its type, message and the innermost line of its traceback."""
-    text = str(error) + "".join(getattr(error, "__notes__", ()))
-    message = " ".join(text.split())[:_ERROR_CHARACTERS]
+    message = _message(error)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    return "out_of_memory" if any(
-        map(_is_of_memory, _causes(error))
-    ) else "error", f"{type(error).__name__}: {message}{where}"
+    status: Status = "out_of_memory" if any(map(_is_of_memory, _causes(error))) else "error"
+    return status, f"{type(error).__name__}: {message}{where}"
+
+
+def _message(error: BaseException) -> str:
+    """What an exception says, its notes among it, as one line."""
+    text = str(error) + "".join(getattr(error, "__notes__", ()))
+    return " ".join(text.split())[:_ERROR_CHARACTERS]
 
 
 def _is_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+    message = _message(error)
+    return isinstance(error, MemoryError) or any(sign in message for sign in _OUT_OF_MEMORY)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

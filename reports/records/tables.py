@@ -95,10 +95,11 @@ def scores(records: Records, name: str) -> str:
     run = records.run(name).run
     lines = [row("contest", "layer", "score", "seeds", "failed"), rule(4)]
     columns = ["contest", "variant", "score", "low", "high", "seeds", "failed"]
-    several_rates = Counter((contest.title, contest.steps) for contest in run.contests.values())
+    rates = {(contest.title, contest.steps, contest.learning_rate) for contest in run.contests.values()}
+    counted = Counter((title, steps) for title, steps, rate in rates if rate == rate)  # nan: each variant tuned its own
     for place, variant, score, low, high, seeds, failed in run.leaderboard[columns].itertuples(index=False):
         contest = run.contests[int(place)]
-        rate = f", rate {contest.learning_rate:g}" if several_rates[contest.title, contest.steps] > 1 else ""
+        rate = f", rate {contest.learning_rate:g}" if counted[contest.title, contest.steps] > 1 else ""
         title = f"{contest.title}, {contest.steps:,} steps{rate} ({contest.metric.label})"
         lines.append(row(title, variant, with_interval(score, low, high), seeds, failed))
     return "\n".join(lines)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ GOALS: dict[str, tuple[float, ...]] = {
 """What each layer should take at them, as a multiple of a plain convolution."""
 DOUBLED = dict.fromkeys(("coordconv", "geoconv"), (1.06, 1.15, 1.15))
 LIMITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"limit: + map": torch.add, "limit: x map": torch.mul}
-"""The least that a layer of place, or a gate, can be: a convolution and a free map over it, by torch's operations."""
+"""A convolution and a free map over it, by torch's operations: only a form that fuses the two can take less."""
 NETWORKS = {"coordconv": 1.15, "geoconv": 1.25, "coordgate": 1.35}
 
 
@@ -101,7 +101,7 @@ class Clocked:
 
     part: str
     name: str
-    goal: float
+    goal: float | None
     candidate: Callable[[], Step]
     baseline: Callable[[], Step]
 
@@ -110,7 +110,7 @@ class Clocked:
         ratio = paired_ratio(
             self.candidate(), self.baseline(), seconds=seconds, generator=np.random.default_rng(0)
         ).ratio
-        goal = "–" if np.isnan(self.goal) else f"{self.goal:.2f}"
+        goal = "–" if self.goal is None else f"{self.goal:.2f}"
         return f"| {self.part} | {self.name} | {goal} | {ratio:.2f} |"
 
 
@@ -123,7 +123,7 @@ def clocked(parts: list[str]) -> Iterator[Clocked]:
             if "shapes" in parts:
                 yield from _lines(title, shape, {name: goals[number] for name, goals in GOALS.items()}, _step)
             if "limits" in parts:
-                yield from _lines(title, shape, dict.fromkeys(LIMITS, float("nan")), _limit)
+                yield from _lines(title, shape, dict.fromkeys(LIMITS), _limit)
             if "expanded" in parts:
                 yield from _lines(f"{title}, expanded gradient", shape, {"coordconv": GOALS["coordconv"][number]}, _sum)
             if "doubled" in parts and number < 3:
@@ -132,7 +132,9 @@ def clocked(parts: list[str]) -> Iterator[Clocked]:
         yield from _networks()
 
 
-def _lines(title: str, shape: LayerShape, goals: dict[str, float], make: Callable[..., Step]) -> Iterator[Clocked]:
+def _lines(
+    title: str, shape: LayerShape, goals: Mapping[str, float | None], make: Callable[..., Step]
+) -> Iterator[Clocked]:
     for name, goal in goals.items():
         yield Clocked(title, name, goal, *(lambda n=n: make(n, shape) for n in (name, "conv")))  # type: ignore[misc]
 
@@ -157,8 +159,12 @@ class _Mapped(nn.Module):
 def _limit(name: str, shape: LayerShape) -> Step:
     if name == "conv":
         return _step(name, shape)
+    return _laid_out(_Mapped(build_layer(registry.layer("conv"), shape), shape, LIMITS[name]), shape)
+
+
+def _laid_out(module: nn.Module, shape: LayerShape) -> Step:
+    """A step of a module in the layout of the shape."""
     form = torch.channels_last if shape.channels_last else torch.contiguous_format
-    module = _Mapped(build_layer(registry.layer("conv"), shape), shape, LIMITS[name])
     return work_on(module.to(memory_format=form), shape).phase("forward_backward")  # type: ignore[call-overload]
 
 
@@ -181,8 +187,7 @@ def _up(name: str, shape: LayerShape) -> Step:
     module = build_layer(registry.layer(name), doubled)
     assert isinstance(module, FusesDoubling)
     assert module.fuse_doubling()
-    form = torch.channels_last if shape.channels_last else torch.contiguous_format
-    return work_on(module.to(memory_format=form), shape).phase("forward_backward")  # type: ignore[call-overload]
+    return _laid_out(module, shape)
 
 
 def _networks() -> Iterator[Clocked]:

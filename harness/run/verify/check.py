@@ -106,7 +106,7 @@ def _check(row: StoredJob, before: Result, spread: Spread, plugins: Sequence[str
 
 
 def compared(row: StoredJob, before: Result, now: Result, spread: Spread) -> Check:
-    """Equal bits on the same platform; on another one scores as near as seeds are, or as was measured of them."""
+    """Equal bits on the same platform; on another one scores as near as seeds are, and as was measured of them."""
     differences = [*_scores(row, before, now, spread), *_curves(before, now), *_samples(before, now)]
     if not differences:
         return Check(row.identity, row.label, "verified")
@@ -133,8 +133,9 @@ def _scores(row: StoredJob, before: Result, now: Result, spread: Spread) -> Iter
         if stored is None or today is None or stored.value is None or today.value is None:
             yield Difference(f"{name} was {stored and stored.value}, is {today and today.value}", is_tolerated=False)
             continue
-        gap, margin = abs(today.value - stored.value), bound_of_seeds(spread.get(name, ()))
-        margin = tolerance(row.job.cell, stored.metric) if margin is None else margin
+        gap = abs(today.value - stored.value)
+        bounds = bound_of_seeds(spread.get(name, ())), tolerance(row.job.cell, stored.metric)
+        margin = min((bound for bound in bounds if bound is not None), default=None)
         words = f"{name} was {stored.value!r}, is {today.value!r}"
         if margin is None:
             yield Difference(f"{words} (how far {stored.metric} may differ was not measured)", gap)

@@ -1,8 +1,8 @@
 """How far a score may lie from the stored one on another platform: measured, never guessed.
 
 A training that another platform throws off its way ends at most where another seed would have ended, so five stored
-seeds of the same cell say how far. Where there are fewer, or all came to the same, what was measured of the metric
-counts: `python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and kernels that stand
+seeds of the same cell say how far: widely, since five know little of their spread. Where the metric was measured, too,
+the narrower bound counts: `python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and kernels that stand
 for platforms, and writes how far their scores lie apart into `tolerances.json`, with what they were measured on.
 """
 
@@ -44,8 +44,7 @@ def bound(differences: Sequence[float]) -> float:
     ever differed none may.
     """
     values = np.asarray(differences, dtype=np.float64)
-    scale = np.sqrt((values**2).sum() / stats.chi2.ppf(1 - _CONFIDENCE, len(values)))
-    return float(max(np.abs(values).max(), stats.norm.ppf((1 + _COVERED) / 2) * scale))
+    return max(float(np.abs(values).max()), _reach((values**2).sum(), len(values), _COVERED))
 
 
 def bound_of_seeds(values: Sequence[float]) -> float | None:
@@ -53,8 +52,14 @@ def bound_of_seeds(values: Sequence[float]) -> float | None:
     listed = np.asarray(values, dtype=np.float64)
     if len(listed) < FEWEST_PAIRS or listed.std() == 0:
         return None
-    variance = 2 * listed.var() * len(listed) / stats.chi2.ppf(1 - _CONFIDENCE, len(listed) - 1)
-    return float(stats.norm.ppf((1 + _SEEDS_COVERED) / 2) * np.sqrt(variance))
+    squares = 2 * ((listed - listed.mean()) ** 2).sum()  # a difference varies twice as much as each of its seeds
+    return _reach(squares, len(listed) - 1, _SEEDS_COVERED)
+
+
+def _reach(squares: float, degrees: int, covered: float) -> float:
+    """What this share of normal values around 0 stays within, by the sum of the squares of some of them."""
+    scale = np.sqrt(squares / stats.chi2.ppf(1 - _CONFIDENCE, degrees))
+    return float(stats.norm.ppf((1 + covered) / 2) * scale)
 
 
 @functools.cache
