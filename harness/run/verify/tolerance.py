@@ -2,8 +2,9 @@
 
 A training that another platform throws off its way ends at most where another seed would have ended, so five stored
 seeds of the same cell say how far: widely, since five know little of their spread. Where the metric was measured, too,
-the narrower bound counts: `python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and kernels that stand
-for platforms, and writes how far their scores lie apart into `tolerances.json`, with what they were measured on.
+the narrower bound counts: `python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and
+kernels that stand for platforms, and writes how far their scores lie apart into `tolerances.json`, with what they were
+measured on.
 """
 
 from __future__ import annotations
