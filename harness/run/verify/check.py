@@ -23,7 +23,7 @@ from coordbench.harness.run.verify.stored import (
     stored_jobs,
     stored_result,
 )
-from coordbench.harness.run.verify.tolerance import bound_of_seeds, tolerance
+from coordbench.harness.run.verify.tolerance import bound_of_seeds, is_rounding, tolerance
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.altered import altered_records
 from coordbench.harness.store.store import Store
@@ -137,7 +137,9 @@ def _scores(row: StoredJob, before: Result, now: Result, spread: Spread) -> Iter
         bounds = bound_of_seeds(spread.get(name, ())), tolerance(row.job.cell, stored.metric)
         margin = min((bound for bound in bounds if bound is not None), default=None)
         words = f"{name} was {stored.value!r}, is {today.value!r}"
-        if margin is None:
+        if margin is None and is_rounding(gap, stored.value):
+            yield Difference(f"{words} (numbers of 32 bits are rounded as coarsely)", gap, True)
+        elif margin is None:
             yield Difference(f"{words} (how far {stored.metric} may differ was not measured)", gap)
         else:
             yield Difference(f"{words} ({gap:.2g} apart, {margin:.2g} may be)", gap, gap <= margin)

@@ -26,6 +26,9 @@ _COVERED, _CONFIDENCE = 0.99, 0.95
 _SEEDS_COVERED = 0.9999
 """A row has dozens of scores, and none of them may leave its bound by chance."""
 
+_ROUNDING = 8 * float(np.finfo(np.float32).eps)
+"""Of a value: three bits of 24."""
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -55,6 +58,14 @@ def bound_of_seeds(values: Sequence[float]) -> float | None:
         return None
     squares = 2 * ((listed - listed.mean()) ** 2).sum()  # a difference varies twice as much as each of its seeds
     return _reach(squares, len(listed) - 1, _SEEDS_COVERED)
+
+
+def is_rounding(gap: float, value: float) -> bool:
+    """Whether a difference is no more than what another order of a sum of 32-bit numbers makes of it.
+
+    Says something of scores that are equal for all seeds, of which neither seeds nor measurements tell how far they go.
+    """
+    return gap <= _ROUNDING * abs(value)
 
 
 def _reach(squares: float, degrees: int, covered: float) -> float:

@@ -90,6 +90,8 @@ def test_the_line_names_the_worst_score_with_both_values_and_what_is_another_one
         (30.0, [19.9, 20.0, 20.1, 20.2, 19.8], "differs"),
         (20.1, [19.9, 20.0, 20.1, 20.2], "undecided"),  # too few seeds to tell
         (20.1, [20.0] * 5, "undecided"),
+        (20.0 + 1e-6, [20.0] * 5, "within tolerance"),  # rounding
+        (20.0 + 1e-4, [20.0] * 5, "undecided"),
     ],
 )
 @pytest.mark.usefixtures("measured")
