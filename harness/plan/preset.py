@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,7 +29,10 @@ Seeds = list[int] | int
 
 @dataclass(frozen=True)
 class Sweep:
-    """One `[[sweep]]` of a preset: every task x backbone x variant x seed, trained alike."""
+    """One `[[sweep]]` of a preset: every task x backbone x variant x seed, trained alike.
+
+    A table may hold lists of `steps` and of `learning_rate`, as pilots do: then it is as many sweeps, one of each pair.
+    """
 
     tasks: Names
     backbones: Names
@@ -100,7 +104,7 @@ def parse_preset(content: Mapping[str, object], name: str) -> Preset:
         raise UsageError(f"{where}: run must be a table, headed [run]")
     given = ("name", "sweeps")
     check_keys(run, set(Preset.__dataclass_fields__) - {*given, "text"}, f"{where}, run")
-    sweeps = tuple(validate(Sweep, table, f"{where}, sweep {i + 1}") for i, table in enumerate(tables))
+    sweeps = tuple(sweep for i, table in enumerate(tables) for sweep in _sweeps(table, f"{where}, sweep {i + 1}"))
     preset = validate(Preset, {"name": name, "sweeps": sweeps, **run}, f"{where}, run", given)
     sweeps = (*_included(preset, where), *sweeps)
     preset = replace(preset, sweeps=sweeps)
@@ -112,6 +116,16 @@ def parse_preset(content: Mapping[str, object], name: str) -> Preset:
     if not sweeps:
         raise UsageError(f"{where} holds no sweep; write at least one table, headed [[sweep]]")
     return preset
+
+
+def _sweeps(table: Mapping[str, object], where: str) -> Iterator[Sweep]:
+    """The sweeps of a table, one for each pair of its steps and learning rates."""
+    lists = {key: table[key] for key in ("steps", "learning_rate") if isinstance(table.get(key), list)}
+    for key, values in lists.items():
+        if not values or len(set(map(show, values))) < len(values):
+            raise UsageError(f"{where}: {key} = {show(values)} must be one value or a list of different ones")
+    for values in itertools.product(*lists.values()):
+        yield validate(Sweep, {**table, **dict(zip(lists, values, strict=True))}, where)
 
 
 def _included(preset: Preset, where: str) -> list[Sweep]:

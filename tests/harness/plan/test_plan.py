@@ -53,11 +53,22 @@ def test_a_pilot_uses_seeds_that_no_verdict_uses() -> None:
 
 
 @pytest.mark.usefixtures("loaded")
+def test_lists_of_steps_and_rates_are_a_grid_of_trainings_that_are_not_tuned() -> None:
+    made = plan.make_plan(_preset(SWEEP | {"steps": [3, 6], "learning_rate": [0.1, 0.2], "seeds": [0]}))
+    budgets = [(t.cell.budget.steps, t.cell.budget.learning_rate) for t in made.trials if not t.cell.reference]
+    assert budgets == [(3, 0.1), (3, 0.2), (6, 0.1), (6, 0.2)]
+    assert not made.tuning
+
+
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         ({"sweeps": []}, "unknown key 'sweeps'; valid: run, sweep"),
         ({"run": {"seed": 3}}, "unknown key 'seed'; valid: .*seeds"),
+        ({"sweep": [SWEEP | {"steps": []}]}, r"steps = \[\] must be one value or a list of different ones"),
+        ({"sweep": [SWEEP | {"learning_rate": [0.1, 0.1]}]}, r"learning_rate = \[0.1, 0.1\] must be one value or a list"),
+        ({"sweep": [SWEEP | {"learning_rate": [0.1, -1]}]}, "learning_rate=-1"),
         (
             {"run": {"pilot": True}, "sweep": [SWEEP | {"variants": ["conv", "toy"]}]},
             "a pilot holds one variant and no looks",
