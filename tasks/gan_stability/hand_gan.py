@@ -50,7 +50,7 @@ def about(options: Mapping[str, object]) -> About:
         *METRICS, Metric("valid", least=0, most=1), Metric("finger_entropy", "nats"),
         Metric("modes", margin=4.0, least=0, most=MODES), Metric("mode_entropy", "nats", margin=0.1, least=0),
     ),
-    backbones=("dcgan", "coordgan"),
+    backbones=("dcgan", "dcgan_unequal", "coordgan"),
     source="After Hosseini and Hosseini 2024, arXiv 2401.01951",
     about=about,
     axes=AXES,

@@ -52,6 +52,13 @@ def test_the_variant_stands_in_the_player_that_is_named(
     assert more((3, 16, 16), (1,)) == critic
 
 
+def test_a_discriminator_of_another_width_leaves_the_generator_as_it_is() -> None:
+    sides = [((5,), (1, 16, 16)), ((1, 16, 16), (1,))]
+    unequal = [count(build("dcgan_unequal[width=4, discriminator_width=16]", "coordconv", *side)) for side in sides]
+    equal = [count(build(f"dcgan[width={width}]", "coordconv", *sides[i])) for i, width in enumerate((4, 16))]
+    assert unequal == equal
+
+
 def test_a_plain_coordgan_cannot_tell_pixels_apart() -> None:
     torch.manual_seed(0)
     z = torch.randn(2, 5)
