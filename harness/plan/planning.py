@@ -23,8 +23,26 @@ from coordbench.harness.plan.validation import show
 
 J = TypeVar("J", bound=Job)
 
-TUNING_SEEDS = (1001, 1002)
-"""Seeds that only choose a learning rate; results are reported on the others."""
+TUNING_SEED = 1001
+"""The first of the seeds that only choose a learning rate; results are reported on seeds that are no pilots."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The learning rates among which a cell chooses, and how many pilot seeds try each."""
+
+    rates: tuple[float, ...]
+    seeds: int
+
+    def trials(self, cell: Cell, rates: Iterable[float] | None = None) -> list[Trial]:
+        """The trials that try these rates, or others, for a cell: same effort for all, and only their end is scored."""
+        tried = self.rates if rates is None else rates
+        budgets = [replace(cell.budget, learning_rate=rate, evaluations=1) for rate in tried]
+        cells = [replace(cell, budget=budget) for budget in budgets]
+        return [Trial(each, seed, "tune") for each in cells for seed in range(TUNING_SEED, TUNING_SEED + self.seeds)]
+
+    def __str__(self) -> str:
+        return f"learning_rates={list(self.rates)} of {self.seeds} tuning_seeds"
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,7 @@ class Plan:
     tuning: tuple[Trial, ...]
     trials: tuple[Trial, ...]
     costs: tuple[CostJob, ...]
-    rates: Mapping[Trial, tuple[float, ...]] = field(default_factory=dict)
+    grids: Mapping[Trial, Grid] = field(default_factory=dict)
     """Trial to be reported -> the learning rates among which its tuning trials choose."""
     notes: Mapping[Trial, Mapping[str, object]] = field(default_factory=dict)
     """Trial to be reported -> what its row says about how it was planned."""
@@ -48,8 +66,8 @@ def make_plan(preset: Preset, device: str = "cpu") -> Plan:
     tuning: list[Trial] = []
     trials: list[Trial] = []
     costs: list[CostJob] = []
-    rates: dict[Trial, tuple[float, ...]] = {}
-    planned: dict[Trial, tuple[float, ...]] = {}
+    grids: dict[Trial, Grid] = {}
+    planned: dict[Trial, Grid] = {}
     looks: dict[Cell, tuple[int, ...]] = {}
     registry.select("variant", preset.baseline)
     for i, sweep in enumerate(preset.sweeps):
@@ -61,12 +79,12 @@ def make_plan(preset: Preset, device: str = "cpu") -> Plan:
             for variant in sweep.variants:
                 cell = _cell(sweep, task, backbone, variant, device)
                 seeded = [Trial(cell, seed) for seed in seeds]
-                grid = tuple(sorted(set(sweep.learning_rates or ())))
+                grid = Grid(tuple(sorted(set(sweep.learning_rates or ()))), sweep.tuning_seeds)
                 for trial in seeded:
                     if planned.setdefault(trial, grid) != grid:
                         raise UsageError(
                             f"preset {preset.name!r}: {cell.label} in {backbone} on {task} is planned twice, with "
-                            f"learning_rates={list(planned[trial])} and {list(grid)}; give one sweep a `learning_rate`"
+                            f"{planned[trial]} and {grid}; give one sweep a `learning_rate`"
                         )
                 trials += seeded
                 if design is not None and looks.setdefault(cell, design.looks) != design.looks:
@@ -74,19 +92,12 @@ def make_plan(preset: Preset, device: str = "cpu") -> Plan:
                         f"preset {preset.name!r}: {cell.label} in {backbone} on {task} is planned twice, with "
                         f"looks={list(looks[cell])} and {list(design.looks)}; give it one of them"
                     )
-                if grid:
-                    rates |= dict.fromkeys(seeded, grid)
-                    tuning += tuning_trials(cell, grid)
+                if grid.rates:
+                    grids |= dict.fromkeys(seeded, grid)
+                    tuning += grid.trials(cell)
                 if sweep.costs:
                     costs.append(CostJob(cell))
-    return Plan(preset, _once(tuning), _once(trials), _once(costs), rates, looks=looks)
-
-
-def tuning_trials(cell: Cell, rates: Iterable[float]) -> list[Trial]:
-    """The trials that try learning rates for one cell: same effort for every variant, and only their end is scored."""
-    budgets = [replace(cell.budget, learning_rate=rate, evaluations=1) for rate in rates]
-    cells = [replace(cell, budget=budget) for budget in budgets]
-    return [Trial(tried, seed, "tune") for tried in cells for seed in TUNING_SEEDS]
+    return Plan(preset, _once(tuning), _once(trials), _once(costs), grids, looks=looks)
 
 
 def with_rate(trial: Trial, rate: float) -> Trial:

@@ -42,6 +42,8 @@ class Sweep:
     looks: list[int] | None = None
     learning_rate: Positive | None = None
     learning_rates: Annotated[list[Positive], Field(min_length=1)] | None = None
+    """The rates among which each cell chooses by the mean of `tuning_seeds` pilot seeds."""
+    tuning_seeds: Annotated[Whole, Field(le=100)] = 2
     schedule: Schedule | None = None
     evaluations: Whole = 10
     match: Match | None = None
@@ -120,12 +122,13 @@ def parse_preset(content: Mapping[str, object], name: str) -> Preset:
 
 def _sweeps(table: Mapping[str, object], where: str) -> Iterator[Sweep]:
     """The sweeps of a table, one for each pair of its steps and learning rates."""
-    lists = {key: table[key] for key in ("steps", "learning_rate") if isinstance(table.get(key), list)}
+    wanted = {key: table.get(key) for key in ("steps", "learning_rate")}
+    lists = {key: values for key, values in wanted.items() if isinstance(values, list)}
     for key, values in lists.items():
         if not values or len(set(map(show, values))) < len(values):
             raise UsageError(f"{where}: {key} = {show(values)} must be one value or a list of different ones")
-    for values in itertools.product(*lists.values()):
-        yield validate(Sweep, {**table, **dict(zip(lists, values, strict=True))}, where)
+    for point in itertools.product(*lists.values()):
+        yield validate(Sweep, {**table, **dict(zip(lists, point, strict=True))}, where)
 
 
 def _included(preset: Preset, where: str) -> list[Sweep]:

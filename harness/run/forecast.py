@@ -13,7 +13,7 @@ from coordbench.harness.plan import expected
 from coordbench.harness.plan.planning import Plan, with_rate
 from coordbench.harness.run import identity, matching
 from coordbench.harness.run.progress import describe as describe_job
-from coordbench.harness.run.rates import Tuner, extra_trials
+from coordbench.harness.run.rates import Tuner
 from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 
@@ -38,14 +38,14 @@ def settle(plan: Plan, store: Store) -> Settled:
     numbers = _numbers(plan.tuning, store)
     tuner = Tuner.of(plan, store)
     more = tuner.extensions(numbers) if len(numbers) == len(plan.tuning) else {}
-    extra = extra_trials(more)
+    extra = tuner.trials(more)
     numbers |= _numbers(extra, store)
     tuning = (*plan.tuning, *extra)
     if len(numbers) < len(tuning):
-        return Settled(tuning, plan.trials, {**_unmatched(plan), **dict.fromkeys(plan.rates, "learning rate")})
+        return Settled(tuning, plan.trials, {**_unmatched(plan), **dict.fromkeys(plan.grids, "learning rate")})
     choices = tuner.choices(more, numbers) if plan.tuning else {}
     trials = tuple(
-        with_rate(trial, choices[trial.cell].rate) if trial in plan.rates else trial for trial in plan.trials
+        with_rate(trial, choices[trial.cell].rate) if trial in plan.grids else trial for trial in plan.trials
     )
     return Settled(tuning, trials, _unmatched(plan))
 

@@ -78,7 +78,7 @@ def _with_widths(plan: Plan, widths: Mapping[Cell, float]) -> Plan:
         trials=tuple(_fitted(trial, widths) for trial in plan.trials),
         tuning=tuple(_fitted(trial, widths) for trial in plan.tuning),
         costs=tuple(_fitted(job, widths) for job in plan.costs),
-        rates={_fitted(trial, widths): rates for trial, rates in plan.rates.items()},
+        grids={_fitted(trial, widths): grid for trial, grid in plan.grids.items()},
         notes={_fitted(trial, widths): note for trial, note in plan.notes.items()},
     )
 

@@ -10,12 +10,12 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.core.trial import Job, Trial
-from coordbench.harness.plan.planning import Plan, tuning_trials
+from coordbench.harness.plan.planning import Grid, Plan
 from coordbench.harness.plan.tuning import Choice, choose, extend
 from coordbench.harness.store.store import Store
 
-Grids = Mapping[Cell, tuple[float, ...]]
-"""Cell -> the learning rates among which it chooses."""
+Rates = Mapping[Cell, tuple[float, ...]]
+"""Cell -> learning rates to try in addition."""
 Numbers = Mapping[Job, int]
 """Job -> the number of its record."""
 
@@ -25,38 +25,38 @@ class Tuner:
     """The cells of a plan that choose their rates, and the store that holds what they are chosen by."""
 
     store: Store
-    grids: Grids
+    grids: Mapping[Cell, Grid]
 
     @classmethod
     def of(cls, plan: Plan, store: Store) -> Tuner:
         """The tuner of a plan."""
-        return cls(store, {trial.cell: rates for trial, rates in plan.rates.items()})
+        return cls(store, {trial.cell: grid for trial, grid in plan.grids.items()})
 
     def extensions(self, numbers: Numbers) -> dict[Cell, tuple[float, ...]]:
         """The rates to try in addition, the same for all cells that differ only in their variant or width."""
-        peers: dict[tuple[Selector, str, tuple[float, ...]], list[Cell]] = defaultdict(list)
-        for cell, rates in self.grids.items():
-            peers[cell.task, cell.network[0].name, rates].append(cell)
+        peers: dict[tuple[Selector, str, Grid], list[Cell]] = defaultdict(list)
+        for cell, grid in self.grids.items():
+            peers[cell.task, cell.network[0].name, grid].append(cell)
         more: dict[Cell, tuple[float, ...]] = {}
-        for (_, _, rates), cells in peers.items():
-            more |= dict.fromkeys(cells, extend(rates, [self.choose(cell, rates, numbers) for cell in cells]))
+        for (_, _, grid), cells in peers.items():
+            choices = [self.choose(cell, grid.rates, numbers) for cell in cells]
+            more |= dict.fromkeys(cells, extend(grid.rates, choices))
         return more
 
-    def choices(self, more: Grids, numbers: Numbers) -> dict[Cell, Choice]:
+    def trials(self, more: Rates) -> list[Trial]:
+        """The tuning trials of the rates tried in addition."""
+        return [trial for cell, rates in more.items() for trial in self.grids[cell].trials(cell, rates)]
+
+    def choices(self, more: Rates, numbers: Numbers) -> dict[Cell, Choice]:
         """The choice of each cell among its grid and the rates tried in addition."""
-        return {cell: self.choose(cell, (*rates, *more[cell]), numbers) for cell, rates in self.grids.items()}
+        return {cell: self.choose(cell, (*grid.rates, *more[cell]), numbers) for cell, grid in self.grids.items()}
 
     def choose(self, cell: Cell, rates: Sequence[float], numbers: Numbers) -> Choice:
         """The best of some rates for one cell."""
         metric = registry.select("task", cell.task).entry.metrics[0]
         scores: dict[float, list[float | None]] = {rate: [] for rate in rates}
-        for trial in tuning_trials(cell, rates):
+        for trial in self.grids[cell].trials(cell, rates):
             rate = trial.cell.budget.learning_rate
             if rate is not None:
                 scores[rate].append(self.store.score(numbers[trial], "validation", metric.name))
         return choose(scores, metric.better)
-
-
-def extra_trials(more: Grids) -> list[Trial]:
-    """The tuning trials of the rates tried in addition."""
-    return [trial for cell, rates in more.items() for trial in tuning_trials(cell, rates)]

@@ -17,7 +17,7 @@ from coordbench.harness.run import facts, identity, looks
 from coordbench.harness.run.looks import Judge, Schedule
 from coordbench.harness.run.patience import Patience
 from coordbench.harness.run.progress import Listener
-from coordbench.harness.run.rates import Tuner, extra_trials
+from coordbench.harness.run.rates import Tuner
 from coordbench.harness.run.recorder import Noted, Recorder, Result
 from coordbench.harness.run.stage import Stage, plain
 from coordbench.harness.run.worker import Limits
@@ -118,12 +118,12 @@ class Driver:
         numbers = stage.answer("learning rates", plain(plan.tuning))
         tuner, patience = Tuner.of(plan, self.store), stage.recorder.patience
         more = patience(lambda: tuner.extensions(numbers))
-        numbers = numbers | stage.answer("more learning rates", plain(extra_trials(more)))
+        numbers = numbers | stage.answer("more learning rates", plain(tuner.trials(more)))
         choices = patience(lambda: tuner.choices(more, numbers))
         trials: list[Noted[Trial]] = []
         for trial in plan.trials:
             note = dict(plan.notes.get(trial, {}))
-            choice = choices[trial.cell] if trial in plan.rates else None
+            choice = choices[trial.cell] if trial in plan.grids else None
             if choice is not None:
                 trial = with_rate(trial, choice.rate)
                 note["tuning"] = asdict(choice)

@@ -40,9 +40,16 @@ def test_every_cell_has_each_seed_once_and_references_stand_beside() -> None:
 def test_tuning_gives_every_variant_the_same_effort() -> None:
     made = plan.make_plan(_preset(SWEEP | {"variants": ["conv", "coordconv"], "learning_rates": [0.1, 0.01]}))
     effort = {v: [t for t in made.tuning if t.cell.label == v] for v in ("conv", "coordconv")}
-    assert len(effort["conv"]) == len(effort["coordconv"]) == 2 * len(plan.TUNING_SEEDS)
+    assert len(effort["conv"]) == len(effort["coordconv"]) == 2 * 2
     assert not {trial.seed for trial in made.tuning} & {trial.seed for trial in made.trials}
-    assert set(made.rates.values()) == {(0.01, 0.1)}
+    assert set(made.grids.values()) == {plan.Grid((0.01, 0.1), 2)}
+
+
+@pytest.mark.usefixtures("loaded")
+def test_more_pilots_may_try_each_rate() -> None:
+    made = plan.make_plan(_preset(SWEEP | {"learning_rates": [0.1, 0.01], "tuning_seeds": 5}))
+    tried = [(trial.cell.budget.learning_rate, trial.seed) for trial in made.tuning]
+    assert tried == [(rate, 1001 + seed) for rate in (0.01, 0.1) for seed in range(5)]
 
 
 @pytest.mark.usefixtures("loaded")
@@ -67,7 +74,10 @@ def test_lists_of_steps_and_rates_are_a_grid_of_trainings_that_are_not_tuned() -
         ({"sweeps": []}, "unknown key 'sweeps'; valid: run, sweep"),
         ({"run": {"seed": 3}}, "unknown key 'seed'; valid: .*seeds"),
         ({"sweep": [SWEEP | {"steps": []}]}, r"steps = \[\] must be one value or a list of different ones"),
-        ({"sweep": [SWEEP | {"learning_rate": [0.1, 0.1]}]}, r"learning_rate = \[0.1, 0.1\] must be one value or a list"),
+        (
+            {"sweep": [SWEEP | {"learning_rate": [0.1, 0.1]}]},
+            r"learning_rate = \[0.1, 0.1\] must be one value or a list",
+        ),
         ({"sweep": [SWEEP | {"learning_rate": [0.1, -1]}]}, "learning_rate=-1"),
         (
             {"run": {"pilot": True}, "sweep": [SWEEP | {"variants": ["conv", "toy"]}]},

@@ -10,10 +10,11 @@ from coordbench.harness.plan.tuning import choose, extend
 from coordbench.harness.run.matching import bisect
 
 
-def test_the_best_median_wins_and_a_failure_counts_as_the_worst() -> None:
+def test_the_best_mean_wins_and_a_failure_counts_as_the_worst() -> None:
     choice = choose({0.1: [0.9, None], 0.01: [0.8, 0.7], 0.001: [0.1, 0.2]}, "higher")
     assert (choice.rate, choice.at_edge, choice.trials) == (0.01, False, 6)
     assert choose({0.1: [3.0], 0.01: [2.0], 0.001: [4.0]}, "lower").rate == 0.01
+    assert choose({0.01: [0.0, 0.0, 0.0, 14.0], 0.003: [0.1, 0.1, 0.1, 0.1]}, "lower").rate == 0.003
 
 
 def test_an_optimum_at_the_edge_is_flagged_and_extends_the_grid_for_all_by_one_step() -> None:

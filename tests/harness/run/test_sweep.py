@@ -78,7 +78,10 @@ def test_a_tuned_cell_and_the_same_at_each_of_its_rates_stay_apart(store: Store,
 
 
 def test_a_cell_that_is_tuned_and_not_tuned_in_one_preset_is_told(store: Store, toy: Path) -> None:
-    with pytest.raises(UsageError, match=r"conv in toy_net on toy is planned twice, with .*\[0.01\] and \[\]"):
+    with pytest.raises(
+        UsageError,
+        match=r"conv in toy_net on toy is planned twice, with learning_rates=\[0.01\] .* and learning_rates=\[\]",
+    ):
         swept(store, toy, SWEEP | {"learning_rates": [0.01]}, SWEEP)
 
 
