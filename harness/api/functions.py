@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +16,7 @@ from coordbench.harness.api import checking, execution, plans, profiling
 from coordbench.harness.api import costs as measuring
 from coordbench.harness.api.inline import plugin_of
 from coordbench.harness.api.notebook import progress
-from coordbench.harness.api.records import take_up
+from coordbench.harness.api.records import opened, take_up
 from coordbench.harness.api.results import Run
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import MemoryFormat
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 Place = str | Path
+_OPENED = contextlib.ExitStack()
+"""Folders of records, whose copies last as long as the process: a loaded run reads its curves when they are asked for."""
+atexit.register(_OPENED.close)
 
 
 def run(
@@ -70,9 +75,15 @@ def run(
 
 
 def load(run: str | None = None, *, store: str | None = None, out: Place = DEFAULT_OUT) -> Run:
-    """A stored run by its name or the beginning of it, by default the latest, from a store's URL or a folder."""
-    with open_store(store, Path(out), existing=True) as opened:
-        stored = load_stored(run, store=opened)
+    """A stored run by its name or the beginning of it, by default the latest.
+
+    `store` is a store's URL or file, or a folder of records such as `results/quick`; else the store in `out` is read.
+    """
+    if store is not None and "://" not in store:
+        stored = load_stored(run, store=_OPENED.enter_context(opened(store)))
+        return Run(stored, None)
+    with open_store(store, Path(out), existing=True) as known:
+        stored = load_stored(run, store=known)
     page = Path(out) / f"{stored.name}.html"
     return Run(stored, page if page.is_file() else None)
 

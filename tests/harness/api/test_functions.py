@@ -142,12 +142,20 @@ def test_a_run_is_loaded_and_its_command_runs_the_same(run: cb.Run, capsys: pyte
     assert "8 trials, 0 to run" in capsys.readouterr().out
 
 
+def test_records_of_a_folder_are_loaded_with_their_curves() -> None:
+    loaded = cb.load(store=str(Path(__file__).parents[3] / "results" / "center_pilot"))
+    assert loaded.page is None
+    assert "geoconv" in set(loaded.trials["variant"])
+    assert loaded.figure("curves", 0).axes
+
+
 def test_a_mistake_is_a_usage_error_of_one_line(tmp_path: Path) -> None:
     mistakes = (
         (lambda: cb.run("quik", out=tmp_path), "unknown preset 'quik'"),
         (lambda: cb.run({"run": {}}, out=tmp_path), "preset 'notebook' holds no sweep"),
         (lambda: cb.run(variants=["conf"], out=tmp_path), "unknown variant 'conf'"),
         (lambda: cb.load(out=tmp_path), "there is no store"),
+        (lambda: cb.load(store=str(tmp_path)), "is no source of records; give a folder of records"),
         (lambda: cb.costs(["conv"], shape="huge", out=tmp_path), "unknown shape 'huge'; valid: small, large, wide"),
         (lambda: cb.costs(["conv"], seconds=0, out=tmp_path), "seconds=0 must be positive"),
         (lambda: cb.profile("conv", shape=(1, 2), out=tmp_path), "--shape '1,2' is not valid"),
