@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Place = str | Path
 _OPENED = contextlib.ExitStack()
-"""Folders of records, whose copies last as long as the process: a loaded run reads its curves when they are asked for."""
+"""Copies of folders of records, kept as long as the process: a loaded run reads its curves when they are asked for."""
 atexit.register(_OPENED.close)
 
 

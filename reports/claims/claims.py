@@ -118,7 +118,7 @@ class Finding:
     looks: Looks | None = None
     """Its looks, where there are several."""
     stuck: bool = False
-    """Whether what it lacks is no seeds: a side has not converged, or the verdict still moves."""
+    """Whether what it lacks is no seeds: a side has not converged, or the verdict went from one to another."""
 
     @property
     def unit(self) -> str:

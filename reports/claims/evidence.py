@@ -74,8 +74,8 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
         return replace(draft, verdict="not run", reason="no seed was scored on all sides")
     sides = [pairs.iloc[:, i].to_numpy(float) for i in range(pairs.shape[1])]
     draft = _over_things(run, _tested(draft, sides, _margin(run, claim, left)), *pair)
-    reason = doubt(run, claim, pair, len(pairs), _margin(run, claim, left))
-    return replace(draft, reason=draft.reason or reason, stuck=bool(reason) and len(pairs) >= FEWEST_PAIRS)
+    doubted = doubt(run, claim, pair, len(pairs), _margin(run, claim, left))
+    return replace(draft, reason=draft.reason or doubted.reason, stuck=bool(doubted) and not doubted.seeds_help)
 
 
 def _inside_floor(run: Stored, claim: Claim, task: str) -> str:

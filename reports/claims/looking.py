@@ -75,7 +75,9 @@ def _concluded(path: Sequence[Finding], *, over: bool) -> Finding:
     if finding.looks is None:
         return finding
     looks = replace(finding.looks, path=tuple(path), final=finding.decided or over)
-    return replace(finding, looks=looks, reason=finding.reason or _left(finding, looks))
+    waits = finding.reason and looks.next not in finding.reason and not finding.stuck
+    more = f"; {looks.next}" if waits and looks.next else ""
+    return replace(finding, looks=looks, reason=finding.reason + more or _left(finding, looks))
 
 
 def _left(finding: Finding, looks: Looks) -> str:

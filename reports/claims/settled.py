@@ -6,6 +6,7 @@ A verdict has settled where it is the same at half of the steps and at all of th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from coordbench.harness.analysis import series
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, judge
 from coordbench.reports.claims.claims import Claim
+from coordbench.reports.claims.equal_rates import unequal_rates
 from coordbench.reports.claims.measures import compared, scores
 from coordbench.reports.claims.speed import ALL_POINTS
 from coordbench.reports.data.stored import Stored
@@ -27,17 +29,32 @@ seem to, by chance."""
 Pair = Sequence[pd.DataFrame | None]
 
 
-def doubt(run: Stored, claim: Claim, pair: Pair, seeds: int, margin: float) -> str:
-    """Why a difference decides nothing, "" where it may; losses tell only where scores at half-time do not."""
-    if reason := _unable(run, claim, pair) or (settled := _moving(run, claim, pair, margin)):
-        return reason
+@dataclass(frozen=True)
+class Doubt:
+    """Why a difference decides nothing, "" where it may, and whether more seeds could help."""
+
+    reason: str = ""
+    seeds_help: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.reason)
+
+
+def doubt(run: Stored, claim: Claim, pair: Pair, seeds: int, margin: float) -> Doubt:
+    """What speaks against a difference; losses tell only where scores at half-time do not."""
+    left, right = pair
+    if left is not None and (unequal := unequal_rates(run, claim, left, right)):
+        return Doubt(unequal)
+    if reason := _unable(run, claim, pair):
+        return Doubt(reason)
+    settled = _moving(run, claim, pair, margin)
+    if settled:
+        return settled
     for side in pair if settled is None else ():
         falling = 0 if side is None else int((side["converged"] == False).sum())  # noqa: E712  # nullable
         if side is not None and falling > FALLING * len(side):
-            return f"{falling} of {len(side)} trials of {side.iloc[0]['label']} had not converged"
-    if seeds < FEWEST_PAIRS:
-        return f"{seeds} paired seeds; {FEWEST_PAIRS} are needed"
-    return ""
+            return Doubt(f"{falling} of {len(side)} trials of {side.iloc[0]['label']} had not converged")
+    return Doubt(f"{seeds} paired seeds; {FEWEST_PAIRS} are needed", True) if seeds < FEWEST_PAIRS else Doubt()
 
 
 def _unable(run: Stored, claim: Claim, pair: Pair) -> str:
@@ -51,11 +68,12 @@ def _unable(run: Stored, claim: Claim, pair: Pair) -> str:
     return ""
 
 
-def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> str | None:
-    """Why a difference has not settled, "" where it has, None where half-time scores do not tell.
+def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> Doubt | None:
+    """Whether a difference has not settled; None where half-time scores do not tell.
 
-    Too few pairs give no verdict to compare, and neither do two tasks, such as two splits, whose validation data are
-    others. A trial's scores hold the primary metric at half-time; the others stand in its curves.
+    Where it is open at half-time more seeds may show that it was the same there. Too few pairs give no verdict to
+    compare, and neither do two tasks, such as two splits, whose validation data are others. A trial's scores hold the
+    primary metric at half-time; the others stand in its curves.
     """
     left, right = pair
     if left is None or right is None or claim.measure not in ("difference", "decibels"):
@@ -78,7 +96,8 @@ def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> str | None:
         differences = np.nan_to_num(compared(claim.measure, first, second) - claim.value) * towards
         verdicts.append(judge([differences], [margin])[0].verdict)
     half, end = verdicts
-    return "" if half == end else f"still moving: {half} at half of the steps, {end} at the end"
+    moved = f"still moving: {half} at half of the steps, {end} at the end"
+    return Doubt() if half == end else Doubt(moved, "open" in (half, end))
 
 
 def _at_half(run: Stored, side: pd.DataFrame, metric: str) -> pd.Series[float]:

@@ -9,11 +9,16 @@ import pandas as pd
 
 from coordbench.harness.core.selector import Selector
 from coordbench.reports.claims.claims import Claim, Side
+from coordbench.reports.claims.equal_rates import unequal_rates
 from coordbench.reports.data.stored import Stored
 
 
 def contests(run: Stored, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFrame | None]]:
-    """The trials of the left and the right side on a same task; the longest trained first."""
+    """The trials of the left and the right side on a same task; the longest trained first, unequal rates last."""
+    yield from sorted(_contests(run, claim), key=lambda pair: bool(unequal_rates(run, claim, *pair)))
+
+
+def _contests(run: Stored, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.DataFrame | None]]:
     sides = [_side(run, claim, side) for side in claim.sides]
     for contest, left in sorted(sides[0].items(), key=lambda item: -item[1]["steps_planned"].iloc[0]):
         if claim.right is None:

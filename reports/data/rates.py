@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from coordbench.reports.data.stored import Stored
+if TYPE_CHECKING:
+    from coordbench.reports.data.stored import Stored
 
 
 @dataclass(frozen=True)

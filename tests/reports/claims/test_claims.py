@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from coordbench.harness.core import registry
@@ -257,6 +258,43 @@ def test_an_arm_that_cannot_do_the_task_decides_nothing(store: Store, fill: Any,
     able = about(value=0, requires={"accuracy@m=1": least})
     [finding] = ledger.ledger(filled(store, fill, 6), [able])
     assert (finding.verdict, finding.reason) == ("open" if reason else "holds", reason)
+
+
+@pytest.mark.parametrize(
+    ("metric", "rate", "reason"),
+    [
+        ("accuracy@m=1", 0.01, "trained at rates 0.01 and 0.003, chosen by accuracy: one rate for both would decide"),
+        ("accuracy@m=1", 0.003, ""),
+        ("", 0.01, ""),  # each layer at the rate that serves this very score best
+    ],
+)
+def test_what_no_rate_was_chosen_by_is_compared_at_one_rate(
+    store: Store, fill: Any, metric: str, rate: float, reason: str
+) -> None:
+    run = filled(store, fill, 6)
+    arm = {"task": "alpha[canvas=8]", "backbone": "net[depth=2]", "chosen": True, "at_edge": False}
+    tuning = pd.DataFrame([arm | {"variant": "conv", "rate": 0.003}, arm | {"variant": "coordconv", "rate": rate}])
+    tuned = replace(run, tables=replace(run.tables, tuning=tuning))
+    [finding] = ledger.ledger(tuned, [about(value=0, metric=metric)])
+    assert (finding.verdict, finding.reason) == ("open" if reason else "holds", reason)
+    assert finding.stuck == bool(reason)
+
+
+@pytest.mark.parametrize(("half", "stuck"), [(-0.05, False), (-0.6, True)])
+def test_more_seeds_help_where_half_of_the_steps_left_it_open(
+    store: Store, fill: Any, half: float, stuck: bool
+) -> None:
+    """They do not where it went from one verdict to another."""
+
+    def record(trial: Trial) -> Record | None:
+        lead = trial.cell.label == "coordconv"
+        noise = 0.1 * (trial.seed % 2) * lead
+        scores = {split: {"accuracy": 0.3 + 0.6 * lead + 0.001 * trial.seed} for split in ("test", "validation")}
+        return replace(outcome(trial), scores=scores | {"half": {"accuracy": 0.3 + half * lead + noise}})
+
+    [finding] = ledger.ledger(filled(store, fill, 6, record), [about(value=0)])
+    assert finding.reason.startswith(f"still moving: {'worse' if stuck else 'open'} at half of the steps")
+    assert finding.stuck == stuck
 
 
 def test_validation_data_of_two_tasks_say_nothing_of_what_moves(store: Store, fill: Any) -> None:
