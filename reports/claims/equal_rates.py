@@ -1,8 +1,9 @@
 """Whether the sides of a claim were trained at one learning rate, where they must be.
 
-Each layer chooses its rate by the primary score on validation data. Another score, such as how much is lost elsewhere,
-may follow the rate far more than the layer: at the rate that CoordConv chose convolution was as little biased to place
-as CoordConv, and at GeoConv's as much as GeoConv (`bias_rate_pilot`). So such a score decides between equal rates alone.
+Each layer chooses its rate by the primary score on validation data. Another score, such as how much is lost
+elsewhere, may follow the rate far more than the layer: at the rate that CoordConv chose convolution was as little
+biased to place as CoordConv, and at GeoConv's as much as GeoConv (`bias_rate_pilot`). So such a score decides between
+equal rates alone.
 """
 
 from __future__ import annotations
