@@ -6,12 +6,15 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.measure.table import SHAPES, flatten
+from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.reports.claims.across import counts
+from coordbench.reports.claims.measures import scores as by_seed
 from coordbench.reports.files.markdown import cell, row, rule
 from coordbench.reports.pages.matrix import matrix
 from coordbench.reports.records.blocks import Block
@@ -90,10 +93,12 @@ def verdicts(records: Records, name: str) -> str:
     return "\n".join(lines)
 
 
-def scores(records: Records, name: str) -> str:
-    """One row per contest and layer, best first: mean and interval over seeds."""
+def scores(records: Records, name: str, *metrics: str) -> str:
+    """One row per contest and layer, best first: mean and interval over seeds, of other test scores, too, if named."""
     run = records.run(name).run
-    lines = [row("contest", "layer", "score", "seeds", "failed"), rule(4)]
+    if missing := sorted(set(metrics) - set(run.tables.scores["metric"])):
+        raise UsageError(f"run of record {name!r} holds no score {', '.join(missing)}")
+    lines = [row("contest", "layer", "score", *metrics, "seeds", "failed"), rule(4 + len(metrics))]
     columns = ["contest", "variant", "score", "low", "high", "seeds", "failed"]
     rates = {(contest.title, contest.steps, contest.learning_rate) for contest in run.contests.values()}
     counted = Counter((title, steps) for title, steps, rate in rates if rate == rate)  # nan: each variant tuned its own
@@ -101,8 +106,19 @@ def scores(records: Records, name: str) -> str:
         contest = run.contests[int(place)]
         rate = f", rate {contest.learning_rate:g}" if counted[contest.title, contest.steps] > 1 else ""
         title = f"{contest.title}, {contest.steps:,} steps{rate} ({contest.metric.label})"
-        lines.append(row(title, variant, with_interval(score, low, high), seeds, failed))
+        trials = run.trials[(run.trials["contest"] == place) & (run.trials["label"] == variant)]
+        bounds = {metric.name: (metric.least, metric.most) for metric in contest.about.metrics}
+        others = [
+            _mean(by_seed(run, trials, "test", metric).dropna(), *bounds.get(metric.partition("@")[0], (None, None)))
+            for metric in metrics
+        ]
+        lines.append(row(title, variant, with_interval(score, low, high), *others, seeds, failed))
     return "\n".join(lines)
+
+
+def _mean(values: pd.Series[float], least: float | None, most: float | None) -> str:
+    """The mean over seeds with its interval, held within what the metric can be."""
+    return with_interval(float(values.mean()), *np.clip(mean_interval(values), least, most))
 
 
 def costs(records: Records, name: str, *variants: str) -> str:

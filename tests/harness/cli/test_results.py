@@ -50,6 +50,14 @@ def test_a_document_is_written_from_records_and_the_rest_stays(folder: Path, tmp
     assert (tmp_path / "README.md").read_text() == text
 
 
+def test_a_table_of_scores_shows_those_that_it_names(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("<!-- results: scores toys mse -->\n<!-- end -->\n")
+    assert cli.run(["results", str(folder)]) == ExitCode.OK
+    text = (tmp_path / "README.md").read_text()
+    assert "| contest | layer | score | mse | seeds | failed |" in text
+    assert "| coordconv | 0.125 [0.125, 0.125] | 0.125 [0.125, 0.125] | 2 | 0 |" in text
+
+
 def test_a_number_of_a_document_that_was_changed_by_hand_is_seen(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +97,7 @@ def test_stale_rows_are_counted_with_what_changed_and_a_release_has_none(
         ("<!-- results: opinions toys --><!-- end -->", "'opinions toys' is unknown; valid: runs, state"),
         ("<!-- results: scores --><!-- end -->", "too few or too many arguments"),
         ("<!-- results: scores others --><!-- end -->", "holds no run of record 'others'; valid: toys"),
+        ("<!-- results: scores toys taste --><!-- end -->", "run of record 'toys' holds no score taste"),
         ("<!-- results: cost toys conv huge forward --><!-- end -->", "valid: small, large, wide; forward_backward"),
         ("<!-- results: cost toys conv large forward --><!-- end -->", "holds 0 rows of 'conv'"),
         ("nothing", "has a mark"),
