@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from coordbench.harness.analysis import series
+from coordbench.harness.core.selector import Selector
 from coordbench.harness.statistics.paired import FEWEST_PAIRS, judge
 from coordbench.reports.claims.claims import Claim
 from coordbench.reports.claims.equal_rates import unequal_rates
@@ -78,9 +79,10 @@ def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> Doubt | Non
     left, right = pair
     if left is None or right is None or claim.measure not in ("difference", "decibels"):
         return None
-    if left.iloc[0]["full_task"] != right.iloc[0]["full_task"]:
+    tasks = [str(side.iloc[0]["full_task"]) for side in (left, right)]
+    if _data(tasks[0]) != _data(tasks[1]):
         return None
-    primary = run.facts.tasks[left.iloc[0]["full_task"]].metrics[0]
+    primary = run.facts.tasks[tasks[0]].metrics[0]
     metric = claim.metric or primary.name
     towards = 1 if claim.relation == ">" else -1  # better is what the claim says
     verdicts = []
@@ -98,6 +100,12 @@ def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> Doubt | Non
     half, end = verdicts
     moved = f"still moving: {half} at half of the steps, {end} at the end"
     return Doubt() if half == end else Doubt(moved, "open" in (half, end))
+
+
+def _data(task: str) -> Selector:
+    """What a task draws its validation data by: two sizes of a batch see the same."""
+    selector = Selector.parse(task)
+    return Selector(selector.name, tuple(pair for pair in selector.options if pair[0] != "batch"))
 
 
 def _at_half(run: Stored, side: pd.DataFrame, metric: str) -> pd.Series[float]:
