@@ -54,16 +54,9 @@ def _run(record: RunOfRecord) -> str:
         (record.run.tables.costs["status"] != "ok").sum()
     )
     return row(
-        record.name, _short(facts.command), record.rows, failed, record.machine, str(facts.started)[:10],
+        record.name, facts.command, record.rows, failed, record.machine, str(facts.started)[:10],
         str(facts.commit or MISSING)[:10], record.note,
     )  # fmt: skip
-
-
-def _short(command: str) -> str:
-    """A command without the folder that it wrote to."""
-    words = command.split()
-    places = [i for i, word in enumerate(words) if word == "--out"]
-    return " ".join(word for i, word in enumerate(words) if not any(i in (place, place + 1) for place in places))
 
 
 def state(records: Records) -> str:

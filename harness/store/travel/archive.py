@@ -51,6 +51,8 @@ MOST_BYTES, MOST_ROWS = 256 << 20, 5_000_000
 _POINTS = 20
 """Points that are left of each curve."""
 _NAME = re.compile(r"[\w.\[\]-]+")
+_PLACE = re.compile(r" --out (?:'[^']*'|\S+)")
+"""Where a run wrote to, on a machine that is nobody else's."""
 
 
 def write_archive(
@@ -108,7 +110,8 @@ def _rows(store: Store, chosen: Sequence[str], with_samples: bool) -> dict[str, 
 
 
 def _shown(row: Row) -> Row:
-    return row | {"command": mask(str(row["command"]))}
+    """A run whose command tells neither passwords nor where its folder lay."""
+    return row | {"command": _PLACE.sub("", mask(str(row["command"])))}
 
 
 def _thinned(row: Row) -> Row:

@@ -120,6 +120,14 @@ def test_a_folder_of_records_comes_back_whole_with_thin_curves(pair: tuple[Store
     assert [(len(curve), curve[0], curve[-1]) for curve in steps] == [(20, 1, 100)] * 3
 
 
+def test_a_command_travels_without_the_folder_of_its_machine(pair: tuple[Store, Store], tmp_path: Path) -> None:
+    command = "coordbench run quick --out '/home/me/my runs' --seeds 3"
+    run = pair[0].start_run("p", command, {"processor": "any"}, FACTS)
+    with open_archive(write_archive(pair[0], [run], tmp_path / "records")) as archive:
+        [row] = archive.read(sql.select(runs.c.command))
+    assert row.command == "coordbench run quick --seeds 3"
+
+
 def test_a_thousand_trials_fit_into_a_megabyte(pair: tuple[Store, Store], tmp_path: Path) -> None:
     run = _fill(pair[0], range(1000))
     folder = write_archive(pair[0], [run], tmp_path / "records")
