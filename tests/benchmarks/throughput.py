@@ -12,6 +12,7 @@ Each prints one line per figure, with the load of the machine, since others' wor
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import resource
@@ -38,11 +39,12 @@ from coordbench.harness.core.record import CostRecord, CurvePoint, Record
 from coordbench.harness.core.sources import digest
 from coordbench.harness.core.trial import CostJob, Trial
 from coordbench.harness.plan import planning as plan
-from coordbench.harness.process import environment
+from coordbench.harness.process import environment, isolate
 from coordbench.harness.run.cluster import connect
 from coordbench.harness.run.sweep import Driver
 from coordbench.harness.run.worker import Limits, work
 from coordbench.harness.store.store import Store, open_store
+from coordbench.harness.training import PRELOAD
 
 ROOT = Path(__file__).parents[2]
 Seconds = np.ndarray[Any, Any]
@@ -122,16 +124,18 @@ def trials(home: Path) -> None:
 
 
 def overhead(home: Path) -> None:
-    """Time a trial of nothing in a process of its own, as a worker does it."""
+    """Time a trial of nothing in a process of its own, as a worker does it, in turns with a process of nothing."""
     job = plan.make_plan(plan.read_preset(str(_preset(home, 1, 0))), "cpu").trials[0]
-    times = []
+    trials, bare = [], []
     for _ in range(60):
-        began = time.perf_counter()
-        record = work(job, (str(home / "nap.py"),), Limits())
-        times.append(1000 * (time.perf_counter() - began))
+        record, (wall, _own) = _timed(work, job, (str(home / "nap.py"),), Limits())
         assert record.status == "ok", record.error
-    own = statistics.median(times[10:])  # the first waits for the fork server
-    _tell("overhead of an isolated trial, median", own, "ms", "at most 25")
+        trials.append(1000 * wall)
+        outcome, (wall, _own) = _timed(isolate.call, math.sqrt, 4.0, preload=PRELOAD)
+        assert outcome.value == 2, outcome.error
+        bare.append(1000 * wall)
+    _tell("overhead of an isolated trial, median", statistics.median(trials[10:]), "ms", "at most 25")  # the first wait
+    _tell("of which a process that computes a root, median", statistics.median(bare[10:]), "ms", "")
 
 
 def dask(home: Path) -> None:
