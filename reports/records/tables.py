@@ -15,6 +15,8 @@ from coordbench.harness.measure.table import SHAPES, flatten
 from coordbench.harness.statistics.intervals import mean_interval
 from coordbench.reports.claims.across import counts
 from coordbench.reports.claims.measures import scores as by_seed
+from coordbench.reports.data.contest import Contest
+from coordbench.reports.data.run import Run
 from coordbench.reports.files.markdown import cell, row, rule
 from coordbench.reports.pages.matrix import matrix
 from coordbench.reports.records.blocks import Block
@@ -93,20 +95,34 @@ def scores(records: Records, name: str, *metrics: str) -> str:
         raise UsageError(f"run of record {name!r} holds no score {', '.join(missing)}")
     lines = [row("contest", "layer", "score", *metrics, "seeds", "failed"), rule(4 + len(metrics))]
     columns = ["contest", "variant", "score", "low", "high", "seeds", "failed"]
-    rates = {(contest.title, contest.steps, contest.learning_rate) for contest in run.contests.values()}
-    counted = Counter((title, steps) for title, steps, rate in rates if rate == rate)  # nan: each variant tuned its own
+    titles = _titles(run)
     for place, variant, score, low, high, seeds, failed in run.leaderboard[columns].itertuples(index=False):
         contest = run.contests[int(place)]
-        rate = f", rate {contest.learning_rate:g}" if counted[contest.title, contest.steps] > 1 else ""
-        title = f"{contest.title}, {contest.steps:,} steps{rate} ({contest.metric.label})"
         trials = run.trials[(run.trials["contest"] == place) & (run.trials["label"] == variant)]
         bounds = {metric.name: (metric.least, metric.most) for metric in contest.about.metrics}
         others = [
             _mean(by_seed(run, trials, "test", metric).dropna(), *bounds.get(metric.partition("@")[0], (None, None)))
             for metric in metrics
         ]
-        lines.append(row(title, variant, with_interval(score, low, high), *others, seeds, failed))
+        lines.append(row(titles[int(place)], variant, with_interval(score, low, high), *others, seeds, failed))
     return "\n".join(lines)
+
+
+def _titles(run: Run) -> dict[int, str]:
+    """Number of a contest -> its title, with the rate that was fixed where others differ in nothing else."""
+    rates: dict[tuple[str, int], set[str]] = {}
+    for one in run.contests.values():
+        rates.setdefault((one.title, one.steps), set()).add(_fixed(one))
+    titles = {}
+    for one in run.contests.values():
+        rate = _fixed(one) if len(rates[one.title, one.steps]) > 1 else ""
+        titles[one.number] = f"{one.title}, {one.steps:,} steps{rate} ({one.metric.label})"
+    return titles
+
+
+def _fixed(contest: Contest) -> str:
+    """The rate that all layers had, "" where each tuned its own."""
+    return f", rate {contest.learning_rate:g}" if np.isfinite(contest.learning_rate) else ""
 
 
 def _mean(values: pd.Series[float], least: float | None, most: float | None) -> str:
