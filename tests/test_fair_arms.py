@@ -210,14 +210,13 @@ def test_arms_of_a_contest_are_trained_alike() -> None:
         content = tomllib.loads(preset.read_text())
         if content["run"].get("pilot"):
             continue  # it compares regimes of one variant, not arms
-        budgets: dict[tuple[str, str], dict[str, object]] = {}
+        budgets: dict[tuple[str, str, float | None], dict[str, object]] = {}
         for sweep in content["sweep"]:
             budget = {k: v for k, v in sweep.items() if k not in ("tasks", "backbones", "variants", "costs", "seeds")}
             for task in sweep["tasks"]:
                 for backbone in sweep["backbones"]:
-                    assert budgets.setdefault((task, backbone), budget) == budget, (
-                        f"{preset.stem}: {backbone} on {task}"
-                    )
+                    contest = task, backbone, sweep.get("learning_rate")  # one rate for all makes another contest
+                    assert budgets.setdefault(contest, budget) == budget, f"{preset.stem}: {backbone} on {task}"
 
 
 NETWORKS = (

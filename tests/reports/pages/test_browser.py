@@ -55,6 +55,9 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     made = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    made.execute_cdp_cmd(
+        "Emulation.setFocusEmulationEnabled", {"enabled": True}
+    )  # no window is in front, nor needs to be
     made.get("about:blank")
     made.get_log("performance")  # forget what the browser's own first tab did
     yield made
