@@ -11,6 +11,7 @@ from __future__ import annotations
 import pandas as pd
 
 from coordbench.reports.claims.claims import Claim
+from coordbench.reports.data.rates import rates
 from coordbench.reports.data.stored import Stored
 
 
@@ -22,9 +23,11 @@ def unequal_rates(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataF
     if right is None or left.iloc[0]["contest"] != right.iloc[0]["contest"]:
         return ""
     primary = run.facts.tasks[left.iloc[0]["full_task"]].metric.name
-    contest = int(left.iloc[0]["contest"])
-    rates = [run.rates.get((contest, str(side.iloc[0]["label"]))) for side in (left, right)]
-    used = [rate.rate for rate in rates if rate is not None]
-    if (claim.metric or primary) == primary or len(set(used)) < 2:
+    if (claim.metric or primary) == primary:
+        return ""
+    contest, known = int(left.iloc[0]["contest"]), rates(run)
+    chosen = [known.get((contest, str(side.iloc[0]["label"]))) for side in (left, right)]
+    used = [rate.rate for rate in chosen if rate is not None]
+    if len(set(used)) < 2:
         return ""
     return f"trained at rates {used[0]:g} and {used[1]:g}, chosen by {primary}: one rate for both would decide"

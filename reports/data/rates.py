@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from coordbench.reports.data.stored import Stored
+from coordbench.reports.data.stored import Stored
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from coordbench.harness.analysis.tables import Tables
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.record import FAILED
 from coordbench.harness.store.store import Store
-from coordbench.reports.data import colors, rates
+from coordbench.reports.data import colors
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.facts import RunFacts
 
@@ -60,11 +60,6 @@ class Stored:
     def slots(self) -> dict[str, int]:
         """Variant -> slot of its color."""
         return colors.slots([*self.variants, *self.tables.costs["variant"].dropna().astype(str)])
-
-    @cached_property
-    def rates(self) -> dict[tuple[int, str], rates.Rate]:
-        """The learning rate of each variant in each contest."""
-        return rates.rates(self)
 
     def entrants(self, task: str, variant: str) -> pd.DataFrame:
         """The trials of a variant in the contests of a task (its base name), ok or failed."""

@@ -2,11 +2,15 @@
 
 Liu et al., "An intriguing failing of convolutional neural networks and the CoordConv solution", 2018, arXiv 1807.03247:
 444,931 parameters with CoordConv first and 256 latents, against 6,413,315 of `dcgan[kernel=5]`.
+
+And a DCGAN whose discriminator is wider than its generator, so that it can learn a finite set of images by heart: one
+of the levers by which `gan_pilot` looks for a regime in which GANs collapse.
 """
 
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 from torch import nn
 
@@ -15,7 +19,7 @@ from coordbench.harness.core.registry import backbone
 from coordbench.tasks._backbones._parts.placement import Placed, Where
 from coordbench.tasks._backbones._parts.shapes import Tile
 from coordbench.tasks._backbones._parts.width import scaled
-from coordbench.tasks._backbones.dcgan import Player, critic, plain
+from coordbench.tasks._backbones.dcgan import Player, critic, dcgan, plain
 
 WIDTHS, KERNELS = (512, 256, 256, 128, 64, 64, 64), (1, 1, 1, 1, 1, 3, 3, 1)
 
@@ -39,3 +43,17 @@ def coordgan(
     for (before, after), kernel in zip(itertools.pairwise(widths), KERNELS, strict=True):
         modules += [place(before, after, kernel, size=tuple(size)), nn.ReLU()]
     return nn.Sequential(*modules[:-1], nn.Tanh())
+
+
+@backbone("dcgan_unequal", source="Radford et al. 2015, arXiv 1511.06434; widths of ours")
+def dcgan_unequal(
+    layer: LayerFactory, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, width: int = 8,
+    discriminator_width: int = 64, norm: Literal["batch", "none"] = "batch",
+) -> nn.Module:  # fmt: skip
+    """Build the generator (N, F) -> (N, C, *size) of `width`, or the discriminator (N, C, *size) -> (N, 1) of its own.
+
+    Both get the variant. Raises UsageError for a canvas that is no power of two from 8 on.
+    """
+    return dcgan(
+        layer, input_shape, output_shape, width=discriminator_width if len(input_shape) > 1 else width, norm=norm
+    )
