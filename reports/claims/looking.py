@@ -75,8 +75,7 @@ def _concluded(path: Sequence[Finding], *, over: bool) -> Finding:
     if finding.looks is None:
         return finding
     looks = replace(finding.looks, path=tuple(path), final=finding.decided or over)
-    waits = finding.reason and looks.next not in finding.reason and not finding.stuck
-    more = f"; {looks.next}" if waits and looks.next else ""
+    more = f"; {looks.next}" if finding.reason and looks.next not in finding.reason and not finding.stuck else ""
     return replace(finding, looks=looks, reason=finding.reason + more or _left(finding, looks))
 
 
