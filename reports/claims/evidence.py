@@ -57,8 +57,11 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
     if reason := _inside_floor(run, claim, str(left.iloc[0]["full_task"])):
         return Finding(claim, "not run", reason=f"refused: {reason}")
     pair = left, right
-    backbones = dict.fromkeys(side.iloc[0]["full_backbone"] for side in pair if side is not None)
-    here = f"{left.iloc[0]['full_task']}, {' against '.join(backbones)}, {int(left.iloc[0]['steps_planned'])} steps"
+    tasks, backbones, steps = (
+        " against ".join(dict.fromkeys(str(side.iloc[0][name]) for side in pair if side is not None))
+        for name in ("full_task", "full_backbone", "steps_planned")
+    )
+    here = f"{tasks}, {backbones}, {steps} steps"
     if claim.metric in COSTS:
         return _cost(claim, left, right, here)
     if claim.measure == "survival":

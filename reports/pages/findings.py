@@ -143,7 +143,7 @@ def _every(comparisons: int) -> str:
 def _doubt(run: Run) -> str:
     judged = run.verdicts
     if not len(judged):
-        return "There is nothing to compare: no variant ended well beside its baseline."
+        return _none_beside(run)
     most = int(judged["pairs"].max())
     if most < 2:
         return "One seed gives no interval and no verdict; run more seeds."
@@ -158,6 +158,14 @@ def _doubt(run: Run) -> str:
         return f"No difference and no tie is shown: {_every(undecided)} open.{finals}"
     some = f"{undecided} of {plural(len(judged), 'comparison')} are open"
     return f"{some}: neither a difference nor a tie is shown.{finals}"
+
+
+def _none_beside(run: Run) -> str:
+    """Why no layer is compared with the baseline: none was planned beside it, or none ended well there."""
+    planned = run.trials[run.trials["contest"].notna()].groupby("contest")["label"].nunique()
+    if planned.max() == 1:
+        return "Each contest holds one layer, so that none is compared with another here; claims may compare contests."
+    return "There is nothing to compare: no variant ended well beside its baseline."
 
 
 def _finals(judged: pd.DataFrame) -> str:

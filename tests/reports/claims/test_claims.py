@@ -27,8 +27,9 @@ from coordbench.reports.claims.summary import Summary
 from coordbench.reports.data.facts import MetricFacts
 from coordbench.reports.data.run import Run, load
 from coordbench.reports.data.stored import COSTS
+from coordbench.reports.pages.findings import findings
 from coordbench.reports.text import number
-from tests.reports.conftest import outcome
+from tests.reports.conftest import TASKS, outcome
 
 SIDES = {"left": Side("coordconv", "net"), "right": Side("conv", "net")}
 WRITTEN = """
@@ -97,6 +98,18 @@ def test_a_lead_must_hold_over_the_scenes_of_a_test_too(store: Store, fill: Any,
     (finding,) = ledger.ledger(filled(store, fill, 6, record), [about(value=0)])
     assert finding.verdict == verdict
     assert "over seeds and 3 scenes: 3 [" in finding.here
+
+
+def test_a_finding_names_what_both_sides_trained(store: Store, fill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TASKS, "alpha[canvas=9]", TASKS["alpha[canvas=8]"])
+    sides = {
+        "left": Side("conv", "net", options={"canvas": "8"}),
+        "right": Side("conv", "net", options={"canvas": "9"}),
+    }
+    run = load(fill(["conv"], 6, ["alpha[canvas=8]", "alpha[canvas=9]"]), store=store)
+    [finding] = ledger.ledger(run, [about(value=-1, **sides)])
+    assert finding.here.startswith("alpha[canvas=8] against alpha[canvas=9], net[depth=2], 5 steps")
+    assert findings(run, [finding])[-1].startswith("Each contest holds one layer")
 
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.001, "fails"), (0.06, "open")])
