@@ -38,6 +38,7 @@ from coordbench.harness.measure.workload import (
     work_on,
 )
 from coordbench.harness.process.settings import WORKER
+from tests.benchmarks.limits import bare
 
 SHAPES = {"small": LayerShape(32, 16, (32, 32)), "large": LayerShape(32, 32, (64, 64))}
 QUADRATIC = ("relative_attention",)  # gigabytes of attention at 64 x 64
@@ -59,8 +60,6 @@ GOALS: dict[str, tuple[float, ...]] = {
 }
 """What each layer should take at them, as a multiple of a plain convolution."""
 DOUBLED = dict.fromkeys(("coordconv", "geoconv"), (1.06, 1.15, 1.15))
-LIMITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"limit: + map": torch.add, "limit: x map": torch.mul}
-"""A convolution and a free map over it, by torch's operations: only a form that fuses the two can take less."""
 NETWORKS = {"coordconv": 1.15, "geoconv": 1.25, "coordgate": 1.35}
 
 
@@ -123,7 +122,7 @@ def clocked(parts: list[str]) -> Iterator[Clocked]:
             if "shapes" in parts:
                 yield from _lines(title, shape, {name: goals[number] for name, goals in GOALS.items()}, _step)
             if "limits" in parts:
-                yield from _lines(title, shape, dict.fromkeys(LIMITS), _limit)
+                yield from _lines(f"{title}, bare", shape, {name: goals[number] for name, goals in GOALS.items()}, bare)
             if "expanded" in parts:
                 yield from _lines(f"{title}, expanded gradient", shape, {"coordconv": GOALS["coordconv"][number]}, _sum)
             if "doubled" in parts and number < 3:
@@ -141,25 +140,6 @@ def _lines(
 
 def _step(name: str, shape: LayerShape) -> Step:
     return layer_workload(registry.layer(name), shape).phase("forward_backward")
-
-
-class _Mapped(nn.Module):
-    """A convolution and a free number for each channel and pixel of its output."""
-
-    def __init__(self, conv: nn.Module, shape: LayerShape, combine: Callable[[Tensor, Tensor], Tensor]) -> None:
-        super().__init__()
-        self.conv, self.combine = conv, combine
-        self.map = nn.Parameter(torch.ones(1, shape.channels, *shape.size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
-        return self.combine(self.conv(x), self.map)
-
-
-def _limit(name: str, shape: LayerShape) -> Step:
-    if name == "conv":
-        return _step(name, shape)
-    return _laid_out(_Mapped(build_layer(registry.layer("conv"), shape), shape, LIMITS[name]), shape)
 
 
 def _laid_out(module: nn.Module, shape: LayerShape) -> Step:

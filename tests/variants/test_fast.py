@@ -13,7 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from coordbench.harness.core import registry
 from coordbench.harness.measure.allocations import track
+from coordbench.harness.measure.workload import LayerShape
 from coordbench.variants._parts import tricks
+from tests.benchmarks.limits import LIMITS, Operands
 
 
 def make(selector: str, in_channels: int = 2, out_channels: int = 3, size: tuple[int, ...] = (4, 3)) -> Any:
@@ -170,3 +172,25 @@ def test_frozen_parameters_take_nothing_from_the_others(selector: str, frozen: s
     assert set(gradients[0]) - set(gradients[1]) == {frozen}
     for key, gradient in gradients[1].items():
         torch.testing.assert_close(gradient, gradients[0][key])
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("name", sorted(LIMITS.keys() - {"conv"}))
+def test_what_is_called_the_least_is_the_whole_layer(name: str, channels_last: bool) -> None:
+    """The operations that stand for a layer's limit give its output and the gradients of all that it adds."""
+    torch.manual_seed(0)
+    use = Operands.of(name, LayerShape(4, 3, (6, 5), channels_last=channels_last))
+    torch.manual_seed(1)
+    y = use.layer.train()(use.x)
+    y.backward(use.grad)
+    torch.manual_seed(1)
+    rows, *gradients = LIMITS[name](use)()
+    torch.testing.assert_close(rows, use.rows(y.detach()))
+    grads = {name: p.grad for name, p in use.layer.named_parameters() if p.grad is not None}
+    if name == "coordgate":
+        expected = [grads[f"encoder.layers.{layer}.{part}"].flatten(1 if part == "weight" else 0)
+                    for layer in (2, 1, 0) for part in ("weight", "bias")]  # fmt: skip
+    else:
+        expected = [torch.cat([grads["conv.weight"][:, 3:].flatten(1), grads["conv.bias"][:, None]], 1)]
+        gradients = [gradients[0].t() if channels_last else gradients[0]]
+    torch.testing.assert_close(gradients, expected)
