@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from coordbench.reports.claims.arms import presets_of
@@ -39,10 +39,20 @@ class Answer:
 
 
 def answers(runs: Mapping[str, Stored]) -> list[Answer]:
-    """One answer per claim, in the order of the ledger. Each run may test a part of a family: see `ledger`."""
+    """One answer per claim, in the order of the ledger. Each run may test a part of a family: see `ledger`.
+
+    A claim that was tried in several ways, other steps, rates or networks, pays for each: its p counts as many times.
+    """
     claims = read_claims()
     trained = [claim for claim in claims if claim.kind != "exact"]
-    findings = {name: {finding.claim.id: finding for finding in ledger(run, trained)} for name, run in runs.items()}
+    findings = {name: _by_claim(ledger(run, trained)) for name, run in runs.items()}
+    tries = {claim.id: _tries(claim, findings.values()) for claim in trained}
+    again = {
+        name
+        for name, listed in findings.items()
+        if any(tries[f.claim.id] > 1 and f.p is not None for f in listed.values())
+    }
+    findings |= {name: _by_claim(ledger(runs[name], trained, tries)) for name in again}
 
     def answer(claim: Claim) -> Answer:
         if claim.kind == "exact":
@@ -50,6 +60,16 @@ def answers(runs: Mapping[str, Stored]) -> list[Answer]:
         return _joined(claim, {name: listed[claim.id] for name, listed in findings.items()})
 
     return [answer(claim) for claim in claims]
+
+
+def _by_claim(findings: Sequence[Finding]) -> dict[str, Finding]:
+    return {finding.claim.id: finding for finding in findings}
+
+
+def _tries(claim: Claim, findings: Iterable[Mapping[str, Finding]]) -> int:
+    """In how many ways a claim was tested: runs of the same two arms are one, since they share their seeds."""
+    tested = [listed[claim.id] for listed in findings]
+    return max(1, len({finding.arms for finding in tested if finding.p is not None}))
 
 
 def counts(given: Sequence[Answer], kind: Kind = "direction") -> str:

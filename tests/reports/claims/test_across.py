@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from coordbench.harness.core.record import Record
+from coordbench.harness.core.trial import Trial
+from coordbench.harness.store.store import Store
 from coordbench.reports.claims import across
 from coordbench.reports.claims.across import Answer, counts
 from coordbench.reports.claims.claims import Claim, Finding, Side, Verdict
+from coordbench.reports.data.run import load
+from tests.reports.conftest import outcome
 
 CLAIM = Claim("one", "A beats B.", Side("a"), ">", 0.0, task="toy", right=Side("b"))
 
@@ -39,3 +47,23 @@ def test_a_contradiction_names_both_runs() -> None:
 def test_verdicts_are_counted() -> None:
     given = [Answer(finding(verdict, 6)) for verdict in ("holds", "holds", "fails", "open", "not run")]
     assert counts(given) == "3 of 5 direction claims decided: 2 hold, 1 fail, 1 are open, 1 were not run"
+
+
+@pytest.mark.parametrize(
+    ("task", "verdict"), [("alpha[canvas=8]", "holds"), ("alpha[canvas=9]", "open"), ("beta", "holds")]
+)
+def test_a_second_try_is_paid_for(
+    store: Store, fill: Any, monkeypatch: pytest.MonkeyPatch, task: str, verdict: Verdict
+) -> None:
+    """A lead of p = 0.035 counts, also where its very trials are read in a second run, and not beside another try."""
+
+    def record(trial: Trial) -> Record:
+        lead = (0.3 + 0.138 * (trial.seed - 2.5)) * (trial.cell.label == "coordconv")
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.3 + lead, "mse": 1.0}})
+
+    claim = Claim("c", "", Side("coordconv", "net"), ">", 0.0, task="alpha", right=Side("conv", "net"))
+    monkeypatch.setattr(across, "read_claims", lambda: [claim])
+    tasks = {"one": "alpha[canvas=8]", "two": task}
+    runs = {name: load(fill(["conv", "coordconv"], 6, [where], record), store=store) for name, where in tasks.items()}
+    [answer] = across.answers(runs)
+    assert answer.finding.verdict == verdict
