@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -17,6 +18,8 @@ from coordbench.harness.store import schema
 from coordbench.harness.store.store import Store
 
 Value = TypeVar("Value")
+_SEED = re.compile(r'"seed": (-?\d+), ')
+"""A seed as the store writes it; the purpose of a trial comes after it."""
 WHOLE = ("steps", "parameters", "flops", "peak_memory_bytes")
 _SECONDS = ("seconds", "latency_forward_seconds", "latency_step_seconds")
 _RECORD = [column.name for column in schema.records.c if column.name not in ("id", "facts")]
@@ -59,26 +62,30 @@ def read_items(store: Store, run: str, kind: Literal["trial", "cost"]) -> Items:
     )
     names = ["record", *_RECORD, *_TEXTS]
     rows = dict(zip(names, read_columns(store, query, len(names)), strict=True))
-    jobs, notes, details = (decode(store, rows[name]) for name in _TEXTS)
-    cells, codes = _cells(jobs)
+    notes, details = (decode(store, rows[name]) for name in ("notes", "details"))
+    seeds, codes, texts = _by_seed(store, rows["job"])
+    jobs = decode(store, texts)
+    purposes = [job.get("purpose") for job in jobs]
     frame = pd.DataFrame({name: rows[name] for name in ("record", *_RECORD)})
-    frame = frame.assign(seed=[job.get("seed") for job in jobs], purpose=[job.get("purpose") for job in jobs])
+    frame = frame.assign(seed=seeds, purpose=[purposes[code] for code in codes])
     frame = frame.assign(notes=_objects(notes), details=_objects(details))
-    return Items(_typed(frame), cells, codes, rows | {"facts": rows["details"]})
+    cells = [Cell.read(job) for job in jobs]
+    return Items(_typed(frame), cells, np.array(codes, dtype=np.int64), rows | {"facts": rows["details"]})
 
 
-def _cells(jobs: Sequence[Mapping[str, Any]]) -> tuple[list[Cell], NDArray[np.int64]]:
-    """The different cells of jobs, and the place of each job's among them: seeds of a cell share it."""
-    known: dict[tuple[object, ...], int] = {}
-    cells: list[Cell] = []
-    codes = np.empty(len(jobs), dtype=np.int64)
-    for place, job in enumerate(jobs):
-        key = tuple(tuple(v.values()) if isinstance(v, dict) else v for name, v in job.items() if name != "seed")
-        if key not in known:
-            known[key] = len(cells)
-            cells.append(Cell.read(job))
-        codes[place] = known[key]
-    return cells, codes
+def _by_seed(store: Store, jobs: Sequence[str]) -> tuple[list[int | None], list[int], list[str]]:
+    """The seed of each job (JSON), and the place of its text among the different ones that seeds of a cell share.
+
+    There are far fewer cells than trials, and decoding each job would take longer than all else of reading a run.
+    """
+    places: dict[str, int] = {}
+    seeds: list[int | None] = []
+    codes: list[int] = []
+    for job in jobs:
+        before, *rest = _SEED.split(job, maxsplit=1)
+        seeds.append(int(rest[0]) if rest else decode(store, [job])[0].get("seed"))
+        codes.append(places.setdefault(before + rest[1] if rest else before, len(places)))
+    return seeds, codes, list(places)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
