@@ -62,7 +62,8 @@ class Claim:
 
     `published` is what the paper reports, `provenance` where that was read; `setting` is the paper's, `differs` what is
     different here. `after` names the primary claim that must be decided before a secondary one is looked at. `requires`
-    gives the least mean of metrics that both sides must reach before their difference means anything.
+    gives the least mean of metrics that both sides must reach before their difference means anything, `beyond` a
+    reference of the task that the better side must pass.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Claim:
     threshold: float = 0.0
     options: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, float] = field(default_factory=dict)
+    beyond: str = ""
     published: str = "no figure"
     provenance: Provenance | None = None
     setting: str = "not stated"

@@ -46,7 +46,7 @@ def doubt(run: Stored, claim: Claim, pair: Pair, seeds: int, margin: float) -> D
     left, right = pair
     if left is not None and (unequal := unequal_rates(run, claim, left, right)):
         return Doubt(unequal)
-    if reason := _unable(run, claim, pair):
+    if reason := _unable(run, claim, pair) or _not_beyond(run, claim, pair):
         return Doubt(reason)
     settled = _moving(run, claim, pair, margin)
     if settled:
@@ -67,6 +67,21 @@ def _unable(run: Stored, claim: Claim, pair: Pair) -> str:
                 label = side.iloc[0]["label"]
                 return f"{label} reaches {number(reached)} of {metric}; {number(least)} is needed of both sides"
     return ""
+
+
+def _not_beyond(run: Stored, claim: Claim, pair: Pair) -> str:
+    """That neither side passes the reference that the claim names, such as a solver that only knows the blur."""
+    if not claim.beyond:
+        return ""
+    sides = [side for side in pair if side is not None]
+    task = str(sides[0].iloc[0]["full_task"])
+    metric = run.facts.tasks[task].metrics[0]
+    rows = run.trials[(run.trials["full_task"] == task) & (run.trials["reference"] == claim.beyond)]
+    bound, *reached = (float(scores(run, rows, "test", metric.name).mean()) for rows in (rows, *sides))
+    best = metric.sign * max(metric.sign * mean for mean in reached)
+    if metric.sign * best > metric.sign * bound:
+        return ""
+    return f"the better side reaches {number(best)} of {metric.name}, {claim.beyond} {number(bound)}"
 
 
 def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> Doubt | None:

@@ -273,6 +273,14 @@ def test_an_arm_that_cannot_do_the_task_decides_nothing(store: Store, fill: Any,
 
 
 @pytest.mark.parametrize(
+    ("bound", "reason"), [("guess", ""), ("answer", "the better side reaches 0.896 of accuracy, answer 1")]
+)
+def test_networks_that_a_simple_solver_beats_decide_nothing(store: Store, fill: Any, bound: str, reason: str) -> None:
+    [finding] = ledger.ledger(filled(store, fill, 6), [about(value=0, beyond=bound)])
+    assert (finding.verdict, finding.reason) == ("open" if reason else "holds", reason)
+
+
+@pytest.mark.parametrize(
     ("metric", "rate", "reason"),
     [
         ("accuracy@m=1", 0.01, "trained at rates 0.01 and 0.003, chosen by accuracy: one rate for both would decide"),
@@ -505,6 +513,7 @@ def test_claims_are_about_what_exists(claim: claims.Claim) -> None:
         assert set(options) <= {option.name for option in task.entry.options}
         assert claim.metric in {"", *metrics, *COSTS}
         assert claim.requires.keys() <= metrics
+        assert claim.beyond in {"", *(entry.name for entry in registry.references(task.label))}
         assert registry.select("variant", side.variant).label == side.variant  # as records spell it
         if side.backbone:
             parsed = Selector.parse(side.backbone)
