@@ -30,7 +30,7 @@ def presets_of(claim: Claim) -> list[str]:
     """The built-in presets that plan every arm of a claim: those with looks first, then that with the fewest cells."""
     return [
         name
-        for name, cells in sorted(_planned().items(), key=lambda item: (not _looks(item[0]), len(item[1])))
+        for name, cells in _planned().items()
         if all(any(is_of(cell, claim, side) for cell in cells) for side in claim.sides)
     ]
 
@@ -55,12 +55,8 @@ def _fits(selector: Selector | None, name: str, wanted: Mapping[str, str]) -> bo
 
 @cache
 def _planned() -> dict[str, frozenset[Cell]]:
-    """Preset -> the cells that it trains."""
-    plans = {name: planning.make_plan(planning.read_preset(name)) for name in planning.presets()}
-    return {name: frozenset(trial.cell for trial in plan.trials if trial.cell.variant) for name, plan in plans.items()}
-
-
-def _looks(name: str) -> bool:
-    """Whether a preset plans looks, and with them the seeds that decide."""
-    preset = planning.read_preset(name)
-    return bool(preset.looks) or any(sweep.looks for sweep in preset.sweeps)
+    """Preset -> the cells that it trains: those with looks, and with them the seeds that decide, first."""
+    plans = [planning.make_plan(planning.read_preset(name)) for name in planning.presets()]
+    cells = {plan.preset.name: frozenset(t.cell for t in plan.trials if t.cell.variant) for plan in plans}
+    order = sorted(plans, key=lambda plan: (not plan.looks, len(cells[plan.preset.name])))
+    return {plan.preset.name: cells[plan.preset.name] for plan in order}

@@ -34,6 +34,8 @@ def _contests(run: Stored, claim: Claim) -> Iterator[tuple[pd.DataFrame, pd.Data
 def _side(run: Stored, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
     """Contest -> trials, ok or failed, of the variant that a side names."""
     rows = run.entrants(side.task or claim.task, side.variant)
+    if rows.empty:
+        return {}
     rows = rows[_holds(rows["task_options"], {**claim.options, **side.options})]
     if side.backbone:
         wanted = Selector.parse(side.backbone)

@@ -63,7 +63,8 @@ class Stored:
 
     def entrants(self, task: str, variant: str) -> pd.DataFrame:
         """The trials of a variant in the contests of a task (its base name), ok or failed."""
-        return self.trials.iloc[self._entrants.get((task, variant), [])]
+        places = self._entrants.get((task, variant))
+        return self.trials.iloc[:0] if places is None else self.trials.iloc[places]
 
     @cached_property
     def _entrants(self) -> dict[tuple[str, str], NDArray[np.intp]]:
