@@ -73,13 +73,13 @@ def read_items(store: Store, run: str, kind: Literal["trial", "cost"]) -> Items:
     return Items(_typed(frame), cells, np.array(codes, dtype=np.int64), rows | {"facts": rows["details"]})
 
 
-def _by_seed(store: Store, jobs: Sequence[str]) -> tuple[list[int | None], list[int], list[str]]:
+def _by_seed(store: Store, jobs: Sequence[str]) -> tuple[list[Any], list[int], list[str]]:
     """The seed of each job (JSON), and the place of its text among the different ones that seeds of a cell share.
 
     There are far fewer cells than trials, and decoding each job would take longer than all else of reading a run.
     """
     places: dict[str, int] = {}
-    seeds: list[int | None] = []
+    seeds: list[Any] = []
     codes: list[int] = []
     for job in jobs:
         before, *rest = _SEED.split(job, maxsplit=1)
