@@ -9,7 +9,8 @@ from coordbench.reports.claims.arms import presets_of
 from coordbench.reports.claims.claims import Claim, Finding, Kind, Verdict
 from coordbench.reports.claims.evidence import UNTESTED
 from coordbench.reports.claims.exact import counted
-from coordbench.reports.claims.ledger import ledger
+from coordbench.reports.claims.ledger import decide
+from coordbench.reports.claims.looking import drafts
 from coordbench.reports.claims.reading import read_claims
 from coordbench.reports.data.stored import Stored
 from coordbench.reports.text import plural
@@ -45,31 +46,32 @@ def answers(runs: Mapping[str, Stored]) -> list[Answer]:
     """
     claims = read_claims()
     trained = [claim for claim in claims if claim.kind != "exact"]
-    findings = {name: _by_claim(ledger(run, trained)) for name, run in runs.items()}
-    tries = {claim.id: _tries(claim, findings.values()) for claim in trained}
-    again = {
-        name
-        for name, listed in findings.items()
-        if any(tries[f.claim.id] > 1 and f.p is not None for f in listed.values())
+    histories = {name: {claim.id: drafts(run, claim) for claim in trained} for name, run in runs.items()}
+    tries = {claim.id: _tries(listed[claim.id][-1] for listed in histories.values()) for claim in trained}
+    findings = {
+        name: decide([[_paid(draft, tries[key]) for draft in history] for key, history in listed.items()])
+        for name, listed in histories.items()
     }
-    findings |= {name: _by_claim(ledger(runs[name], trained, tries)) for name in again}
+    by_claim = {name: {finding.claim.id: finding for finding in listed} for name, listed in findings.items()}
 
     def answer(claim: Claim) -> Answer:
         if claim.kind == "exact":
             return Answer(counted(claim))
-        return _joined(claim, {name: listed[claim.id] for name, listed in findings.items()})
+        return _joined(claim, {name: listed[claim.id] for name, listed in by_claim.items()})
 
     return [answer(claim) for claim in claims]
 
 
-def _by_claim(findings: Sequence[Finding]) -> dict[str, Finding]:
-    return {finding.claim.id: finding for finding in findings}
-
-
-def _tries(claim: Claim, findings: Iterable[Mapping[str, Finding]]) -> int:
+def _tries(newest: Iterable[Finding]) -> int:
     """In how many ways a claim was tested: runs of the same two arms are one, since they share their seeds."""
-    tested = [listed[claim.id] for listed in findings]
-    return max(1, len({finding.arms for finding in tested if finding.p is not None}))
+    return len({draft.arms for draft in newest if draft.p is not None})
+
+
+def _paid(draft: Finding, tries: int) -> Finding:
+    """A draft whose p values count as many times as its claim was tested (Bonferroni)."""
+    if draft.p is None:
+        return draft
+    return replace(draft, p=min(1.0, tries * draft.p), p_tied=min(1.0, tries * draft.p_tied))
 
 
 def counts(given: Sequence[Answer], kind: Kind = "direction") -> str:

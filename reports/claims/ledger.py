@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -26,18 +25,17 @@ RESERVE = 0.2
 """The share of a family's level that is kept for secondary claims: a primary one that is tied hands nothing on."""
 
 
-def ledger(
-    run: Stored, claims: Sequence[Claim] | None = None, tries: Mapping[str, int] = MappingProxyType({})
-) -> list[Finding]:
-    """Decide all claims: exact ones by counting, directions and controls family by family; figures are only shown.
+def ledger(run: Stored, claims: Sequence[Claim] | None = None) -> list[Finding]:
+    """What one run says to all claims."""
+    return decide([drafts(run, claim) for claim in (read_claims() if claims is None else claims)])
 
-    Where several looks are planned each family is judged look by look, and what is decided stays as it is. `tries` says
-    in how many ways a claim was tested, this run's included, where that is more than one.
+
+def decide(histories: Sequence[Sequence[Finding]]) -> list[Finding]:
+    """Decide claims by their drafts at each look: exact ones by counting, directions and controls family by family.
+
+    Figures are only shown. Where several looks are planned each family is judged look by look, and what is decided
+    stays as it is.
     """
-    histories = [
-        [_paid(draft, tries.get(claim.id, 1)) for draft in drafts(run, claim)]
-        for claim in (read_claims() if claims is None else claims)
-    ]
     findings = [history[-1] for history in histories]
     families: dict[tuple[str, Kind], list[int]] = {}
     for i, finding in enumerate(findings):
@@ -47,15 +45,6 @@ def ledger(
         for i, finding in zip(places, concluded(paths), strict=True):
             findings[i] = finding
     return findings
-
-
-def _paid(draft: Finding, tries: int) -> Finding:
-    """A draft whose p values count as many times as its claim was tested (Bonferroni)."""
-    if tries == 1:
-        return draft
-    return replace(
-        draft, p=None if draft.p is None else min(1.0, tries * draft.p), p_tied=min(1.0, tries * draft.p_tied)
-    )
 
 
 def of_page(run: Stored) -> list[Finding]:
