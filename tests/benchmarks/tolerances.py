@@ -1,8 +1,10 @@
 """How far equal trials lie apart between platforms: `python -m tests.benchmarks.tolerances [PRESET [SEEDS [TASK ..]]]`.
 
 One machine stands for several: with one thread and two, with the kernels of lesser processors (of torch, of oneDNN, of
-MKL), each trial of a preset is trained once more. Prints the differences by task and metric, and writes with what they
-were measured on `harness/run/verify/tolerances.json`, which `coordbench verify` reads.
+MKL), each trial of a preset is trained once more. `.. tolerances records FOLDER FOLDER` takes two real ones: folders of
+records, of which one holds the trials of the other as another processor trained them. Prints the differences by task and
+metric, and writes with what they were measured on `harness/run/verify/tolerances.json`, which `coordbench verify` reads.
+A wider tolerance that was measured before stays.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +24,10 @@ from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan import planning
 from coordbench.harness.process import environment
 from coordbench.harness.process.settings import WORKER
+from coordbench.harness.run.verify.stored import Result, StoredJob, stored_jobs, stored_result
 from coordbench.harness.run.verify.tolerance import FILE, Tolerance, bound
 from coordbench.harness.store.encoding import now
+from coordbench.harness.store.travel.archive import open_archive
 
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     "as it is": {},
@@ -83,22 +88,45 @@ def differences(preset: str, seeds: int, tasks: Sequence[str]) -> dict[str, list
     return {key: listed for key, listed in gaps.items() if listed}
 
 
-def write(preset: str, seeds: int, gaps: Mapping[str, list[float]]) -> list[Tolerance]:
-    """Keep the tolerances with what they were measured on; those of other tasks stay."""
-    rows = []
+def apart(first: Path, second: Path) -> dict[str, list[float]]:
+    """Task and metric -> how far the scores of two folders lie apart, of trials that two processors trained."""
+    one, other = _records(first), _records(second)
+    gaps: dict[str, list[float]] = defaultdict(list)
+    for identity in one.keys() & other.keys():
+        (job, left), (again, right) = one[identity], other[identity]
+        if job.environment["processor"] == again.environment["processor"]:
+            continue
+        for name in left.scores.keys() & right.scores.keys():
+            values = left.scores[name].value, right.scores[name].value
+            if values[0] is not None and values[1] is not None:
+                gaps[f"{job.job.cell.task.name} {left.scores[name].metric}"].append(values[1] - values[0])
+    return {key: listed for key, listed in gaps.items() if any(listed)}
+
+
+def _records(folder: Path) -> dict[str, tuple[StoredJob, Result]]:
+    """The trained trials of a folder of records by their identities."""
+    with open_archive(folder) as store:
+        jobs = [job for job in stored_jobs(store) if isinstance(job.job, Trial) and job.job.cell.reference is None]
+        return {job.identity: (job, stored_result(store, job.record)) for job in jobs}
+
+
+def write(gaps: Mapping[str, list[float]], about: Mapping[str, object]) -> list[Tolerance]:
+    """Keep the tolerances with what they were measured on; those of other tasks stay, and so do wider ones."""
+    content = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"measured": [], "tolerances": []}
+    kept = {(row["task"], row["metric"]): Tolerance(**row) for row in content["tolerances"]}
+    measured = []
     for key, listed in sorted(gaps.items()):
         task, metric = key.split(" ", 1)
-        rows.append(Tolerance(task, metric, len(listed), max(map(abs, listed)), bound(listed)))
-    content = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"measured": [], "tolerances": []}
-    fresh = {(row.task, row.metric) for row in rows}
-    earlier = [row for row in content["tolerances"] if (row["task"], row["metric"]) not in fresh]
+        measured.append(Tolerance(task, metric, len(listed), max(map(abs, listed)), bound(listed)))
+    for row in measured:
+        place = row.task, row.metric
+        kept[place] = max(row, kept.get(place, row), key=lambda known: known.tolerance)
     facts = environment.describe()
     note = {name: facts[name] for name in ("processor", "platform", "python", "versions", "revision")}
-    about = {"preset": preset, "seeds": seeds, "tasks": sorted({row.task for row in rows}), "settings": [*SETTINGS]}
-    content["measured"].append({"date": now()[:10], **about, **note})
-    content["tolerances"] = sorted([*earlier, *map(asdict, rows)], key=lambda row: (row["task"], row["metric"]))
+    content["measured"].append({"date": now()[:10], **about, "tasks": sorted({row.task for row in measured}), **note})
+    content["tolerances"] = [asdict(kept[place]) for place in sorted(kept)]
     FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return rows
+    return measured
 
 
 def main() -> None:
@@ -107,10 +135,16 @@ def main() -> None:
     if arguments[:1] == ["--scores"]:
         print(json.dumps(scores(arguments[1], int(arguments[2]), arguments[3:])))
         return
-    preset, seeds, *tasks = [*arguments, *("quick", "1")[len(arguments) :]]
-    gaps = differences(preset, int(seeds), tasks)
+    about: dict[str, object]
+    if arguments[:1] == ["records"]:
+        folders = [Path(folder) for folder in arguments[1:]]
+        gaps, about = apart(*folders), {"records": str(folders[0])}
+    else:
+        preset, seeds, *tasks = [*arguments, *("quick", "1")[len(arguments) :]]
+        gaps = differences(preset, int(seeds), tasks)
+        about = {"preset": preset, "seeds": int(seeds), "settings": [*SETTINGS]}
     print(f"{'task':<28}{'metric':<24}{'n':>5}{'largest':>12}{'tolerance':>12}")
-    for row in write(preset, int(seeds), gaps):
+    for row in write(gaps, about):
         print(f"{row.task:<28}{row.metric:<24}{row.count:>5}{row.largest:>12.2g}{row.tolerance:>12.2g}")
 
 

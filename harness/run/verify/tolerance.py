@@ -3,8 +3,8 @@
 A training that another platform throws off its way ends at most where another seed would have ended, so five stored
 seeds of the same cell say how far: widely, since five know little of their spread. Where the metric was measured, too,
 the narrower bound counts: `python -m tests.benchmarks.tolerances` trains the same trials under settings of threads and
-kernels that stand for platforms, and writes how far their scores lie apart into `tolerances.json`, with what they were
-measured on.
+kernels that stand for platforms, or takes records of two processors, and writes how far their scores lie apart into
+`tolerances.json`, with what they were measured on.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from coordbench.harness.core.cell import Cell
 from coordbench.harness.statistics.paired import FEWEST_PAIRS
 
 FILE = Path(__file__).with_name("tolerances.json")
-_COVERED, _CONFIDENCE = 0.99, 0.95
-_SEEDS_COVERED = 0.9999
+_COVERED, _CONFIDENCE = 0.9999, 0.95
 """A row has dozens of scores, and none of them may leave its bound by chance."""
 
 _ROUNDING = 8 * float(np.finfo(np.float32).eps)
@@ -42,13 +41,13 @@ class Tolerance:
 
 
 def bound(differences: Sequence[float]) -> float:
-    """What 99 % of such differences stay within, with 95 % confidence, and at least the largest that was seen.
+    """What nearly all such differences stay within, with 95 % confidence, and at least the largest that was seen.
 
     Differences are taken as normal around 0; their spread is set to the upper end of its 95 % interval. Where no bit
     ever differed none may.
     """
     values = np.asarray(differences, dtype=np.float64)
-    return max(float(np.abs(values).max()), _reach((values**2).sum(), len(values), _COVERED))
+    return max(float(np.abs(values).max()), _reach((values**2).sum(), len(values)))
 
 
 def bound_of_seeds(values: Sequence[float]) -> float | None:
@@ -57,7 +56,7 @@ def bound_of_seeds(values: Sequence[float]) -> float | None:
     if len(listed) < FEWEST_PAIRS or listed.std() == 0:
         return None
     squares = 2 * ((listed - listed.mean()) ** 2).sum()  # a difference varies twice as much as each of its seeds
-    return _reach(squares, len(listed) - 1, _SEEDS_COVERED)
+    return _reach(squares, len(listed) - 1)
 
 
 def is_rounding(gap: float, value: float) -> bool:
@@ -68,10 +67,10 @@ def is_rounding(gap: float, value: float) -> bool:
     return gap <= _ROUNDING * abs(value)
 
 
-def _reach(squares: float, degrees: int, covered: float) -> float:
-    """What this share of normal values around 0 stays within, by the sum of the squares of some of them."""
+def _reach(squares: float, degrees: int) -> float:
+    """What _COVERED of normal values around 0 stays within, by the sum of the squares of some of them."""
     scale = np.sqrt(squares / stats.chi2.ppf(1 - _CONFIDENCE, degrees))
-    return float(stats.norm.ppf((1 + covered) / 2) * scale)
+    return float(stats.norm.ppf((1 + _COVERED) / 2) * scale)
 
 
 @functools.cache
