@@ -60,7 +60,7 @@ def show_answers(name: str, store: str | None, out: Path, *, as_json: bool) -> s
 def _answer(answer: Answer) -> Row:
     shown = {name: getattr(answer.finding, name) for name in ("verdict", "measured", "low", "high", "seeds")}
     numbers = {name: None if value != value else value for name, value in shown.items()}  # JSON has no NaN
-    return numbers | {"run": answer.run, "next": answer.next_step}
+    return numbers | {"run": answer.run, "remark": answer.remark}
 
 
 def _verdict(answer: Answer) -> str:
@@ -68,8 +68,8 @@ def _verdict(answer: Answer) -> str:
     seeds = f", {plural(finding.seeds, 'seed')} in {answer.run}" if answer.run else ""
     shown = with_interval(finding.measured, finding.low, finding.high)
     measured = f": {shown}{finding.unit}" if known(finding.measured) else ""
-    step = f" ({answer.next_step})" if answer.next_step else ""
-    return f"[{finding.verdict}{measured}{seeds}{step}]"
+    remark = f" ({answer.remark})" if answer.remark else ""
+    return f"[{finding.verdict}{measured}{seeds}{remark}]"
 
 
 def _row(claim: Claim) -> Row:

@@ -31,12 +31,11 @@ class Answer:
         return self.finding.claim
 
     @property
-    def next_step(self) -> str:
-        """What an open claim lacks, or which preset would test it; "" for what is decided or only shown."""
-        if self.finding.verdict == "not run":
-            refusal = "" if self.finding.reason == UNTESTED else self.finding.reason
-            return refusal or f"the preset {presets_of(self.claim)[0]} would test it"
-        return self.finding.reason if self.finding.verdict == "open" else ""
+    def remark(self) -> str:
+        """What an open claim lacks, or which preset would test it; what else must be known of a number."""
+        if self.finding.verdict == "not run" and self.finding.reason in ("", UNTESTED):
+            return f"the preset {presets_of(self.claim)[0]} would test it"
+        return self.finding.reason
 
 
 def answers(runs: Mapping[str, Stored]) -> list[Answer]:
@@ -47,7 +46,7 @@ def answers(runs: Mapping[str, Stored]) -> list[Answer]:
     claims = read_claims()
     trained = [claim for claim in claims if claim.kind != "exact"]
     histories = {name: {claim.id: drafts(run, claim) for claim in trained} for name, run in runs.items()}
-    tries = {claim.id: _tries(listed[claim.id][-1] for listed in histories.values()) for claim in trained}
+    tries = {claim.id: _tries(claim, [listed[claim.id][-1] for listed in histories.values()]) for claim in trained}
     findings = {
         name: decide([[_paid(draft, tries[key]) for draft in history] for key, history in listed.items()])
         for name, listed in histories.items()
@@ -62,9 +61,12 @@ def answers(runs: Mapping[str, Stored]) -> list[Answer]:
     return [answer(claim) for claim in claims]
 
 
-def _tries(newest: Iterable[Finding]) -> int:
-    """In how many ways a claim was tested: runs of the same two arms are one, since they share their seeds."""
-    return len({draft.arms for draft in newest if draft.p is not None})
+def _tries(claim: Claim, newest: Iterable[Finding]) -> int:
+    """In how many ways a claim was tested: runs of the same two arms are one, since they share their seeds.
+
+    What was asked of seeds that are no longer judged was a way, too.
+    """
+    return len({draft.arms for draft in newest if draft.p is not None}) + (claim.first_seed > 0)
 
 
 def _paid(draft: Finding, tries: int) -> Finding:

@@ -8,6 +8,7 @@ A claim compares a left side, and a right side where it has one:
     speedup      steps of right over steps of left, until a validation score reaches `threshold`
     residual     what the left layer's response to place cannot reproduce of the right one's
     decibels     10 log10(left / right) of two errors, for errors that may both be far below their floor
+    solves       left - right, of the share of seeds whose primary score passes `threshold`: for all or nothing by seed
 
 and says by `relation` and `value` what that must be. Its kind says what it may decide:
 
@@ -31,8 +32,9 @@ Rank = Literal["primary", "secondary"]
 Provenance = Literal["seed", "paper", "blog", "code"]
 """Where a published figure was read. `seed`: a summary of the paper, which itself was not read."""
 Measure = Literal[
-    "level", "difference", "reduction", "ratio", "spread", "survival", "starts", "speedup", "residual", "decibels"
-]
+    "level", "difference", "reduction", "ratio", "decibels", "spread", "survival", "starts", "solves", "speedup",
+    "residual",
+]  # fmt: skip
 DECIBELS = 0.2
 """The margin of errors in decibels [dB]: that of the PSNR in all tasks of deblurring, a ratio of 1.047."""
 Relation = Literal[">", "<", "="]
@@ -63,7 +65,8 @@ class Claim:
     `published` is what the paper reports, `provenance` where that was read; `setting` is the paper's, `differs` what is
     different here. `after` names the primary claim that must be decided before a secondary one is looked at. `requires`
     gives the least mean of metrics that both sides must reach before their difference means anything, `beyond` a
-    reference of the task that the better side must pass.
+    reference of the task that the better side must pass. Where a claim is put in another way after its seeds were seen,
+    only those from `first_seed` on are judged.
     """
 
     id: str
@@ -84,6 +87,7 @@ class Claim:
     options: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, float] = field(default_factory=dict)
     beyond: str = ""
+    first_seed: int = 0
     published: str = "no figure"
     provenance: Provenance | None = None
     setting: str = "not stated"
@@ -164,6 +168,7 @@ def inequality(claim: Claim) -> str:
         "starts": f"share of seeds that start: {left} - {right}",
         "speedup": f"steps of {right} / steps of {left} until {score} reaches {claim.threshold:g}",
         "decibels": f"10 log10({score}({left}) / {score}({right}))",
+        "solves": f"share of seeds that reach {claim.threshold:g} of {score}: {left} - {right}",
         "residual": f"residual of {left} (kernel {claim.left.kernel_size}) against {right}",
     }[claim.measure]
     return f"{form} {claim.relation} {claim.value:g}"

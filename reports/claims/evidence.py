@@ -34,6 +34,9 @@ from coordbench.reports.text import with_interval
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
 
+CONFIDENCE = 0.95
+"""Of the most that may collapse where none of a few trials did."""
+
 UNTESTED = "no contest of this run is about it"
 
 
@@ -68,6 +71,8 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
         return _survival(claim, left, right, here)
     if claim.measure == "starts" and right is not None:
         return _starts(claim, left, right, here)
+    if claim.measure == "solves" and right is not None:
+        return _solves(run, claim, left, right, here)
     if claim.measure == "speedup" and right is not None:
         return sped_up(run, claim, left, right, here)
     values = [_values(run, claim, side) for side in pair if side is not None]
@@ -163,7 +168,9 @@ def _survival(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here
         return replace(draft, reason=f"{seeds} seeds started on a side; {FEWEST_PAIRS} are needed")
     events = [argument for side in sides for argument in (side["epochs"], side["fate"] == State.COLLAPSED)]
     if not any(np.any(died) for died in events[1::2]):
-        return replace(draft, reason="no trial collapsed")
+        n, label = len(sides[-1]), "" if right is None else f" of {right.iloc[0]['label']}"
+        most = 1 - (1 - CONFIDENCE) ** (1 / n)
+        return replace(draft, reason=f"no trial collapsed, {n}{label} among them: at most {most:.0%} of such do")
     z, p = log_rank(*events)
     return replace(draft, measured=-z, p=p)
 
@@ -172,12 +179,28 @@ def _starts(claim: Claim, left: pd.DataFrame, right: pd.DataFrame, here: str) ->
     """Compare shares of seeds that start, by the exact test of pairs of which one alone does; a crash is no start."""
     known = [side[side["fate"].notna() | side["failed"].astype(bool)].set_index("seed") for side in (left, right)]
     starts = [side["fate"].notna() & (side["fate"] != State.NEVER_STARTED) for side in known]
-    started = pd.concat(starts, axis=1, join="inner").astype(float)
-    draft = Finding(claim, "open", seeds=len(started), here=here)
-    if len(started) < FEWEST_PAIRS:
-        return replace(draft, reason=f"{len(started)} paired seeds; {FEWEST_PAIRS} are needed")
-    differences = started.iloc[:, 0].to_numpy() - started.iloc[:, 1].to_numpy()
-    return _filled(draft, paired.measure(differences, shares=True))
+    return _shares(claim, starts, here)
+
+
+def _solves(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame, here: str) -> Finding:
+    """Compare shares of seeds whose primary score passes the claim's threshold; a trial that failed solves nothing."""
+    solved = []
+    for side in (left, right):
+        sign = run.facts.tasks[side.iloc[0]["full_task"]].metrics[0].sign
+        passes = (side["merit"] > sign * claim.threshold) & ~side["failed"].astype(bool)
+        solved.append(passes.set_axis(side["seed"]))
+    means = " against ".join(f"{int(passes.sum())} of {len(passes)}" for passes in solved)
+    return _shares(claim, solved, f"{here}; solved by {means} seeds")
+
+
+def _shares(claim: Claim, sides: Sequence[pd.Series[bool]], here: str) -> Finding:
+    """Compare two shares of seeds by the exact test of pairs, of which only those count that differ."""
+    known = pd.concat(sides, axis=1, join="inner").astype(float)
+    draft = Finding(claim, "open", seeds=len(known), here=here)
+    if len(known) < FEWEST_PAIRS:
+        return replace(draft, reason=f"{len(known)} paired seeds; {FEWEST_PAIRS} are needed")
+    differences = known.iloc[:, 0].to_numpy() - known.iloc[:, 1].to_numpy()
+    return _filled(draft, paired.measure(differences, null=0.0, shares=True))
 
 
 def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:

@@ -23,8 +23,8 @@ class _Metric(Protocol):
 
 
 def threshold(claim: Claim) -> float | None:
-    """The score that a claim asks for, None where it compares two sides."""
-    return {"level": claim.value, "speedup": claim.threshold}.get(claim.measure)
+    """The score that a claim asks for, None where it compares two sides by whatever they reach."""
+    return {"level": claim.value, "speedup": claim.threshold, "solves": claim.threshold}.get(claim.measure)
 
 
 def refusal(claim: Claim, metrics: Sequence[_Metric], task: str, floors: Mapping[str, float]) -> str:

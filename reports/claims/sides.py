@@ -36,7 +36,7 @@ def _side(run: Stored, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
     rows = run.entrants(side.task or claim.task, side.variant)
     if rows.empty:
         return {}
-    rows = rows[_holds(rows["task_options"], {**claim.options, **side.options})]
+    rows = rows[_holds(rows["task_options"], {**claim.options, **side.options}) & (rows["seed"] >= claim.first_seed)]
     if side.backbone:
         wanted = Selector.parse(side.backbone)
         rows = rows[(rows["backbone"] == wanted.name) & _holds(rows["backbone_options"], dict(wanted.options))]

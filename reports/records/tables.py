@@ -13,7 +13,7 @@ from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.measure.table import SHAPES, flatten
 from coordbench.harness.statistics.intervals import mean_interval
-from coordbench.reports.claims.across import counts
+from coordbench.reports.claims.across import WORDS, counts
 from coordbench.reports.claims.measures import scores as by_seed
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.run import Run
@@ -205,7 +205,7 @@ def claims(records: Records, family: str) -> str:
     given = [a for a in records.answers if a.claim.family == family and a.claim.kind != "exact"]
     if not given:
         raise UsageError(f"results: no family of claims is named {family!r}")
-    lines = [row("claim", "kind", "published", "measured", "seeds", "run", "verdict", "open because"), rule(7)]
+    lines = [row("claim", "kind", "published", "measured", "seeds", "run", "verdict", "remark"), rule(7)]
     for answer in given:
         finding, claim = answer.finding, answer.claim
         measured = with_interval(finding.measured, finding.low, finding.high)
@@ -213,7 +213,7 @@ def claims(records: Records, family: str) -> str:
         lines.append(
             row(
                 claim.sentence, claim.kind, claim.published, measured, finding.seeds or MISSING, answer.run or MISSING,
-                finding.verdict, answer.next_step or MISSING,
+                finding.verdict, answer.remark or MISSING,
             )
         )  # fmt: skip
     return "\n".join(lines)
@@ -224,12 +224,25 @@ def claim_counts(records: Records) -> str:
     return f"{counts(records.answers)}; {counts(records.answers, 'exact')}."
 
 
+def families(records: Records) -> str:
+    """How many direction claims of each family are decided, and how."""
+    by_family: dict[str, Counter[str]] = {}
+    for answer in records.answers:
+        if answer.claim.kind == "direction":
+            by_family.setdefault(answer.claim.family, Counter())[answer.finding.verdict] += 1
+    lines = [row("family", "direction claims", *WORDS), rule(len(WORDS) + 1)]
+    lines += [
+        row(name, decided.total(), *(decided[verdict] for verdict in WORDS)) for name, decided in by_family.items()
+    ]
+    return "\n".join(lines)
+
+
 def fates(records: Records, name: str) -> str:
     """What became of the GANs of a run, regime by regime."""
     return table_of_fates(records.run(name).run)
 
 
-_MAKERS = (runs, state, verdicts, scores, costs, cost, exact, claims, claim_counts, fates, submissions)
+_MAKERS = (runs, state, verdicts, scores, costs, cost, exact, claims, claim_counts, families, fates, submissions)
 MAKERS: Mapping[str, Callable[..., str]] = {maker.__name__: maker for maker in _MAKERS}
 LIVE = ("state",)
 """What follows from the sources as they are, not from records alone, and so may be behind them."""

@@ -2,9 +2,9 @@
 
 One machine stands for several: with one thread and two, with the kernels of lesser processors (of torch, of oneDNN, of
 MKL), each trial of a preset is trained once more. `.. tolerances records FOLDER FOLDER` takes two real ones: folders of
-records, of which one holds the trials of the other as another processor trained them. Prints the differences by task and
-metric, and writes with what they were measured on `harness/run/verify/tolerances.json`, which `coordbench verify` reads.
-A wider tolerance that was measured before stays.
+records, of which one holds the trials of the other as another processor trained them. Prints the differences by task
+and metric, and writes with what they were measured on `harness/run/verify/tolerances.json`, for `coordbench verify`. A
+wider tolerance that was measured before stays.
 """
 
 from __future__ import annotations

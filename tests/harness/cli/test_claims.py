@@ -55,7 +55,7 @@ def test_what_records_say_to_each_claim_is_listed_and_counted(capsys: pytest.Cap
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["geoconv-saves-parameters"]["verdict"] == "holds"
     assert rows["detection"] == rows["detection"] | {
-        "verdict": "not run", "measured": None, "run": "", "next": "the preset detection would test it"
+        "verdict": "not run", "measured": None, "run": "", "remark": "the preset detection would test it"
     }  # fmt: skip
 
 

@@ -128,7 +128,10 @@ def test_a_bound_holds_what_it_says() -> None:
 def test_tolerances_are_stored_with_what_they_were_measured_on() -> None:
     content = json.loads(tolerance.FILE.read_text())
     assert content["measured"]
-    assert all((note.get("settings") or note.get("records")) and note["processor"] and note["versions"] for note in content["measured"])
+    assert all(
+        (note.get("settings") or note.get("records")) and note["processor"] and note["versions"]
+        for note in content["measured"]
+    )
     assert all(row.count >= 10 and row.tolerance >= row.largest >= 0 for row in tolerance.tolerances().values())
 
 

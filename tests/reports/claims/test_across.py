@@ -41,7 +41,7 @@ def test_the_run_that_decided_speaks(runs: dict[str, tuple[Verdict, int]], verdi
 
 def test_a_contradiction_names_both_runs() -> None:
     answer = across._joined(CLAIM, {"a": finding("holds", 6), "b": finding("fails", 12)})
-    assert answer.next_step == "runs contradict each other: holds in a, fails in b"
+    assert answer.remark == "runs contradict each other: holds in a, fails in b"
 
 
 def test_verdicts_are_counted() -> None:

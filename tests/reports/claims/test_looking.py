@@ -29,6 +29,7 @@ CLEAR = Claim(
 EVEN = replace(CLEAR, id="even", sentence="geoconv leads", left=Side("geoconv", "net"))
 LIVES = replace(CLEAR, id="lives", kind="control", measure="survival")
 STARTS = replace(CLEAR, id="starts", kind="control", measure="starts", family="g")
+SOLVES = replace(CLEAR, id="solves", kind="control", measure="solves", threshold=0.7, family="g")
 
 
 def known(trial: Trial) -> Record:
@@ -90,6 +91,35 @@ def test_the_share_of_seeds_that_start_is_tested_exactly(store: Store, fill: Any
     assert [one.measured for one in verdicts] == [-0.5] * 3
     assert verdicts[2].p == pytest.approx(float(Design(LOOKS).total(2 / 2**8, 2)))  # 8 of 8 pairs in which one starts
     assert [one.verdict for one in verdicts] == ["open", "open", "holds"]
+
+
+def test_the_share_of_seeds_that_solve_a_task_is_tested_exactly(store: Store, fill: Any) -> None:
+    run = looked(store, fill, 16)
+    finding = ledger.ledger(run, [SOLVES])[0]
+    solved = run.trials[run.trials["score"] > 0.7].groupby("label").size().reindex(["coordconv", "conv"], fill_value=0)
+    assert solved["conv"] < 3 < 12 < solved["coordconv"]
+    at_last = ledger.drafts(run, SOLVES)[-1]
+    assert at_last.measured == (solved["coordconv"] - solved["conv"]) / 16
+    assert at_last.here.endswith(f"solved by {solved['coordconv']} of 16 against {solved['conv']} of 16 seeds")
+    assert finding.verdict == "holds"
+    assert ledger.ledger(run, [replace(SOLVES, relation="<")])[0].verdict == "fails"
+    assert ledger.ledger(run, [replace(SOLVES, threshold=2.0)])[0].verdict == "open"  # nobody solves it
+
+
+def test_a_trial_that_failed_solves_nothing(store: Store, fill: Any) -> None:
+    def crashing(trial: Trial) -> Record:
+        scores = {"test": {"accuracy": 0.9 if trial.cell.variant else 0.1}}
+        done = replace(known(trial), scores=scores)
+        return replace(done, status="diverged", scores={}) if trial.cell.label == "conv" else done
+
+    finding = ledger.drafts(looked(store, fill, 6, crashing), SOLVES)[-1]
+    assert (finding.measured, finding.seeds) == (1.0, 6)  # the worst that the contest saw, 0.9, would have passed
+
+
+def test_seeds_that_were_seen_before_a_claim_was_put_anew_are_not_judged(store: Store, fill: Any) -> None:
+    anew = replace(CLEAR, first_seed=6)
+    assert ledger.drafts(looked(store, fill, 6), anew)[-1].verdict == "not run"
+    assert ledger.drafts(looked(store, fill, 16), anew)[-1].seeds == 10
 
 
 def test_the_page_says_which_verdicts_are_final(store: Store, fill: Any) -> None:
