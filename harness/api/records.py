@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def opened(source: str) -> Iterator[Store]:
         raise UsageError(f"there is no store {str(file)!r}")
     with Store(address or source) as store:
         yield store
+
+
+@contextlib.contextmanager
+def planned_with(sources: Sequence[str], store: Store, say: Callable[[str], None]) -> Iterator[Store]:
+    """The records of a store and of sources together, to plan by: in a file that is thrown away afterwards."""
+    if not sources:
+        yield store
+        return
+    with tempfile.TemporaryDirectory() as folder, Store(f"sqlite:///{folder}/planned.sqlite") as both:
+        merge(store, both, with_runs=False)
+        take_up(sources, both, say)
+        yield both
 
 
 def take_up(sources: Sequence[str], store: Store, say: Callable[[str], None]) -> None:

@@ -35,7 +35,7 @@ def run(
     """Run a preset, or go on with it, and write its report."""
     from coordbench.harness.api.execution import Execution, execute, exit_code, load_plugins
     from coordbench.harness.api.plans import Choice, read_preset, refused_claims
-    from coordbench.harness.api.records import take_up
+    from coordbench.harness.api.records import planned_with, take_up
     from coordbench.harness.cli.running import show_result
     from coordbench.harness.run import forecast
     from coordbench.harness.run.patience import open_patiently
@@ -46,12 +46,13 @@ def run(
     for line in refused_claims(plan):
         print(line)
     with open_patiently(store, out, plan.preset.store_patience_seconds) as opened:
-        if not dry_run:
-            take_up(reuse, opened, print)
-        if dry_run or explain:
-            print(forecast.forecast(plan, opened, fresh=fresh, explain=explain))
         if dry_run:
+            with planned_with(reuse, opened, print) as both:
+                print(forecast.forecast(plan, both, fresh=fresh, explain=explain))
             return ExitCode.OK
+        take_up(reuse, opened, print)
+        if explain:
+            print(forecast.forecast(plan, opened, fresh=fresh, explain=explain))
         result = execute(plan, opened, how, complain)
         show_result(result, opened, None if no_report else out)
     return exit_code(result)

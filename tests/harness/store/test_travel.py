@@ -203,6 +203,8 @@ def test_merge_reuse_and_verify_from_the_command_line(
     assert cli.run(["run", small, *plugin, "--out", a, "--no-report"]) == ExitCode.OK
     assert cli.run(["export", "--records", folder, "--out", a]) == ExitCode.OK
     capsys.readouterr()
+    assert cli.run(["run", small, *plugin, "--out", b, "--dry-run", "--reuse", folder]) == ExitCode.OK
+    assert "nothing to train" in capsys.readouterr().out
     assert cli.run(["run", small, *plugin, "--out", b, "--no-report", "--reuse", folder]) == ExitCode.OK
     assert "(6 reused)" in capsys.readouterr().out
     assert cli.run(["verify", folder, "--sample", "3", *plugin]) == ExitCode.OK
