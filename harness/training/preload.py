@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import linecache
+import sys
 
 import torch._dynamo  # the first optimizer step imports it otherwise, a second in every process
 
 from coordbench.harness.core import registry
+from coordbench.harness.core.registry.catalog import BACKBONES, REFERENCES, TASKS, VARIANTS
 from coordbench.harness.process.settings import WORKER
 from coordbench.harness.training import train
 
@@ -19,9 +22,17 @@ with contextlib.suppress(Exception):  # a broken file must not stop the server; 
 
 
 def _warm() -> None:
-    """Do what torch does slowly the first time in a process; no backward: a fork would miss threads that it starts."""
+    """Do what is slow the first time in a process; no backward: a fork would miss threads that it starts."""
+    for catalog in (VARIANTS, TASKS, BACKBONES, REFERENCES):
+        for entry in catalog.values():
+            _ = entry.file  # a plug-in is compared with the files of all entries
+    for name, module in list(sys.modules.items()):
+        if name.startswith("coordbench.") and (file := getattr(module, "__file__", None)):
+            linecache.getlines(file)  # torch writes down the stack of each `manual_seed`
     torch.manual_seed(0)
     layer = torch.nn.Conv1d(1, 1, 3)
+    with torch.no_grad():
+        layer(torch.zeros(1, 1, 8)).square().mean()
     for optimizer in (torch.optim.Adam(layer.parameters()), torch.optim.SGD(layer.parameters())):
         optimizer.zero_grad()
         optimizer.step()
