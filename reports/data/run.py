@@ -99,7 +99,7 @@ class Run(Stored):
 def load(run: str | None = None, *, store: Store | str | None = None, out: Path | str = DEFAULT_OUT) -> Run:
     """Read a run, by default the latest, from a store, its URL, or the results in a folder."""
     if not isinstance(store, Store):
-        with open_store(store, Path(out)) as opened:
+        with open_store(store, Path(out), existing=True) as opened:
             return load(run, store=opened)
     name = store.resolve_run(run)
     return Run(name, RunFacts.read(run_facts(store, name)), tables(store, name, series=False), store)
