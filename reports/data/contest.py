@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from coordbench.harness.core.cell import Cell
 from coordbench.reports.data.facts import MetricFacts, TaskFacts
+from coordbench.reports.text import number
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,14 @@ class Contest:
     """Its cells, but for their variants."""
     floor: float = float("nan")
     ceiling: float = float("nan")
+    epoch_steps: float = float("nan")
+    """The steps of an epoch, nan where the task draws its data without end."""
+
+    @property
+    def steps_label(self) -> str:
+        """What an axis of training steps says, so that epochs can be read off, too."""
+        known = self.epoch_steps == self.epoch_steps
+        return f"training step ({number(self.epoch_steps)} an epoch)" if known else "training step"
 
     @property
     def metric(self) -> MetricFacts:

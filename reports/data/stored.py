@@ -143,13 +143,14 @@ class Stored:
         return frame
 
     def _contests(self, rows: pd.DataFrame) -> Iterator[Contest]:
+        epochs = self._numbered["epoch_steps"].astype(float).groupby(self._numbered["contest"]).max()
         for number, task, backbone, cell in rows[["contest", "full_task", "full_backbone", "cell"]].itertuples(
             index=False
         ):
             about, budget = self.facts.tasks[task], cell.budget
             rate = float("nan") if budget.learning_rate is None else budget.learning_rate
             trained = budget.steps, budget.schedule or "", rate, cell.memory_format, cell.match or ""
-            bounds = [self._bound(task, kind) for kind in ("floor", "ceiling")]
+            bounds = self._bound(task, "floor"), self._bound(task, "ceiling"), float(epochs[number])
             yield Contest(int(number), task, backbone, *trained, cell.device, cell.dtype, about, _arena(cell), *bounds)
 
     def _bound(self, task: str, kind: str) -> float:

@@ -34,7 +34,7 @@ def curves(slots: Slots, contest: Contest, band: pd.DataFrame) -> Figure:
     figure, [axes] = canvas(5.4, 3.1)
     for variant, rows in band.groupby("variant", sort=False):
         banded(axes, slots, str(variant), rows, "step")
-    axes.set(xlim=reach(band["step"]), xlabel="training step", ylabel=curve_label(contest, band))
+    axes.set(xlim=reach(band["step"]), xlabel=contest.steps_label, ylabel=curve_label(contest, band))
     focus(axes, band["mean"].to_numpy(float), contest)
     return figure
 
@@ -59,7 +59,7 @@ def conditions(slots: Slots, values: pd.DataFrame, metric: str, condition: str) 
     return figure
 
 
-def measures(slots: Slots, band: pd.DataFrame, ceilings: Mapping[str, Mapping[str, float]]) -> Figure:
+def measures(slots: Slots, contest: Contest, band: pd.DataFrame, ceilings: Mapping[str, Mapping[str, float]]) -> Figure:
     """Small multiples of `bands`, one per metric; `ceilings`, reference -> metric -> value, are dotted lines.
 
     The common axis frames the later half: densities of the first steps can be many times those that matter.
@@ -76,7 +76,7 @@ def measures(slots: Slots, band: pd.DataFrame, ceilings: Mapping[str, Mapping[st
         for reference, values in ceilings.items():
             if name in values:
                 dotted(axes, values[name], reference, size=7)
-        axes.set(xlim=reach(rows["step"]), ylim=(-0.03, 1.08 * most), xlabel="training step")
+        axes.set(xlim=reach(rows["step"]), ylim=(-0.03, 1.08 * most), xlabel=contest.steps_label)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_title(str(name), fontsize=8, loc="left", pad=3, color=INK)
     panels[0].set_ylabel("validation")

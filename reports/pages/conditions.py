@@ -84,7 +84,7 @@ def measures(run: Run, contest: Contest, bands: pd.DataFrame, variants: Collecti
         return None
     band = band.sort_values("metric", key=lambda names: names.map(series.MEASURES.index), kind="stable")
     ceilings = _of_references(run, contest, "validation", ["ceiling"])
-    return svg.inline(curves.measures(run.slots, band, ceilings), f"Measures over time, {contest.title}")
+    return svg.inline(curves.measures(run.slots, contest, band, ceilings), f"Measures over time, {contest.title}")
 
 
 def plane(run: Run, contest: Contest, variants: Collection[str]) -> Markup | None:

@@ -119,6 +119,7 @@ def _curves(run: Run, sections: Sections) -> dict[str, Json]:
             low, high = curves.frame(band["mean"].to_numpy(float), section.contest.metric)
             drawn[str(section.contest.number)] = {
                 "label": label, "steps": [short(step) for step in steps], "series": lines,
+                "stepsLabel": section.contest.steps_label, "epochSteps": short(section.contest.epoch_steps),
                 "range": [short(low), short(high)],
                 "bounds": {"floor": short(section.contest.floor), "ceiling": short(section.contest.ceiling)},
             }  # fmt: skip

@@ -2,10 +2,10 @@
 const plots = new Map();
 const folded = (figure) => figure.closest("details:not([open]), [hidden]") !== null;
 const real = (value) => getComputedStyle(document.documentElement).getPropertyValue(value.slice(4, -1)).trim();
-function axesOf(label) {
+function axesOf(label, steps = "training step") {
   const line = {stroke: real("var(--muted)"), grid: {stroke: real("var(--line)"), width: 1}, ticks: {stroke: real("var(--line)"), width: 1}, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif"};
   const values = (_, ticks) => { let digits = 3; while (digits < 8 && new Set(ticks.map((t) => t.toPrecision(digits))).size < ticks.length) digits++; return ticks.map((t) => t === null ? "" : Math.abs(t) >= 1e4 ? count(t) : String(Number(t.toPrecision(digits)))); };
-  return [{...line, label: "training step", labelSize: 22, size: 34, values}, {...line, label, labelSize: 22, size: 58, values}];
+  return [{...line, label: steps, labelSize: 22, size: 34, values}, {...line, label, labelSize: 22, size: 58, values}];
 }
 function drawPlot(figure) {
   const curves = data.curves[figure.dataset.curves];
@@ -22,7 +22,7 @@ function drawPlot(figure) {
   }
   const [low, high] = curves.range, room = 0.06 * (high - low || 1);
   const options = {
-    width: Math.max(260, figure.clientWidth), height: 260, series, bands, axes: axesOf(curves.label), legend: {show: false}, cursor: {drag: {x: true, y: true, uni: 30}},
+    width: Math.max(260, figure.clientWidth), height: 260, series, bands, axes: axesOf(curves.label, curves.stepsLabel), legend: {show: false}, cursor: {drag: {x: true, y: true, uni: 30}},
     scales: {x: {time: false}, y: {range: (_, least, most) => plots.get(figure)?.zoomed ? [least, most] : [low - room, high + room]}},
     hooks: {setSelect: [() => { const known = plots.get(figure); if (known) known.zoomed = true; }], setCursor: [(u) => tellCurve(u, figure, names)], draw: [(u) => drawBounds(u, curves.bounds)]},
   };
@@ -50,7 +50,8 @@ function tellCurve(u, figure, names) {
   if (!out?.classList.contains("values")) return;
   out.replaceChildren();
   if (i === null || i === undefined) { out.append("Point at the curves to read values; drag to zoom, double click to go back."); return; }
-  out.append(`step ${number(u.data[0][i])}: `);
+  const epoch = data.curves[figure.dataset.curves].epochSteps;
+  out.append(`step ${number(u.data[0][i])}${epoch ? `, epoch ${number(u.data[0][i] / epoch)}` : ""}: `);
   names.forEach((name, n) => {
     const at = 1 + 3 * n, mean = u.data[at][i];
     if (mean === null || mean === undefined || !u.series[at].show) return;

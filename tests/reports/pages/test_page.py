@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from coordbench.reports.data.run import load
 from coordbench.reports.figures import gallery
 from coordbench.reports.pages import conditions
 from coordbench.reports.pages.page import write_report
+from tests.reports.conftest import outcome
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
 
@@ -102,6 +105,17 @@ def test_only_failures_still_make_a_page(status: str, store: Store, fill: Any, t
     text = " ".join(read(write_report(store, fill(record=record, costs=False), tmp_path)).text)
     assert "No trial ended well" in text
     assert ("killed & gone" if status == "crashed" else "the run ended before it") in text
+
+
+@pytest.mark.parametrize(("epoch", "label"), [(16.0, "training step (16 an epoch)"), (None, "training step")])
+def test_an_axis_of_steps_says_how_many_are_an_epoch(
+    epoch: float | None, label: str, store: Store, fill: Any, tmp_path: Path
+) -> None:
+    name = fill(record=lambda trial: replace(outcome(trial), epoch_steps=epoch))
+    page = write_report(store, name, tmp_path).read_text()
+    drawn = json.loads(re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)[0])
+    assert {curves["stepsLabel"] for curves in drawn["curves"].values()} == {label}
+    assert {curves["epochSteps"] for curves in drawn["curves"].values()} == {epoch}
 
 
 def test_one_seed_has_no_interval_and_no_verdict(store: Store, fill: Any, tmp_path: Path) -> None:
