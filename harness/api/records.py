@@ -43,7 +43,7 @@ def planned_with(sources: Sequence[str], store: Store, say: Callable[[str], None
         yield store
         return
     with tempfile.TemporaryDirectory() as folder, Store(f"sqlite:///{folder}/planned.sqlite") as both:
-        merge(store, both, with_runs=False)
+        merge(store, both)
         take_up(sources, both, say)
         yield both
 

@@ -64,9 +64,9 @@ def answers(runs: Mapping[str, Stored]) -> list[Answer]:
 def _tries(claim: Claim, newest: Iterable[Finding]) -> int:
     """In how many ways a claim was tested: runs of the same two arms are one, since they share their seeds.
 
-    What was asked of seeds that are no longer judged was a way, too.
+    What was asked before, and is judged no longer, counts, too.
     """
-    return len({draft.arms for draft in newest if draft.p is not None}) + (claim.first_seed > 0)
+    return len({draft.arms for draft in newest if draft.p is not None}) + claim.earlier_ways
 
 
 def _paid(draft: Finding, tries: int) -> Finding:

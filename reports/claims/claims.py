@@ -65,8 +65,8 @@ class Claim:
     `published` is what the paper reports, `provenance` where that was read; `setting` is the paper's, `differs` what is
     different here. `after` names the primary claim that must be decided before a secondary one is looked at. `requires`
     gives the least mean of metrics that both sides must reach before their difference means anything, `beyond` a
-    reference of the task that the better side must pass. Where a claim is put in another way after its seeds were seen,
-    only those from `first_seed` on are judged.
+    reference of the task that the better side must pass. Where a claim is put in another way after it was asked, only
+    seeds from `first_seed` on are judged, and `earlier_ways` counts what was asked before and is judged no longer.
     """
 
     id: str
@@ -88,6 +88,7 @@ class Claim:
     requires: Mapping[str, float] = field(default_factory=dict)
     beyond: str = ""
     first_seed: int = 0
+    earlier_ways: int = 0
     published: str = "no figure"
     provenance: Provenance | None = None
     setting: str = "not stated"
@@ -156,7 +157,7 @@ class Looks:
 
 def inequality(claim: Claim) -> str:
     """The claim as it is tested."""
-    left, right = claim.left.variant, claim.right.variant if claim.right else ""
+    left, right = _named(claim.left, claim.right), _named(claim.right, claim.left) if claim.right else ""
     score = claim.metric or "score"
     form = {
         "level": f"{score}({left})",
@@ -168,10 +169,18 @@ def inequality(claim: Claim) -> str:
         "starts": f"share of seeds that start: {left} - {right}",
         "speedup": f"steps of {right} / steps of {left} until {score} reaches {claim.threshold:g}",
         "decibels": f"10 log10({score}({left}) / {score}({right}))",
-        "solves": f"share of seeds that reach {claim.threshold:g} of {score}: {left} - {right}",
+        "solves": f"share of seeds that solve it, by a {score} of {claim.threshold:g}: {left} - {right}",
         "residual": f"residual of {left} (kernel {claim.left.kernel_size}) against {right}",
     }[claim.measure]
     return f"{form} {claim.relation} {claim.value:g}"
+
+
+def _named(side: Side, other: Side | None) -> str:
+    """The variant of a side; with its options, or its backbone, where both sides have the same one."""
+    if other is None or side.variant != other.variant:
+        return side.variant
+    options = ", ".join(f"{name}={value or 'default'}" for name, value in side.options.items())
+    return f"{side.variant} ({options or side.backbone or side.task})"
 
 
 def meets(claim: Claim, measured: float) -> bool:

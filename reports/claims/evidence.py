@@ -23,7 +23,7 @@ from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.claims.claims import DECIBELS, Claim, Finding
 from coordbench.reports.claims.floors import refusal
 from coordbench.reports.claims.measures import Floats, compared, scores
-from coordbench.reports.claims.settled import doubt
+from coordbench.reports.claims.settled import Pair, doubt
 from coordbench.reports.claims.sides import contests
 from coordbench.reports.claims.speed import PHASES, sped_up, timed
 from coordbench.reports.data import survival
@@ -71,18 +71,23 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
         return _survival(claim, left, right, here)
     if claim.measure == "starts" and right is not None:
         return _starts(claim, left, right, here)
-    if claim.measure == "solves" and right is not None:
-        return _solves(run, claim, left, right, here)
     if claim.measure == "speedup" and right is not None:
         return sped_up(run, claim, left, right, here)
+    if claim.measure == "solves" and right is not None:
+        return _undoubted(run, _solves(run, claim, left, right, here), pair, 0.0)
     values = [_values(run, claim, side) for side in pair if side is not None]
     pairs = pd.concat(values, axis=1, join="inner").dropna()
     draft = Finding(claim, "open", seeds=len(pairs), here=here)
     if len(pairs) == 0:
         return replace(draft, verdict="not run", reason="no seed was scored on all sides")
     sides = [pairs.iloc[:, i].to_numpy(float) for i in range(pairs.shape[1])]
-    draft = _over_things(run, _tested(draft, sides, _margin(run, claim, left)), *pair)
-    doubted = doubt(run, claim, pair, len(pairs), _margin(run, claim, left))
+    margin = _margin(run, claim, left)
+    return _undoubted(run, _over_things(run, _tested(draft, sides, margin), *pair), pair, margin)
+
+
+def _undoubted(run: Stored, draft: Finding, pair: Pair, margin: float) -> Finding:
+    """The draft with what speaks against it as its reason, where anything does."""
+    doubted = doubt(run, draft.claim, pair, draft.seeds, margin)
     return replace(draft, reason=draft.reason or doubted.reason, stuck=bool(doubted) and not doubted.seeds_help)
 
 
@@ -168,9 +173,11 @@ def _survival(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here
         return replace(draft, reason=f"{seeds} seeds started on a side; {FEWEST_PAIRS} are needed")
     events = [argument for side in sides for argument in (side["epochs"], side["fate"] == State.COLLAPSED)]
     if not any(np.any(died) for died in events[1::2]):
-        n, label = len(sides[-1]), "" if right is None else f" of {right.iloc[0]['label']}"
+        n, label = len(sides[-1]), "" if right is None else str(right.iloc[0]["label"])
         most = 1 - (1 - CONFIDENCE) ** (1 / n)
-        return replace(draft, reason=f"no trial collapsed, {n}{label} among them: at most {most:.0%} of such do")
+        return replace(
+            draft, reason=f"no trial collapsed: of {n} trials of {label} none, so at most {most:.0%} of them do (95 %)"
+        )
     z, p = log_rank(*events)
     return replace(draft, measured=-z, p=p)
 
@@ -199,8 +206,8 @@ def _shares(claim: Claim, sides: Sequence[pd.Series[bool]], here: str) -> Findin
     draft = Finding(claim, "open", seeds=len(known), here=here)
     if len(known) < FEWEST_PAIRS:
         return replace(draft, reason=f"{len(known)} paired seeds; {FEWEST_PAIRS} are needed")
-    differences = known.iloc[:, 0].to_numpy() - known.iloc[:, 1].to_numpy()
-    return _filled(draft, paired.measure(differences, null=0.0, shares=True))
+    evidence = paired.measure(known.iloc[:, 0].to_numpy() - known.iloc[:, 1].to_numpy(), shares=True)
+    return replace(draft, measured=evidence.mean, p=evidence.p)  # an interval of t could contradict the exact test
 
 
 def _cost(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here: str) -> Finding:

@@ -65,6 +65,8 @@ def _side(table: object, where: str) -> Side:
 def _has_its_sides(claim: Claim) -> str:
     if claim.measure != "level" and claim.right is None:
         return f"measure {claim.measure!r} compares two sides, but there is no `right`"
+    if claim.first_seed and not claim.earlier_ways:
+        return "`first_seed` leaves out seeds that were seen: say by `earlier_ways` in how many ways they were asked"
     if claim.measure == "solves" and not claim.threshold:
         return 'measure "solves" needs a `threshold` that the primary score must pass'
     if claim.measure == "speedup" and not (claim.threshold > 0 and claim.kind == "figure"):

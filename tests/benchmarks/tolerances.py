@@ -4,7 +4,7 @@ One machine stands for several: with one thread and two, with the kernels of les
 MKL), each trial of a preset is trained once more. `.. tolerances records FOLDER FOLDER` takes two real ones: folders of
 records, of which one holds the trials of the other as another processor trained them. Prints the differences by task
 and metric, and writes with what they were measured on `harness/run/verify/tolerances.json`, for `coordbench verify`. A
-wider tolerance that was measured before stays.
+wider tolerance that was measured before stays; two machines only widen what settings of one showed.
 """
 
 from __future__ import annotations
@@ -88,10 +88,11 @@ def differences(preset: str, seeds: int, tasks: Sequence[str]) -> dict[str, list
     return {key: listed for key, listed in gaps.items() if listed}
 
 
-def apart(first: Path, second: Path) -> dict[str, list[float]]:
-    """Task and metric -> how far the scores of two folders lie apart, of trials that two processors trained."""
+def apart(first: Path, second: Path) -> tuple[dict[str, list[float]], list[str]]:
+    """Task and metric -> how far the scores of two folders lie apart, of trials that two processors trained; these."""
     one, other = _records(first), _records(second)
     gaps: dict[str, list[float]] = defaultdict(list)
+    processors = sorted({str(job.environment["processor"]) for job, _ in (*one.values(), *other.values())})
     for identity in one.keys() & other.keys():
         (job, left), (again, right) = one[identity], other[identity]
         if job.environment["processor"] == again.environment["processor"]:
@@ -100,7 +101,7 @@ def apart(first: Path, second: Path) -> dict[str, list[float]]:
             values = left.scores[name].value, right.scores[name].value
             if values[0] is not None and values[1] is not None:
                 gaps[f"{job.job.cell.task.name} {left.scores[name].metric}"].append(values[1] - values[0])
-    return {key: listed for key, listed in gaps.items() if any(listed)}
+    return {key: listed for key, listed in gaps.items() if any(listed)}, processors
 
 
 def _records(folder: Path) -> dict[str, tuple[StoredJob, Result]]:
@@ -120,6 +121,8 @@ def write(gaps: Mapping[str, list[float]], about: Mapping[str, object]) -> list[
         measured.append(Tolerance(task, metric, len(listed), max(map(abs, listed)), bound(listed)))
     for row in measured:
         place = row.task, row.metric
+        if "records" in about and place not in kept:
+            continue
         kept[place] = max(row, kept.get(place, row), key=lambda known: known.tolerance)
     facts = environment.describe()
     note = {name: facts[name] for name in ("processor", "platform", "python", "versions", "revision")}
@@ -137,8 +140,10 @@ def main() -> None:
         return
     about: dict[str, object]
     if arguments[:1] == ["records"]:
-        folders = [Path(folder) for folder in arguments[1:]]
-        gaps, about = apart(*folders), {"records": str(folders[0])}
+        if len(arguments) != 3:
+            sys.exit("two folders of records are compared: records FOLDER FOLDER")
+        gaps, processors = apart(Path(arguments[1]), Path(arguments[2]))
+        about = {"records": [Path(folder).name for folder in arguments[1:]], "processors": processors}
     else:
         preset, seeds, *tasks = [*arguments, *("quick", "1")[len(arguments) :]]
         gaps = differences(preset, int(seeds), tasks)

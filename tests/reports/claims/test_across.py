@@ -67,3 +67,6 @@ def test_a_second_try_is_paid_for(
     runs = {name: load(fill(["conv", "coordconv"], 6, [where], record), store=store) for name, where in tasks.items()}
     [answer] = across.answers(runs)
     assert answer.finding.verdict == verdict
+    monkeypatch.setattr(across, "read_claims", lambda: [replace(claim, earlier_ways=1)])
+    [answer] = across.answers(runs)
+    assert answer.finding.verdict == "open"  # what was asked before is paid for, too

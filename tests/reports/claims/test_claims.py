@@ -169,7 +169,7 @@ def test_survival_is_decided_by_collapses_alone(store: Store, fill: Any, collaps
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5}}, fate=Fate(state, 1.0, 10.0 + trial.seed))
 
     [finding] = ledger.ledger(filled(store, fill, 12, record), [about(measure="survival", value=0)])
-    none = "no trial collapsed, 12 of conv among them: at most 22% of such do"  # 0.05 = (1 - 0.22) ** 12
+    none = "no trial collapsed: of 12 trials of conv none, so at most 22% of them do (95 %)"  # 0.05 = (1 - 0.22) ** 12
     assert (finding.verdict, finding.reason) == (verdict, "" if collapsed else none)
 
 
