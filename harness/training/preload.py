@@ -9,7 +9,7 @@ import sys
 import torch._dynamo  # the first optimizer step imports it otherwise, a second in every process
 
 from coordbench.harness.core import registry
-from coordbench.harness.core.registry.catalog import BACKBONES, REFERENCES, TASKS, VARIANTS
+from coordbench.harness.core.registry.catalog import files
 from coordbench.harness.process.settings import WORKER
 from coordbench.harness.training import train
 
@@ -23,9 +23,7 @@ with contextlib.suppress(Exception):  # a broken file must not stop the server; 
 
 def _warm() -> None:
     """Do what is slow the first time in a process; no backward: a fork would miss threads that it starts."""
-    for catalog in (VARIANTS, TASKS, BACKBONES, REFERENCES):
-        for entry in catalog.values():
-            _ = entry.file  # a plug-in is compared with the files of all entries
+    files()  # each entry keeps its own, with which a plug-in is compared
     for name, module in list(sys.modules.items()):
         if name.startswith("coordbench.") and (file := getattr(module, "__file__", None)):
             linecache.getlines(file)  # torch writes down the stack of each `manual_seed`

@@ -18,7 +18,7 @@ from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.scores import State
 from coordbench.harness.statistics import paired
 from coordbench.harness.statistics.crossed import crossed
-from coordbench.harness.statistics.paired import FEWEST_PAIRS, Evidence
+from coordbench.harness.statistics.paired import FEWEST_PAIRS, LEVEL, Evidence
 from coordbench.harness.statistics.survival import log_rank
 from coordbench.reports.claims.claims import DECIBELS, Claim, Finding
 from coordbench.reports.claims.floors import refusal
@@ -33,9 +33,6 @@ from coordbench.reports.text import with_interval
 
 EXACT = ("parameters", "flops")
 """Costs that are the same on every machine and need no seeds."""
-
-CONFIDENCE = 0.95
-"""Of the most that may collapse where none of a few trials did."""
 
 UNTESTED = "no contest of this run is about it"
 
@@ -174,7 +171,7 @@ def _survival(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here
     events = [argument for side in sides for argument in (side["epochs"], side["fate"] == State.COLLAPSED)]
     if not any(np.any(died) for died in events[1::2]):
         n, label = len(sides[-1]), "" if right is None else str(right.iloc[0]["label"])
-        most = 1 - (1 - CONFIDENCE) ** (1 / n)
+        most = 1 - LEVEL ** (1 / n)  # were it more, so many without a collapse would be rarer than LEVEL
         return replace(
             draft, reason=f"no trial collapsed: of {n} trials of {label} none, so at most {most:.0%} of them do (95 %)"
         )
@@ -196,8 +193,8 @@ def _solves(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame, 
         sign = run.facts.tasks[side.iloc[0]["full_task"]].metrics[0].sign
         passes = (side["merit"] > sign * claim.threshold) & ~side["failed"].astype(bool)
         solved.append(passes.set_axis(side["seed"]))
-    means = " against ".join(f"{int(passes.sum())} of {len(passes)}" for passes in solved)
-    return _shares(claim, solved, f"{here}; solved by {means} seeds")
+    counts = " against ".join(f"{int(passes.sum())} of {len(passes)}" for passes in solved)
+    return _shares(claim, solved, f"{here}; solved by {counts} seeds")
 
 
 def _shares(claim: Claim, sides: Sequence[pd.Series[bool]], here: str) -> Finding:

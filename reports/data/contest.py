@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from coordbench.harness.core.cell import Cell
 from coordbench.reports.data.facts import MetricFacts, TaskFacts
-from coordbench.reports.text import number
+from coordbench.reports.text import known, number
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Contest:
     @property
     def steps_label(self) -> str:
         """What an axis of training steps says, so that epochs can be read off, too."""
-        known = self.epoch_steps == self.epoch_steps
-        return f"training step ({number(self.epoch_steps)} an epoch)" if known else "training step"
+        steps = known(self.epoch_steps)
+        return "training step" if steps is None else f"training step ({number(steps)} an epoch)"
 
     @property
     def metric(self) -> MetricFacts:

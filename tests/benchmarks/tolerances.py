@@ -111,8 +111,11 @@ def _records(folder: Path) -> dict[str, tuple[StoredJob, Result]]:
         return {job.identity: (job, stored_result(store, job.record)) for job in jobs}
 
 
-def write(gaps: Mapping[str, list[float]], about: Mapping[str, object]) -> list[Tolerance]:
-    """Keep the tolerances with what they were measured on; those of other tasks stay, and so do wider ones."""
+def write(gaps: Mapping[str, list[float]], about: Mapping[str, object], *, widen_only: bool = False) -> list[Tolerance]:
+    """Keep the tolerances with what they were measured on; those of other tasks stay, and so do wider ones.
+
+    With `widen_only` no metric gets a tolerance that had none: a new one would narrow what two seeds allow.
+    """
     content = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"measured": [], "tolerances": []}
     kept = {(row["task"], row["metric"]): Tolerance(**row) for row in content["tolerances"]}
     measured = []
@@ -121,7 +124,7 @@ def write(gaps: Mapping[str, list[float]], about: Mapping[str, object]) -> list[
         measured.append(Tolerance(task, metric, len(listed), max(map(abs, listed)), bound(listed)))
     for row in measured:
         place = row.task, row.metric
-        if "records" in about and place not in kept:
+        if widen_only and place not in kept:
             continue
         kept[place] = max(row, kept.get(place, row), key=lambda known: known.tolerance)
     facts = environment.describe()
@@ -149,7 +152,7 @@ def main() -> None:
         gaps = differences(preset, int(seeds), tasks)
         about = {"preset": preset, "seeds": int(seeds), "settings": [*SETTINGS]}
     print(f"{'task':<28}{'metric':<24}{'n':>5}{'largest':>12}{'tolerance':>12}")
-    for row in write(gaps, about):
+    for row in write(gaps, about, widen_only="records" in about):
         print(f"{row.task:<28}{row.metric:<24}{row.count:>5}{row.largest:>12.2g}{row.tolerance:>12.2g}")
 
 

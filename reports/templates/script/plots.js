@@ -2,7 +2,7 @@
 const plots = new Map();
 const folded = (figure) => figure.closest("details:not([open]), [hidden]") !== null;
 const real = (value) => getComputedStyle(document.documentElement).getPropertyValue(value.slice(4, -1)).trim();
-function axesOf(label, steps = "training step") {
+function axesOf(label, steps) {
   const line = {stroke: real("var(--muted)"), grid: {stroke: real("var(--line)"), width: 1}, ticks: {stroke: real("var(--line)"), width: 1}, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif"};
   const values = (_, ticks) => { let digits = 3; while (digits < 8 && new Set(ticks.map((t) => t.toPrecision(digits))).size < ticks.length) digits++; return ticks.map((t) => t === null ? "" : Math.abs(t) >= 1e4 ? count(t) : String(Number(t.toPrecision(digits)))); };
   return [{...line, label: steps, labelSize: 22, size: 34, values}, {...line, label, labelSize: 22, size: 58, values}];
