@@ -23,8 +23,11 @@ PRESETS = Path(__file__).parents[1] / "presets"
 PILOT_SEEDS = 1000
 """Seeds from here on are pilots: they choose rates, steps and regimes, and no verdict rests on them."""
 
-Seeds = list[int] | int
-"""Seeds by name, or 0, 1, 2, ... by their number."""
+
+Range = Annotated[str, Field(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$", description="a range such as '20-39'")]
+
+Seeds = list[int] | int | Range
+"""Seeds by name, such as [3, 5] or "20-39", or 0, 1, 2, ... by their number."""
 
 
 @dataclass(frozen=True)
@@ -185,14 +188,24 @@ def looks_of(preset: Preset, sweep: Sweep, where: str) -> Design | None:
 
 
 def seeds_of(seeds: Seeds, *, pilot: bool) -> list[int]:
-    """The seeds of a preset: a list, or 0, 1, 2, ... by their number; those of a pilot lie 1000 higher."""
-    listed = list(range(min(seeds, PILOT_SEEDS + 1))) if isinstance(seeds, int) else seeds
+    """The seeds of a preset: a list, a range, or 0, 1, 2, ... by their number; those of a pilot lie 1000 higher."""
+    listed = _listed(seeds)
     if not listed or min(listed) < 0 or max(listed) >= PILOT_SEEDS or len(set(listed)) < len(listed):
         raise UsageError(
             f"seeds={show(seeds)} must be a number of seeds from 1 to {PILOT_SEEDS}, or different ones from 0 to "
             f"{PILOT_SEEDS - 1}; those from {PILOT_SEEDS} on are pilots, which no verdict may rest on"
         )
     return [seed + PILOT_SEEDS * pilot for seed in listed]
+
+
+def _listed(seeds: Seeds) -> list[int]:
+    """Seeds by name; a longer range than there may be ends at a pilot's seed, which is refused."""
+    if isinstance(seeds, int):
+        return list(range(min(seeds, PILOT_SEEDS + 1)))
+    if isinstance(seeds, str):
+        first, last = map(int, seeds.split("-"))
+        return list(range(first, min(last, PILOT_SEEDS) + 1))
+    return seeds
 
 
 def _is_file(path: Path) -> bool:

@@ -11,6 +11,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from coordbench.harness.core.errors import UsageError
 
@@ -97,9 +98,12 @@ def show(value: object) -> str:
 
 
 def _expected(hint: object) -> str:
-    """A type in words, such as `list[str]` or `one of parameters, flops`."""
+    """A type in words, such as `list[str]` or `one of parameters, flops`, or how its field describes it."""
     if get_origin(hint) is Annotated:
-        return _expected(get_args(hint)[0])
+        described = [
+            item.description for item in get_args(hint)[1:] if isinstance(item, FieldInfo) and item.description
+        ]
+        return described[0] if described else _expected(get_args(hint)[0])
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, get_args(hint)))
     if get_origin(hint) in (Union, UnionType):

@@ -7,6 +7,7 @@ accuracy stage all judge by this module.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +24,8 @@ Verdict = Literal["better", "tied", "worse", "open"]
 LEVEL = 0.05
 FEWEST_PAIRS = 5
 """Fewer paired seeds decide nothing."""
+MOST_PAIRS = 1000
+"""Beyond so many no number of pairs is proposed."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,17 @@ def smallest_detectable_effect(deviation: float, pairs: int, level: float = LEVE
         return float("nan")
     threshold = special.stdtrit(pairs - 1, 1 - level / 2)
     return float(special.nctdtrinc(pairs - 1, 1 - power, threshold) * deviation / np.sqrt(pairs))
+
+
+def pairs_needed(deviation: float, effect: float, level: float = LEVEL, power: float = 0.8) -> int | None:
+    """Return the fewest pairs that detect a mean difference of `effect`; None where `MOST_PAIRS` are too few."""
+    counts = range(2, MOST_PAIRS + 1)
+
+    def detects(pairs: int) -> bool:
+        return smallest_detectable_effect(deviation, pairs, level, power) <= abs(effect)
+
+    place = bisect_left(counts, True, key=detects)
+    return counts[place] if place < len(counts) else None
 
 
 def _standard_error(values: Floats, smallest_deviation: float = 0.0) -> float:

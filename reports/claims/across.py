@@ -73,7 +73,7 @@ def _paid(draft: Finding, tries: int) -> Finding:
     """A draft whose p values count as many times as its claim was tested (Bonferroni)."""
     if draft.p is None:
         return draft
-    return replace(draft, p=min(1.0, tries * draft.p), p_tied=min(1.0, tries * draft.p_tied))
+    return replace(draft, p=min(1.0, tries * draft.p), p_tied=min(1.0, tries * draft.p_tied), ways=tries)
 
 
 def counts(given: Sequence[Answer], kind: Kind = "direction") -> str:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from coordbench.harness.core.cell import Cell
+from coordbench.harness.statistics.paired import LEVEL
 from coordbench.harness.statistics.spending import Design
 
 Kind = Literal["exact", "direction", "figure", "control"]
@@ -120,6 +121,12 @@ class Finding:
     p_tied: float = 1.0
     margin: float = 0.0
     deviation: float = float("nan")
+    level: float = LEVEL
+    """The level at which its p would have decided: what its family left to it."""
+    ways: int = 1
+    """In how many ways it was tested, over all runs."""
+    limit: str = ""
+    """What of the test, photographs or lenses, leaves more doubt than the seeds; "" where seeds do."""
     arms: tuple[Cell, ...] = ()
     """The cells that it compares."""
     looks: Looks | None = None

@@ -137,6 +137,7 @@ def _over_things(run: Stored, draft: Finding, left: pd.DataFrame, right: pd.Data
             draft,
             p=max(draft.p, lead.p(claim.value)),
             p_tied=max(draft.p_tied, lead.p_tied(draft.margin)),
+            limit=THINGS[axis] if lead.p(claim.value) > draft.p else draft.limit,
             here=f"{draft.here}; over seeds and {differences.shape[1]} {THINGS[axis]}: {interval}",
         )
     return draft
@@ -173,7 +174,9 @@ def _survival(claim: Claim, left: pd.DataFrame, right: pd.DataFrame | None, here
         n, label = len(sides[-1]), "" if right is None else str(right.iloc[0]["label"])
         most = 1 - LEVEL ** (1 / n)  # were it more, so many without a collapse would be rarer than LEVEL
         return replace(
-            draft, reason=f"no trial collapsed: of {n} trials of {label} none, so at most {most:.0%} of them do (95 %)"
+            draft,
+            reason=f"no trial collapsed: of {n} trials of {label} none, so at most {most:.0%} of them do (95 %); "
+            "a game that collapses would decide",
         )
     z, p = log_rank(*events)
     return replace(draft, measured=-z, p=p)

@@ -132,7 +132,7 @@ def _tested(draft: Finding, p: float, p_tied: float, level: float) -> Finding:
             reason=f"{'leads by little' if leads else 'tied'}: {margin}",
         )
     if draft.looks is not None or not draft.deviation > 0:
-        return replace(draft, reason="" if draft.looks else "seeds do not decide")
+        return replace(draft, reason="" if draft.looks else "seeds do not decide", level=level)
     detectable = number(smallest_detectable_effect(draft.deviation, draft.seeds, level))
     return replace(draft, reason=f"these seeds could only detect a change of {detectable} or more")
 

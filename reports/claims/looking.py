@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from coordbench.harness.plan.looks import Shared, shared
-from coordbench.harness.statistics.paired import Evidence
+from coordbench.harness.statistics.paired import MOST_PAIRS, Evidence, pairs_needed
 from coordbench.harness.statistics.sequential import repeated_interval
 from coordbench.harness.statistics.spending import Design
 from coordbench.reports.claims.claims import Claim, Finding, Looks
@@ -87,4 +87,19 @@ def _left(finding: Finding, looks: Looks) -> str:
         return looks.next
     last = "open after the last look"
     possible = max(abs(bound - finding.claim.value) for bound in (finding.low, finding.high))
-    return f"{last}: the largest effect still possible is {number(possible)}" if possible == possible else last
+    if possible == possible:
+        last += f": the largest effect still possible is {number(possible)}"
+    return f"{last}; {_would_decide(finding)}"
+
+
+def _would_decide(finding: Finding) -> str:
+    """What another try needs: unseen seeds, whose p will count once more, or more of what the test draws."""
+    if finding.limit:
+        return f"more {finding.limit} of the test would decide"
+    effect = abs(finding.measured - finding.claim.value)
+    if not finding.deviation > 0:
+        return "more seeds, unseen so far, would decide"
+    needed = pairs_needed(finding.deviation, max(effect, finding.margin - effect), finding.level / (finding.ways + 1))
+    if needed is None:
+        return f"as it was measured, {MOST_PAIRS:,} seeds would not decide"
+    return f"as it was measured, {needed} unseen seeds would decide it four times in five"

@@ -27,6 +27,8 @@ FALLING = 0.2
 """A side has not converged where more than this share of its trials still fell at their end: of converged ones a few
 seem to, by chance."""
 
+MORE_STEPS = "more steps may decide"
+
 Pair = Sequence[pd.DataFrame | None]
 
 
@@ -54,7 +56,7 @@ def doubt(run: Stored, claim: Claim, pair: Pair, seeds: int, margin: float) -> D
     for side in pair if settled is None else ():
         falling = 0 if side is None else int((side["converged"] == False).sum())  # noqa: E712  # nullable
         if side is not None and falling > FALLING * len(side):
-            return Doubt(f"{falling} of {len(side)} trials of {side.iloc[0]['label']} had not converged")
+            return Doubt(f"{falling} of {len(side)} trials of {side.iloc[0]['label']} had not converged; {MORE_STEPS}")
     return Doubt(f"{seeds} paired seeds; {FEWEST_PAIRS} are needed", True) if seeds < FEWEST_PAIRS else Doubt()
 
 
@@ -113,7 +115,7 @@ def _moving(run: Stored, claim: Claim, pair: Pair, margin: float) -> Doubt | Non
         differences = np.nan_to_num(compared(claim.measure, first, second) - claim.value) * towards
         verdicts.append(judge([differences], [margin])[0].verdict)
     half, end = verdicts
-    moved = f"still moving: {half} at half of the steps, {end} at the end"
+    moved = f"still moving: {half} at half of the steps, {end} at the end; {MORE_STEPS}"
     return Doubt() if half == end else Doubt(moved, "open" in (half, end))
 
 

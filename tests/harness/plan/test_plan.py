@@ -37,6 +37,13 @@ def test_every_cell_has_each_seed_once_and_references_stand_beside() -> None:
 
 
 @pytest.mark.usefixtures("loaded")
+def test_seeds_may_be_a_range_of_a_run_or_of_a_sweep() -> None:
+    made = plan.make_plan(_preset(SWEEP, SWEEP | {"variants": ["coordconv"], "seeds": "40-41"}, seeds="20-22"))
+    seeds = {label: sorted(t.seed for t in made.trials if t.cell.label == label) for label in ("conv", "coordconv")}
+    assert seeds == {"conv": [20, 21, 22], "coordconv": [40, 41]}
+
+
+@pytest.mark.usefixtures("loaded")
 def test_tuning_gives_every_variant_the_same_effort() -> None:
     made = plan.make_plan(_preset(SWEEP | {"variants": ["conv", "coordconv"], "learning_rates": [0.1, 0.01]}))
     effort = {v: [t for t in made.tuning if t.cell.label == v] for v in ("conv", "coordconv")}
@@ -83,6 +90,9 @@ def test_lists_of_steps_and_rates_are_a_grid_of_trainings_that_are_not_tuned() -
             {"run": {"pilot": True}, "sweep": [SWEEP | {"variants": ["conv", "toy"]}]},
             "a pilot holds one variant and no looks",
         ),
+        ({"run": {"seeds": "20-"}}, "seeds='20-' is not valid; expected .* a range such as '20-39'"),
+        ({"run": {"seeds": "39-20"}}, "seeds='39-20' must be a number of seeds from 1 to"),
+        ({"run": {"seeds": "990-1000"}}, "seeds='990-1000' .* from 1000 on are pilots"),
         ({"run": {"seeds": 0}}, "seeds=0 must be a number of seeds from 1 to"),
         ({"run": {"seeds": 10**9}}, "seeds=1000000000 must be a number of seeds from 1 to 1000, "),
         ({"run": {}}, r"preset 'mine' holds no sweep; write at least one table, headed \[\[sweep\]\]"),

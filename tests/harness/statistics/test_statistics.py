@@ -106,6 +106,25 @@ def test_the_smallest_detectable_effect_has_the_power_that_is_asked_for(pairs: i
     assert stats.nct(pairs - 1, effect * pairs**0.5).sf(threshold) == pytest.approx(0.8, abs=1e-5)
 
 
+@pytest.mark.parametrize("effect", [0.4, -0.9, 3.0])
+@pytest.mark.parametrize("level", [0.05, 0.002])
+def test_so_many_pairs_are_needed_and_no_fewer(effect: float, level: float) -> None:
+    """scipy's noncentral t as the oracle."""
+
+    def power(pairs: int) -> float:
+        threshold = stats.t(pairs - 1).ppf(1 - level / 2)
+        return float(stats.nct(pairs - 1, abs(effect) * pairs**0.5).sf(threshold))
+
+    needed = paired.pairs_needed(1.0, effect, level)
+    assert needed is not None
+    assert power(needed - 1) < 0.8 <= power(needed) + 1e-6
+
+
+def test_no_number_of_pairs_is_proposed_where_a_thousand_are_too_few() -> None:
+    assert paired.pairs_needed(1.0, 0.05) is None
+    assert paired.pairs_needed(1.0, 0.0) is None
+
+
 def test_smallest_detectable_effect_is_found_four_times_in_five(generator: np.random.Generator) -> None:
     effect = paired.smallest_detectable_effect(2.0, 30)
     d = generator.normal(effect, 2.0, (4000, 30))

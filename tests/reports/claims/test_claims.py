@@ -98,6 +98,7 @@ def test_a_lead_must_hold_over_the_scenes_of_a_test_too(store: Store, fill: Any,
     (finding,) = ledger.ledger(filled(store, fill, 6, record), [about(value=0)])
     assert finding.verdict == verdict
     assert "over seeds and 3 scenes: 3 [" in finding.here
+    assert finding.limit == "scenes"  # all seeds agree
 
 
 def test_a_finding_names_what_both_sides_trained(store: Store, fill: Any) -> None:
@@ -169,7 +170,10 @@ def test_survival_is_decided_by_collapses_alone(store: Store, fill: Any, collaps
         return replace(outcome(trial), scores={"test": {"accuracy": 0.5}}, fate=Fate(state, 1.0, 10.0 + trial.seed))
 
     [finding] = ledger.ledger(filled(store, fill, 12, record), [about(measure="survival", value=0)])
-    none = "no trial collapsed: of 12 trials of conv none, so at most 22% of them do (95 %)"  # 0.05 = (1 - 0.22) ** 12
+    none = (  # 0.05 = (1 - 0.22) ** 12
+        "no trial collapsed: of 12 trials of conv none, so at most 22% of them do (95 %); "
+        "a game that collapses would decide"
+    )
     assert (finding.verdict, finding.reason) == (verdict, "" if collapsed else none)
 
 
@@ -340,7 +344,10 @@ def test_what_has_not_converged_decides_nothing(store: Store, fill: Any) -> None
         return replace(outcome(trial), converged=trial.seed > 1 or trial.cell.label == "conv")
 
     finding = ledger.ledger(filled(store, fill, 6, record), [about()])[0]
-    assert (finding.verdict, finding.reason) == ("open", "2 of 6 trials of coordconv had not converged")
+    assert (finding.verdict, finding.reason) == (
+        "open",
+        "2 of 6 trials of coordconv had not converged; more steps may decide",
+    )
 
 
 def test_one_trial_in_six_that_seems_to_fall_voids_nothing(store: Store, fill: Any) -> None:

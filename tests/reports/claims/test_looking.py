@@ -13,6 +13,7 @@ from coordbench.harness.core.record import Record
 from coordbench.harness.core.scores import Fate, State
 from coordbench.harness.core.trial import Trial
 from coordbench.harness.plan.looks import CellLooks
+from coordbench.harness.statistics.paired import pairs_needed
 from coordbench.harness.statistics.spending import Design
 from coordbench.harness.store.store import Store
 from coordbench.reports.claims import ledger
@@ -66,7 +67,13 @@ def test_a_claim_that_is_decided_keeps_its_look(store: Store, fill: Any) -> None
             assert even.reason == f"look {taken + 1} of 3 is next, at {LOOKS[taken]} seeds"
         else:
             possible = max(abs(even.low), abs(even.high))
-            assert even.reason == f"open after the last look: the largest effect still possible is {possible:.3g}"
+            said = (
+                f"open after the last look: the largest effect still possible is {possible:.3g}; as it was measured, "
+            )
+            assert even.reason.startswith(said)
+            effect = max(abs(even.measured), even.margin - abs(even.measured))
+            needed = pairs_needed(even.deviation, effect, even.level / 2)  # another try would count twice
+            assert even.reason == f"{said}{needed} unseen seeds would decide it four times in five"
 
 
 def test_before_the_first_look_nothing_is_decided(store: Store, fill: Any) -> None:
