@@ -1,4 +1,4 @@
-"""Intervals of a mean, a median and a share."""
+"""Intervals of a mean, a standard deviation, a median and a share."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     error = float(array.std(ddof=1)) / np.sqrt(len(array))
     half = float(special.stdtrit(len(array) - 1, (1 + confidence) / 2)) * error
     return float(array.mean()) - half, float(array.mean()) + half
+
+
+def deviation_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Return the interval for the standard deviation of normal values (n,); (nan, nan) below two values."""
+    array = floats(values)
+    if (freedom := len(array) - 1) < 1:
+        return np.nan, np.nan
+    tail = (1 - confidence) / 2
+    most, least = (freedom / special.chdtri(freedom, each) for each in (1 - tail, tail))
+    deviation = float(array.std(ddof=1))
+    return deviation * float(np.sqrt(least)), deviation * float(np.sqrt(most))
 
 
 def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:

@@ -12,7 +12,7 @@ import pandas as pd
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.measure.table import SHAPES, flatten
-from coordbench.harness.statistics.intervals import mean_interval
+from coordbench.harness.statistics.intervals import deviation_interval, mean_interval
 from coordbench.reports.claims.across import WORDS, counts
 from coordbench.reports.claims.measures import scores as by_seed
 from coordbench.reports.data.contest import Contest
@@ -30,6 +30,8 @@ QUANTITIES = {
     "memory": "ratio_memory",
 }
 """What a single number of a run of costs may be: multiples of the plain convolution."""
+
+SPREAD = "spread"
 
 
 def write(records: Records, block: Block) -> str:
@@ -89,9 +91,12 @@ def verdicts(records: Records, name: str) -> str:
 
 
 def scores(records: Records, name: str, *metrics: str) -> str:
-    """One row per contest and layer, best first: mean and interval over seeds, of other test scores, too, if named."""
+    """One row per contest and layer, best first: mean and interval over seeds, of other test scores, too, if named.
+
+    The name `spread` stands for the standard deviation of the score over seeds.
+    """
     run = records.run(name).run
-    if missing := sorted(set(metrics) - set(run.tables.scores["metric"])):
+    if missing := sorted(set(metrics) - set(run.tables.scores["metric"]) - {SPREAD}):
         raise UsageError(f"run of record {name!r} holds no score {', '.join(missing)}")
     lines = [row("contest", "layer", "score", *metrics, "seeds", "failed"), rule(4 + len(metrics))]
     columns = ["contest", "variant", "score", "low", "high", "seeds", "failed"]
@@ -101,7 +106,11 @@ def scores(records: Records, name: str, *metrics: str) -> str:
         trials = run.trials[(run.trials["contest"] == place) & (run.trials["label"] == variant)]
         bounds = {metric.name: (metric.least, metric.most) for metric in contest.about.metrics}
         others = [
-            _mean(by_seed(run, trials, "test", metric).dropna(), *bounds.get(metric.partition("@")[0], (None, None)))
+            _spread(trials["score"].dropna())
+            if metric == SPREAD
+            else _mean(
+                by_seed(run, trials, "test", metric).dropna(), *bounds.get(metric.partition("@")[0], (None, None))
+            )
             for metric in metrics
         ]
         lines.append(row(titles[int(place)], variant, with_interval(score, low, high), *others, seeds, failed))
@@ -128,6 +137,11 @@ def _fixed(contest: Contest) -> str:
 def _mean(values: pd.Series[float], least: float | None, most: float | None) -> str:
     """The mean over seeds with its interval, held within what the metric can be."""
     return with_interval(float(values.mean()), *np.clip(mean_interval(values), least, most))
+
+
+def _spread(values: pd.Series[float]) -> str:
+    """The standard deviation over seeds with its interval."""
+    return with_interval(float(values.std()), *deviation_interval(values))
 
 
 def costs(records: Records, name: str, *variants: str) -> str:

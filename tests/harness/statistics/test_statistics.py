@@ -92,6 +92,15 @@ def test_performance_profile_by_hand() -> None:
     assert aggregate.performance_profile([[0.1, 0.6], [0.9]], [0, 0.5, 0.95]) == pytest.approx([1, 0.75, 0])
 
 
+def test_the_interval_of_a_deviation_covers_it(generator: np.random.Generator) -> None:
+    draws = generator.normal(3.0, 2.0, (4000, 8))
+    low, high = np.transpose([intervals.deviation_interval(row, 0.9) for row in draws])
+    covered = ((low < 2.0) & (high > 2.0)).mean()
+    assert covered == pytest.approx(0.9, abs=0.02)
+    assert ((low > 2.0).mean(), (high < 2.0).mean()) == pytest.approx((0.05, 0.05), abs=0.015)
+    assert np.isnan(intervals.deviation_interval([1.0])).all()
+
+
 def test_wilson_is_scipys() -> None:
     assert intervals.wilson(0, 10) == pytest.approx((0, 0.27753), abs=1e-5)
     assert intervals.wilson(0, 0) == (0, 1)
