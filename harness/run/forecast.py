@@ -36,18 +36,17 @@ def settle(plan: Plan, store: Store) -> Settled:
     """Look up what a run decides on its way, widths and learning rates, in what earlier runs left."""
     plan = matching.recorded(plan, store)
     numbers = _numbers(plan.tuning, store)
-    tuner = Tuner.of(plan, store)
-    more = tuner.extensions(numbers) if len(numbers) == len(plan.tuning) else {}
+    tuner = Tuner.of(plan, store).ready(numbers)
+    more = tuner.extensions(numbers)
     extra = tuner.trials(more)
     numbers |= _numbers(extra, store)
-    tuning = (*plan.tuning, *extra)
-    if len(numbers) < len(tuning):
-        return Settled(tuning, plan.trials, {**_unmatched(plan), **dict.fromkeys(plan.grids, "learning rate")})
-    choices = tuner.choices(more, numbers) if plan.tuning else {}
+    choices = tuner.ready(numbers, more).choices(more, numbers)
     trials = tuple(
-        with_rate(trial, choices[trial.cell].rate) if trial in plan.grids else trial for trial in plan.trials
+        with_rate(trial, choices[trial.cell].rate) if trial in plan.grids and trial.cell in choices else trial
+        for trial in plan.trials
     )
-    return Settled(tuning, trials, _unmatched(plan))
+    waiting = {trial: "learning rate" for trial in plan.grids if trial.cell not in choices}
+    return Settled((*plan.tuning, *extra), trials, {**_unmatched(plan), **waiting})
 
 
 def _numbers(trials: Iterable[Trial], store: Store) -> dict[Job, int]:

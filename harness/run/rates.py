@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.cell import Cell
@@ -16,6 +16,8 @@ from coordbench.harness.store.store import Store
 
 Rates = Mapping[Cell, tuple[float, ...]]
 """Cell -> learning rates to try in addition."""
+Peers = tuple[Selector, str, Grid]
+"""What cells share that try the same rates: all but the variant and the width."""
 Numbers = Mapping[Job, int]
 """Job -> the number of its record."""
 
@@ -32,11 +34,22 @@ class Tuner:
         """The tuner of a plan."""
         return cls(store, {trial.cell: grid for trial, grid in plan.grids.items()})
 
+    def ready(self, numbers: Numbers, more: Rates | None = None) -> Tuner:
+        """The tuner of those cells whose tuning trials are all at hand, and those of the cells that widen with them."""
+        waiting = {
+            self._peers(cell)
+            for cell, grid in self.grids.items()
+            if any(trial not in numbers for trial in grid.trials(cell, (*grid.rates, *(more or {}).get(cell, ()))))
+        }
+        return replace(
+            self, grids={cell: grid for cell, grid in self.grids.items() if self._peers(cell) not in waiting}
+        )
+
     def extensions(self, numbers: Numbers) -> dict[Cell, tuple[float, ...]]:
         """The rates to try in addition, the same for all cells that differ only in their variant or width."""
-        peers: dict[tuple[Selector, str, Grid], list[Cell]] = defaultdict(list)
-        for cell, grid in self.grids.items():
-            peers[cell.task, cell.network[0].name, grid].append(cell)
+        peers: dict[Peers, list[Cell]] = defaultdict(list)
+        for cell in self.grids:
+            peers[self._peers(cell)].append(cell)
         more: dict[Cell, tuple[float, ...]] = {}
         for (_, _, grid), cells in peers.items():
             choices = [self.choose(cell, grid.rates, numbers) for cell in cells]
@@ -60,3 +73,6 @@ class Tuner:
             if rate is not None:
                 scores[rate].append(self.store.score(numbers[trial], "validation", metric.name))
         return choose(scores, metric.better)
+
+    def _peers(self, cell: Cell) -> Peers:
+        return cell.task, cell.network[0].name, self.grids[cell]

@@ -72,6 +72,20 @@ def test_tuned_and_matched_trials_are_looked_up_where_they_were_run(
     assert minutes[1] == pytest.approx(10 * minutes[0], rel=0.1)  # a longer training by the steps of a shorter one
 
 
+def test_rates_that_are_known_are_looked_up_though_others_are_not(
+    command: list[str], planned: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    """A sweep that was never run leaves the trials of another what they are: reused."""
+    assert cli.run(command) == ExitCode.OK
+    other = PRESET.partition("[[sweep]]")[2].replace("[0.001, 0.01]", "[0.002, 0.02]")
+    (tmp_path / "tuned.toml").write_text(f"{PRESET}[[sweep]]{other}")
+    head, _, *lines = planned()
+    assert f"{sum(not line.endswith(': reused') for line in lines)} to run;" in head
+    assert sum(line.endswith("once its learning rate is chosen") for line in lines) == 4
+    assert sum(line.endswith(": run: never run before") for line in lines) == 2 * 2 * 2  # variants, rates, pilot seeds
+    assert sum(line.endswith(": reused") for line in lines) == len(lines) - 4 - 8
+
+
 def _minutes(command: list[str], steps: int, folder: Path, capsys: pytest.CaptureFixture[str]) -> float:
     """What a dry run estimates for a training of so many steps."""
     preset = folder / f"steps{steps}.toml"
