@@ -30,6 +30,8 @@ class Crossed:
     seeds: Interval
     error: float = float("nan")
     degrees: float = float("nan")
+    of_things: float = float("nan")
+    """The share of the mean's variance that is due to the things, which more seeds do not lessen."""
 
     def p(self, null: float = 0.0) -> float:
         """The two-sided p against a mean of `null`; nan where there is no error."""
@@ -63,10 +65,10 @@ def crossed(values: ArrayLike, confidence: float = 0.95) -> Crossed:
     parts = squares / freedom
     variance = max(parts[0] + parts[1] - parts[2], parts[0], parts[1])
     if variance == 0:
-        return Crossed(mean, (mean, mean), alone, 0.0, 1.0)
+        return Crossed(mean, (mean, mean), alone, 0.0, 1.0, 0.0)
     signs = (parts**2 / freedom).sum()
     degrees = min(max(variance**2 / signs, 1.0), float(n * m - 1))
     error = float(np.sqrt(variance / (n * m)))
     half = float(special.stdtrit(degrees, (1 + confidence) / 2)) * error
     both = min(mean - half, alone[0]), max(mean + half, alone[1])
-    return Crossed(mean, both, alone, error, float(degrees))
+    return Crossed(mean, both, alone, error, float(degrees), max(0.0, float(parts[1] - parts[2])) / float(variance))

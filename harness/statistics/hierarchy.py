@@ -18,22 +18,27 @@ TO_CHILDREN = 0.5
 """What a decided comparison hands to its children, where others are still open beside it."""
 
 
-def hierarchical(p_values: ArrayLike, parents: Sequence[int | None], reserve: float = 0.0) -> tuple[Floats, Floats]:
+def hierarchical(
+    p_values: ArrayLike, parents: Sequence[int | None], reserve: float = 0.0, level: float = 0.05
+) -> tuple[Floats, Floats]:
     """Adjust p values (n,) of a family in which `parents[i]` is None or the index of what must be decided before i.
 
-    Returns the adjusted p values and the share of the level that each had at its turn. Whatever is true, the chance of
-    any false decision stays below the level. Children begin with the share `reserve` together, which is theirs whatever
+    Returns the adjusted p values and the share of the level that each could use: at its turn, or, where it is open at
+    this level, once all that are decided had handed on theirs. Whatever is true, the chance of any false decision stays
+    below the level. Children begin with the share `reserve` together, which is theirs whatever
     becomes of their parents; without it their p is 1 where a parent is never decided.
     """
     p, shares = floats(p_values), _first_shares(parents, reserve)
     handed = _handed_on(parents)
     adjusted, turns = np.ones(len(p)), np.zeros(len(p))
-    waiting, highest = list(range(len(p))), 0.0
+    waiting, highest, usable = list(range(len(p))), 0.0, shares
     while waiting:
         ratios = [p[i] / shares[i] if shares[i] > 0 else np.inf for i in waiting]
         chosen = waiting.pop(int(np.argmin(ratios)))
-        turns[chosen] = shares[chosen]
+        if highest < level:  # all before it are decided
+            usable = shares
         highest = max(highest, min(1.0, min(ratios)))
+        turns[chosen] = usable[chosen]
         adjusted[chosen] = highest
         shares, handed = _without(chosen, waiting, shares, handed)
     return adjusted, turns

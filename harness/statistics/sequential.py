@@ -136,20 +136,23 @@ def at_look(evidence: Evidence, design: Design | None, look: int) -> Evidence:
     """Evidence of one look as what it is worth over all looks; its interval holds under stopping."""
     if design is None or len(design.looks) == 1:
         return evidence
-    low, high = repeated_interval(evidence, design, look)
+    error = evidence.deviation / float(np.sqrt(evidence.pairs)) if evidence.pairs else float("nan")
+    low, high = repeated_interval(evidence.mean, error, evidence.pairs - 1, design, look)
     p = float(design.total(evidence.p, look, 2))
     return replace(evidence, p=p, p_tied=float(design.total(evidence.p_tied, look, 1)), low=low, high=high)
 
 
-def repeated_interval(evidence: Evidence, design: Design, look: int, level: float = LEVEL) -> Interval:
-    """The interval of the mean that holds at all looks together (Jennison, Turnbull 1989); nan below two pairs."""
-    if evidence.pairs < 2:
+def repeated_interval(
+    mean: float, error: float, degrees: float, design: Design, look: int, level: float = LEVEL
+) -> Interval:
+    """The interval of a mean that holds at all looks together (Jennison, Turnbull 1989); nan below two pairs.
+
+    `error` is the standard error of the mean, with so many `degrees` of freedom.
+    """
+    if not degrees >= 1:
         return float("nan"), float("nan")
-    bound = design.bound(level, look, 2)
-    half = (
-        float(special.stdtrit(evidence.pairs - 1, 1 - bound / 2)) * evidence.deviation / float(np.sqrt(evidence.pairs))
-    )
-    return evidence.mean - half, evidence.mean + half
+    half = float(special.stdtrit(degrees, 1 - design.bound(level, look, 2) / 2)) * error
+    return mean - half, mean + half
 
 
 def t_tests(differences: ArrayLike) -> Floats:

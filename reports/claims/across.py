@@ -10,7 +10,7 @@ from coordbench.reports.claims.claims import Claim, Finding, Kind, Verdict
 from coordbench.reports.claims.evidence import UNTESTED
 from coordbench.reports.claims.exact import counted
 from coordbench.reports.claims.ledger import decide
-from coordbench.reports.claims.looking import drafts
+from coordbench.reports.claims.looking import drafts, paid
 from coordbench.reports.claims.reading import read_claims
 from coordbench.reports.data.stored import Stored
 from coordbench.reports.text import plural
@@ -48,7 +48,7 @@ def answers(runs: Mapping[str, Stored]) -> list[Answer]:
     histories = {name: {claim.id: drafts(run, claim) for claim in trained} for name, run in runs.items()}
     tries = {claim.id: _tries(claim, [listed[claim.id][-1] for listed in histories.values()]) for claim in trained}
     findings = {
-        name: decide([[_paid(draft, tries[key]) for draft in history] for key, history in listed.items()])
+        name: decide([[paid(draft, tries[key]) for draft in history] for key, history in listed.items()])
         for name, listed in histories.items()
     }
     by_claim = {name: {finding.claim.id: finding for finding in listed} for name, listed in findings.items()}
@@ -67,13 +67,6 @@ def _tries(claim: Claim, newest: Iterable[Finding]) -> int:
     What was asked before, and is judged no longer, counts, too.
     """
     return len({draft.arms for draft in newest if draft.p is not None}) + claim.earlier_ways
-
-
-def _paid(draft: Finding, tries: int) -> Finding:
-    """A draft whose p values count as many times as its claim was tested (Bonferroni)."""
-    if draft.p is None:
-        return draft
-    return replace(draft, p=min(1.0, tries * draft.p), p_tied=min(1.0, tries * draft.p_tied), ways=tries)
 
 
 def counts(given: Sequence[Answer], kind: Kind = "direction") -> str:

@@ -121,12 +121,18 @@ class Finding:
     p_tied: float = 1.0
     margin: float = 0.0
     deviation: float = float("nan")
-    level: float = LEVEL
-    """The level at which its p would have decided: what its family left to it."""
-    ways: int = 1
-    """In how many ways it was tested, over all runs."""
+    error: float = float("nan")
+    """The standard error of what was measured, over seeds and over what the test draws, photographs or lenses."""
+    degrees: float = float("nan")
+    """The degrees of freedom of that error."""
     limit: str = ""
     """What of the test, photographs or lenses, leaves more doubt than the seeds; "" where seeds do."""
+    lone: bool = False
+    """Whether a single seed makes most of the spread over seeds."""
+    ways: int = 1
+    """In how many ways it was tested, over all runs: its p counts as many times."""
+    level: float = LEVEL
+    """The level at which its p decides: what its family leaves to it."""
     arms: tuple[Cell, ...] = ()
     """The cells that it compares."""
     looks: Looks | None = None

@@ -83,7 +83,9 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
 
 
 def _undoubted(run: Stored, draft: Finding, pair: Pair, margin: float) -> Finding:
-    """The draft with what speaks against it as its reason, where anything does."""
+    """The draft with what speaks against it as its reason, unless it is open for too few scenes of the test."""
+    if draft.limit and draft.p is not None and min(draft.p, draft.p_tied) >= LEVEL:
+        return draft
     doubted = doubt(run, draft.claim, pair, draft.seeds, margin)
     return replace(draft, reason=draft.reason or doubted.reason, stuck=bool(doubted) and not doubted.seeds_help)
 
@@ -117,11 +119,16 @@ def _tested(draft: Finding, sides: Sequence[Floats], margin: float) -> Finding:
         return replace(draft, reason="a side is zero, so their ratio means nothing")
     least /= scale
     margin = margin if claim.measure in ("difference", "decibels") and claim.value == 0 else 0.0
+    squares = np.square(samples - np.mean(samples))
+    draft = replace(draft, lone=bool(squares.max() > squares.sum() / 2))
     return _filled(draft, paired.measure(samples, margin, null=claim.value, least_deviation=least), margin)
 
 
 def _over_things(run: Stored, draft: Finding, left: pd.DataFrame, right: pd.DataFrame | None) -> Finding:
-    """A difference must also hold where scenes, or lenses, of the test are drawn as seeds are: the larger p counts."""
+    """A difference must also hold where scenes, or lenses, of the test are drawn as seeds are.
+
+    The larger p counts, and with it its error and its interval.
+    """
     claim = draft.claim
     if right is None or claim.measure != "difference" or draft.p is None:
         return draft
@@ -135,11 +142,13 @@ def _over_things(run: Stored, draft: Finding, left: pd.DataFrame, right: pd.Data
         interval = with_interval(lead.mean, *lead.both)
         draft = replace(
             draft,
-            p=max(draft.p, lead.p(claim.value)),
             p_tied=max(draft.p_tied, lead.p_tied(draft.margin)),
-            limit=THINGS[axis] if lead.p(claim.value) > draft.p else draft.limit,
             here=f"{draft.here}; over seeds and {differences.shape[1]} {THINGS[axis]}: {interval}",
         )
+        if (p := lead.p(claim.value)) > (draft.p or 0.0):
+            limit = THINGS[axis] if lead.of_things > 0.5 else ""
+            low, high = lead.both
+            draft = replace(draft, p=p, low=low, high=high, error=lead.error, degrees=lead.degrees, limit=limit)
     return draft
 
 
@@ -147,7 +156,8 @@ def _filled(draft: Finding, evidence: Evidence, margin: float = 0.0) -> Finding:
     """A finding with what its seeds show."""
     return replace(
         draft, measured=evidence.mean, low=evidence.low, high=evidence.high, p=evidence.p, p_tied=evidence.p_tied,
-        deviation=evidence.deviation, margin=margin,
+        deviation=evidence.deviation, error=evidence.deviation / float(np.sqrt(evidence.pairs)),
+        degrees=evidence.pairs - 1, margin=margin,
     )  # fmt: skip
 
 

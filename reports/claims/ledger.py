@@ -57,38 +57,29 @@ def of_page(run: Stored) -> list[Finding]:
 
 
 def _judged(drafts: Sequence[Finding]) -> list[Finding]:
-    """Decide the claims of one family and kind.
+    """Decide the claims of one family and kind; a secondary one is looked at once its primary one is decided, or tied.
 
-    Primary claims that this run does not test count as tested and not decided: what several runs decide, each of a part
-    of the family, then keeps the family's level together.
+    Claims that this run does not test count as tested and not decided: what several runs decide, each of a part of the
+    family, then keeps the family's level together.
     """
-    judged = [_exact(draft) for draft in drafts]
-    places = [i for i, draft in enumerate(drafts) if draft.p is not None]
-    elsewhere = sum(draft.p is None and draft.claim.rank == "primary" for draft in drafts)
-    for i, finding in zip(places, _tested_together([drafts[i] for i in places], elsewhere), strict=True):
-        judged[i] = finding
+    parents = _parents(drafts)
+    p_values = [1.0 if draft.p is None or _void(draft) else draft.p for draft in drafts]
+    adjusted, shares = hierarchical(p_values, parents, RESERVE, LEVEL)
+    ties = holm([1.0 if draft.p is None else draft.p_tied for draft in drafts])
+    settled = np.minimum(adjusted, ties)
+    judged = []
+    for draft, parent, p, tied, share in zip(drafts, parents, adjusted, ties, shares, strict=True):
+        if draft.p is None:
+            judged.append(_counted(draft))
+        elif parent is None or (parent != NOWHERE and settled[parent] < LEVEL):
+            judged.append(_tested(draft, float(p), float(tied), LEVEL * float(share)))
+        else:
+            judged.append(_waiting(draft))
     return judged
 
 
-def _tested_together(drafts: Sequence[Finding], elsewhere: int) -> list[Finding]:
-    """Decide claims that rest on seeds; a secondary one is looked at once its primary one is decided, be it as tied.
-
-    `elsewhere` is how many primary claims of their family are not among them.
-    """
-    n, absent, parents = len(drafts), [1.0] * elsewhere, _parents(drafts)
-    p_values = [1.0 if _void(draft) or draft.p is None else draft.p for draft in drafts]
-    adjusted, shares = hierarchical([*p_values, *absent], [*parents, *[None] * elsewhere], RESERVE)
-    ties = holm([*(draft.p_tied for draft in drafts), *absent])
-    settled = np.minimum(adjusted, ties)
-    looked_at = [parent is None or (parent != NOWHERE and settled[parent] < LEVEL) for parent in parents]
-    return [
-        _tested(draft, float(p), float(tied), LEVEL * float(share)) if seen else _waiting(draft)
-        for draft, p, tied, share, seen in zip(drafts, adjusted[:n], ties[:n], shares[:n], looked_at, strict=True)
-    ]
-
-
 def _parents(drafts: Sequence[Finding]) -> list[int | None]:
-    """Where the primary claim of each stands: None for a primary one, NOWHERE where this run does not test it."""
+    """Where the primary claim of each stands: None for a primary one, NOWHERE where it is not among them."""
     ids = [draft.claim.id for draft in drafts]
     after = [None if draft.claim.rank == "primary" else draft.claim.after for draft in drafts]
     return [None if name is None else ids.index(name) if name in ids else NOWHERE for name in after]
@@ -113,7 +104,8 @@ def _row(finding: Finding) -> dict[str, str | float]:
     return described | {"reason": finding.reason, "setting": claim.setting, "differs": claim.differs}
 
 
-def _exact(draft: Finding) -> Finding:
+def _counted(draft: Finding) -> Finding:
+    """A draft that rests on no seeds: an exact claim is decided by what was counted, others stay as they are."""
     return draft if _void(draft) else _sided(draft)
 
 

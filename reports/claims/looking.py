@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from coordbench.harness.plan.looks import Shared, shared
-from coordbench.harness.statistics.paired import MOST_PAIRS, Evidence, pairs_needed
+from coordbench.harness.statistics.paired import FEWEST_PAIRS, MOST_PAIRS, pairs_needed
 from coordbench.harness.statistics.sequential import repeated_interval
 from coordbench.harness.statistics.spending import Design
 from coordbench.reports.claims.claims import Claim, Finding, Looks
@@ -22,9 +22,24 @@ TESTED = ("direction", "control")
 
 
 def drafts(run: Stored, claim: Claim) -> list[Finding]:
-    """What a claim shows at each look that is judged; before the first look it decides nothing."""
+    """What a claim shows at each look that is judged; before the first look it decides nothing.
+
+    Ways in which it was asked before are paid for.
+    """
     if claim.kind == "exact":
         return [counted(claim)]
+    return [paid(draft, 1 + claim.earlier_ways) for draft in _drafts(run, claim)]
+
+
+def paid(draft: Finding, ways: int) -> Finding:
+    """A draft whose p values count as many times as its claim was tested (Bonferroni)."""
+    if draft.p is None:
+        return draft
+    more = ways / draft.ways
+    return replace(draft, p=min(1.0, more * draft.p), p_tied=min(1.0, more * draft.p_tied), ways=ways)
+
+
+def _drafts(run: Stored, claim: Claim) -> list[Finding]:
     cells = arms(run, claim)
     now = replace(measure(run, claim), arms=cells)
     if claim.kind == "figure":
@@ -51,9 +66,8 @@ def _at_look(run: Stored, claim: Claim, design: Design, place: int) -> Finding:
     if len(design.looks) == 1:
         return draft
     low, high = np.nan, np.nan
-    if draft.deviation > 0:
-        evidence = Evidence(draft.seeds, draft.measured, 1.0, deviation=draft.deviation)
-        low, high = repeated_interval(evidence, design, place)
+    if draft.error > 0:
+        low, high = repeated_interval(draft.measured, draft.error, draft.degrees, design, place)
     return replace(
         draft,
         p=None if draft.p is None else float(design.total(draft.p, place)),
@@ -88,18 +102,23 @@ def _left(finding: Finding, looks: Looks) -> str:
     last = "open after the last look"
     possible = max(abs(bound - finding.claim.value) for bound in (finding.low, finding.high))
     if possible == possible:
-        last += f": the largest effect still possible is {number(possible)}"
+        last += f": the largest effect still possible is {number(possible)}{finding.unit}"
     return f"{last}; {_would_decide(finding)}"
 
 
 def _would_decide(finding: Finding) -> str:
     """What another try needs: unseen seeds, whose p will count once more, or more of what the test draws."""
     if finding.limit:
-        return f"more {finding.limit} of the test would decide"
-    effect = abs(finding.measured - finding.claim.value)
-    if not finding.deviation > 0:
-        return "more seeds, unseen so far, would decide"
-    needed = pairs_needed(finding.deviation, max(effect, finding.margin - effect), finding.level / (finding.ways + 1))
+        return f"more {finding.limit} in the test may decide"
+    if not finding.error > 0:
+        return "more seeds, unseen so far, may decide"
+    if finding.lone:
+        return f"one seed of {finding.seeds} makes most of the spread, and while such seeds occur no mean may decide"
+    deviation, effect = finding.error * np.sqrt(finding.seeds), abs(finding.measured - finding.claim.value)
+    needed = pairs_needed(deviation, max(effect, finding.margin - effect), finding.level / (finding.ways + 1))
     if needed is None:
-        return f"as it was measured, {MOST_PAIRS:,} seeds would not decide"
-    return f"as it was measured, {needed} unseen seeds would decide it four times in five"
+        return f"if the true effect is the measured one, {MOST_PAIRS:,} unseen seeds would not decide"
+    needed = max(needed, FEWEST_PAIRS)
+    return (
+        f"if the true effect is the measured one, {needed} unseen seeds, read once, would decide it four times in five"
+    )

@@ -16,12 +16,14 @@ def test_a_table_by_hand() -> None:
     half = 6.188115 * 5**0.5  # t of 20^2 / (4^2 + 16^2) = 1.47 degrees of freedom
     assert result.both == pytest.approx((3 - half, 3 + half))
     assert result.seeds == pytest.approx(mean_interval([2.0, 4.0]))
+    assert result.of_things == 16 / 20
 
 
 def test_things_that_do_not_matter_leave_the_interval_of_seeds() -> None:
     seeds = np.array([1.0, 2.0, 4.0, 3.0, 2.5])
     result = crossed(np.repeat(seeds[:, None], 6, axis=1))
     assert result.both == pytest.approx(mean_interval(seeds))
+    assert result.of_things == 0
 
 
 def test_one_seed_or_one_thing_has_no_interval_over_both() -> None:

@@ -29,6 +29,13 @@ def test_two_parents_and_a_child_by_hand() -> None:
     np.testing.assert_allclose(shares, [0.5, 0.75, 1.0])
 
 
+def test_an_open_claim_may_use_what_decided_ones_handed_on_and_no_more() -> None:
+    # By hand: Holm decides the first at .001 * 3, so each of the others may use 1/2, whichever is asked again.
+    adjusted, shares = hierarchical([0.001, 0.2, 0.6], [None] * 3)
+    np.testing.assert_allclose(adjusted, [0.003, 0.4, 0.6])
+    np.testing.assert_allclose(shares, [1 / 3, 1 / 2, 1 / 2])
+
+
 def test_a_child_of_nobody_here_is_never_decided() -> None:
     adjusted, _ = hierarchical([0.001, 0.0], [None, -1])
     assert adjusted[1] >= 0.001

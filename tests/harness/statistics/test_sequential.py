@@ -169,7 +169,7 @@ def test_one_look_without_a_design_is_the_paired_rule() -> None:
 
 def test_a_repeated_interval_is_wider_than_that_of_one_look_and_decides_alike() -> None:
     evidence = measure(np.random.default_rng(4).normal(1, 1, 10))
-    low, high = repeated_interval(evidence, DESIGN, 1)
+    low, high = repeated_interval(evidence.mean, evidence.deviation / 10**0.5, 9, DESIGN, 1)
     assert low < evidence.low < evidence.high < high
     assert (low > 0) == (at_look(evidence, DESIGN, 1).p < 0.05)
 

@@ -99,6 +99,39 @@ def test_a_lead_must_hold_over_the_scenes_of_a_test_too(store: Store, fill: Any,
     assert finding.verdict == verdict
     assert "over seeds and 3 scenes: 3 [" in finding.here
     assert finding.limit == "scenes"  # all seeds agree
+    low, high = map(float, finding.here.rpartition("[")[2].rstrip("]").split(", "))
+    assert (finding.low, finding.high) == pytest.approx((low, high), rel=0.01)
+
+
+def test_where_seeds_differ_and_scenes_hardly_do_more_scenes_would_not_decide(store: Store, fill: Any) -> None:
+    def record(trial: Trial) -> Record:
+        lead = (trial.seed - 2.0) * (trial.cell.label == "coordconv")
+        by_scene = {At("accuracy", "image", f"scene {i}"): lead + 0.01 * i * (lead != 0) for i in range(3)}
+        return Record("ok", scores={"test": {"accuracy": lead} | by_scene}, steps=5)
+
+    (finding,) = ledger.ledger(filled(store, fill, 6, record), [about(value=0)])
+    assert (finding.verdict, finding.limit) == ("open", "")
+
+
+def test_ways_in_which_a_claim_was_asked_before_are_paid_for_wherever_it_is_judged(store: Store, fill: Any) -> None:
+    """By the runner after a look and by a page as by the ledger of all runs."""
+    run = filled(store, fill, 6)
+    once, thrice = (ledger.drafts(run, about(value=0, earlier_ways=ways))[-1] for ways in (0, 2))
+    assert once.p is not None
+    assert (thrice.p, thrice.ways) == (pytest.approx(3 * once.p), 3)
+
+
+def test_claims_of_a_family_that_a_run_does_not_test_take_their_share(store: Store, fill: Any) -> None:
+    """A run with a secondary claim has no more of the level than all runs of its family together."""
+    run = filled(store, fill, 6)
+    first = about(value=0)
+    later = replace(first, id="later", rank="secondary", after="c", value=0.3)
+    absent = replace(later, id="absent", task="gamma")
+    primary_shares = []
+    for family in ([first, later], [first, later, absent], [replace(first, task="gamma"), later, absent]):
+        findings = ledger.ledger(run, family)
+        primary_shares.append([finding.verdict for finding in findings])
+    assert primary_shares == [["holds", "holds"], ["holds", "holds", "not run"], ["not run", "open", "not run"]]
 
 
 def test_a_finding_names_what_both_sides_trained(store: Store, fill: Any) -> None:

@@ -68,12 +68,27 @@ def test_a_claim_that_is_decided_keeps_its_look(store: Store, fill: Any) -> None
         else:
             possible = max(abs(even.low), abs(even.high))
             said = (
-                f"open after the last look: the largest effect still possible is {possible:.3g}; as it was measured, "
+                f"open after the last look: the largest effect still possible is {possible:.3g}; if the true effect is "
             )
             assert even.reason.startswith(said)
             effect = max(abs(even.measured), even.margin - abs(even.measured))
             needed = pairs_needed(even.deviation, effect, even.level / 2)  # another try would count twice
-            assert even.reason == f"{said}{needed} unseen seeds would decide it four times in five"
+            assert (
+                even.reason
+                == f"{said}the measured one, {needed} unseen seeds, read once, would decide it four times in five"
+            )
+
+
+def test_no_number_of_seeds_is_proposed_where_one_makes_most_of_the_spread(store: Store, fill: Any) -> None:
+    def record(trial: Trial) -> Record | None:
+        odd = trial.cell.label == "coordconv" and trial.seed == 3
+        return replace(outcome(trial), scores={"test": {"accuracy": 0.5 + 0.01 * (trial.seed % 3) - 0.4 * odd}})
+
+    [finding] = ledger.ledger(looked(store, fill, 16, record), [CLEAR])
+    assert finding.verdict == "open"
+    assert finding.reason.endswith(
+        "one seed of 16 makes most of the spread, and while such seeds occur no mean may decide"
+    )
 
 
 def test_before_the_first_look_nothing_is_decided(store: Store, fill: Any) -> None:
