@@ -21,7 +21,7 @@ from coordbench.reports.text import known, number, plural, with_interval
 
 Row = dict[str, object]
 TITLES: dict[Kind, str] = {
-    "exact": "exact: counted at the published size, without training",
+    "exact": "exact: counted without training, at the published size where it is known",
     "direction": "direction: who leads; decided by the seeds of a run",
     "figure": "figure: a published number, shown beside what is measured",
     "control": "control: ours, in no count of the papers' claims",
@@ -58,7 +58,7 @@ def show_answers(name: str, store: str | None, out: Path, *, as_json: bool) -> s
 
 
 def _answer(answer: Answer) -> Row:
-    shown = {name: getattr(answer.finding, name) for name in ("verdict", "measured", "low", "high", "seeds")}
+    shown = {name: getattr(answer.finding, name) for name in ("verdict", "measured", "low", "high", "seeds", "here")}
     numbers = {name: None if value != value else value for name, value in shown.items()}  # JSON has no NaN
     return numbers | {"run": answer.run, "remark": answer.remark}
 

@@ -12,7 +12,7 @@ A claim compares a left side, and a right side where it has one:
 
 and says by `relation` and `value` what that must be. Its kind says what it may decide:
 
-    exact        counted at the published size, without any training
+    exact        counted without any training, at the published size where it is known
     direction    who leads; the only kind that a run's seeds decide, and what is counted as the papers' claims
     figure       a published number, shown beside what was measured: it cannot fail, since sizes and data differ
     control      ours, not the paper's: in no count

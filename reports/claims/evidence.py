@@ -27,6 +27,7 @@ from coordbench.reports.claims.settled import Pair, doubt
 from coordbench.reports.claims.sides import contests
 from coordbench.reports.claims.speed import PHASES, sped_up, timed
 from coordbench.reports.data import survival
+from coordbench.reports.data.rates import rates
 from coordbench.reports.data.stored import COSTS, Stored
 from coordbench.reports.data.things import THINGS, by_thing
 from coordbench.reports.text import with_interval
@@ -61,7 +62,7 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
         " against ".join(dict.fromkeys(str(side.iloc[0][name]) for side in pair if side is not None))
         for name in ("full_task", "full_backbone", "steps_planned")
     )
-    here = f"{tasks}, {backbones}, {steps} steps"
+    here = f"{tasks}, {backbones}, {steps} steps{_rates(run, pair)}"
     if claim.metric in COSTS:
         return _cost(claim, left, right, here)
     if claim.measure == "survival":
@@ -80,6 +81,16 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
     sides = [pairs.iloc[:, i].to_numpy(float) for i in range(pairs.shape[1])]
     margin = _margin(run, claim, left)
     return _undoubted(run, _over_things(run, _tested(draft, sides, margin), *pair), pair, margin)
+
+
+def _rates(run: Stored, pair: Pair) -> str:
+    """The learning rates of both sides, in words: who tunes worse may only lack a rate that was not tried."""
+    listed, known = [], rates(run)
+    for side in pair:
+        rate = None if side is None else known.get((int(side.iloc[0]["contest"]), str(side.iloc[0]["label"])))
+        if rate is not None:
+            listed.append(f"{rate.rate:g}{' (the outermost tried)' if rate.at_edge else ''}")
+    return f", {'rates' if len(listed) > 1 else 'rate'} {' and '.join(listed)}" if listed else ""
 
 
 def _undoubted(run: Stored, draft: Finding, pair: Pair, margin: float) -> Finding:

@@ -1,4 +1,4 @@
-"""Exact claims: networks and layers at the published size, built and counted, never trained."""
+"""Exact claims: networks and layers built and counted, never trained; at the published size where it is known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coordbench.reports.claims.claims import Claim, Finding, Side, meets
 if TYPE_CHECKING:
     from coordbench.harness.measure.untrained import Blueprint
 
-HERE = "counted at the published size, untrained"
+HERE = "counted, untrained"
 
 
 def counted(claim: Claim) -> Finding:
