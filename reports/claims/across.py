@@ -34,7 +34,8 @@ class Answer:
     def remark(self) -> str:
         """What an open claim lacks, or which preset would test it; what else must be known of a number."""
         if self.finding.verdict == "not run" and self.finding.reason in ("", UNTESTED):
-            return f"the preset {presets_of(self.claim)[0]} would test it"
+            given = f", given {self.claim.needs}" if self.claim.needs else ""
+            return f"the preset {presets_of(self.claim)[0]} would test it{given}"
         return self.finding.reason
 
 

@@ -68,6 +68,7 @@ class Claim:
     gives the least mean of metrics that both sides must reach before their difference means anything, `beyond` a
     reference of the task that the better side must pass. Where a claim is put in another way after it was asked, only
     seeds from `first_seed` on are judged, and `earlier_ways` counts what was asked before and is judged no longer.
+    `needs` is what a preset that holds its arms lacks to test it.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Claim:
     beyond: str = ""
     first_seed: int = 0
     earlier_ways: int = 0
+    needs: str = ""
     published: str = "no figure"
     provenance: Provenance | None = None
     setting: str = "not stated"

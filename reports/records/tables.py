@@ -11,6 +11,7 @@ import pandas as pd
 
 from coordbench.harness.core import registry
 from coordbench.harness.core.errors import UsageError
+from coordbench.harness.core.record import FAILED
 from coordbench.harness.measure.table import SHAPES, flatten
 from coordbench.harness.statistics.intervals import deviation_interval, mean_interval
 from coordbench.reports.claims.across import WORDS, counts
@@ -48,18 +49,17 @@ def write(records: Records, block: Block) -> str:
 
 def runs(records: Records) -> str:
     """One row per run of record."""
-    head = row("run", "made by", "rows", "failed", "machine", "date", "revision", "note")
-    return "\n".join([head, rule(7), *map(_run, records.runs.values())])
+    head = row("run", "made by", "rows", "failed", "not run", "machine", "date", "revision", "note")
+    return "\n".join([head, rule(8), *map(_run, records.runs.values())])
 
 
 def _run(record: RunOfRecord) -> str:
     facts = record.run.facts
-    failed = int((record.run.tables.trials["status"] != "ok").sum()) + int(
-        (record.run.tables.costs["status"] != "ok").sum()
-    )
+    statuses = pd.concat([record.run.tables.trials["status"], record.run.tables.costs["status"]])
+    skipped = int((statuses == "skipped").sum())
     return row(
-        record.name, facts.command, record.rows, failed, record.machine, str(facts.started)[:10],
-        str(facts.commit or MISSING)[:10], record.note,
+        record.name, facts.command, len(statuses) - skipped, int(statuses.isin(FAILED).sum()), skipped, record.machine,
+        str(facts.started)[:10], str(facts.commit or MISSING)[:10], record.note,
     )  # fmt: skip
 
 

@@ -69,9 +69,8 @@ def test_costs_are_multiples_of_the_plain_convolution(results: Path) -> None:
 
 
 def test_runs_and_claims_are_told_as_they_are(results: Path) -> None:
-    assert (
-        _written(results, "runs").splitlines()[2].startswith("| layers | coordbench costs --store | 6 | 0 | an x\\|y |")
-    )
+    line = _written(results, "runs").splitlines()[2]
+    assert line.startswith("| layers | coordbench costs --store | 6 | 0 | 0 | an x\\|y |")
     assert _written(results, "exact").splitlines()[2] == "| Counts \\<b\\> | 7.50 | 7 | fails |"
 
 
