@@ -9,7 +9,7 @@ from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.errors import UsageError
 from coordbench.harness.core.selector import Selector
 from coordbench.harness.plan import planning
-from coordbench.reports.claims.claims import Claim, Side
+from coordbench.reports.claims.claims import Claim, Side, agrees
 
 
 def check_arms(claims: Sequence[Claim]) -> None:
@@ -46,11 +46,8 @@ def is_of(cell: Cell, claim: Claim, side: Side) -> bool:
 
 
 def _fits(selector: Selector | None, name: str, wanted: Mapping[str, str]) -> bool:
-    """Whether a canonical selector is of this name and has these options; "" stands for a default, not spelled out."""
-    if selector is None or selector.name != name:
-        return False
-    spelled = dict(selector.options)
-    return all(spelled.get(key, "") == value for key, value in wanted.items())
+    """Whether a canonical selector is of this name and has these options."""
+    return selector is not None and selector.name == name and agrees(dict(selector.options), wanted)
 
 
 @cache

@@ -198,6 +198,11 @@ def _named(side: Side, other: Side | None) -> str:
     return f"{side.variant} ({options or side.backbone or side.task})"
 
 
+def agrees(spelled: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether the options of a canonical selector agree with wanted ones; "" stands for a default, not spelled out."""
+    return all(spelled.get(name, "") == str(value) for name, value in wanted.items())
+
+
 def meets(claim: Claim, measured: float) -> bool:
     """Whether a value is on the claimed side of the claim's own."""
     if claim.relation == "=":

@@ -8,7 +8,7 @@ from functools import cache
 import pandas as pd
 
 from coordbench.harness.core.selector import Selector
-from coordbench.reports.claims.claims import Claim, Side
+from coordbench.reports.claims.claims import Claim, Side, agrees
 from coordbench.reports.claims.equal_rates import unequal_rates
 from coordbench.reports.data.stored import Stored
 
@@ -44,10 +44,9 @@ def _side(run: Stored, claim: Claim, side: Side) -> dict[float, pd.DataFrame]:
 
 
 def _holds(texts: pd.Series[str], wanted: Mapping[str, str]) -> pd.Series[bool]:
-    """Which canonical options agree with the wanted ones; "" stands for a default, which is not spelled out."""
-    known = texts.fillna("").astype(object)
-    agrees = [all(_options(text).get(k, "") == str(v) for k, v in wanted.items()) for text in known]
-    return pd.Series(agrees, index=texts.index, dtype=bool)
+    """Which canonical options agree with the wanted ones."""
+    known = [agrees(_options(text), wanted) for text in texts.fillna("").astype(object)]
+    return pd.Series(known, index=texts.index, dtype=bool)
 
 
 @cache
@@ -59,8 +58,5 @@ def _options(text: str) -> dict[str, str]:
 def of_task(tasks: pd.Series[str], claim: Claim) -> pd.Series[bool]:
     """Which selectors of tasks are of a claim's task and options."""
     selectors = [Selector.parse(str(task)) for task in tasks]
-    agrees = [
-        task.name == claim.task and all(dict(task.options).get(k, "") == str(v) for k, v in claim.options.items())
-        for task in selectors
-    ]
-    return pd.Series(agrees, index=tasks.index, dtype=bool)
+    known = [task.name == claim.task and agrees(dict(task.options), claim.options) for task in selectors]
+    return pd.Series(known, index=tasks.index, dtype=bool)
