@@ -59,7 +59,23 @@ def answers(runs: Mapping[str, Stored]) -> list[Answer]:
             return Answer(counted(claim))
         return _joined(claim, {name: listed[claim.id] for name, listed in by_claim.items()})
 
-    return [answer(claim) for claim in claims]
+    return _after_their_primary([answer(claim) for claim in claims])
+
+
+def _after_their_primary(given: Sequence[Answer]) -> list[Answer]:
+    """The answers; an open secondary claim whose primary one has spent its looks says that, not what its run lacks."""
+    by_id = {answer.claim.id: answer.finding for answer in given}
+
+    def said(answer: Answer) -> Answer:
+        primary = by_id.get(answer.claim.after)
+        if primary is None or answer.finding.verdict != "open" or primary.verdict != "open":
+            return answer
+        if primary.looks is None or primary.looks.next:
+            return answer
+        reason = f"looked at only once {answer.claim.after} is decided, whose looks are spent"
+        return replace(answer, finding=replace(answer.finding, reason=reason))
+
+    return [said(answer) for answer in given]
 
 
 def _tries(claim: Claim, newest: Iterable[Finding]) -> int:

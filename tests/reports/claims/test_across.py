@@ -9,10 +9,11 @@ import pytest
 
 from coordbench.harness.core.record import Record
 from coordbench.harness.core.trial import Trial
+from coordbench.harness.statistics.spending import Design
 from coordbench.harness.store.store import Store
 from coordbench.reports.claims import across
 from coordbench.reports.claims.across import Answer, counts
-from coordbench.reports.claims.claims import Claim, Finding, Side, Verdict
+from coordbench.reports.claims.claims import Claim, Finding, Looks, Side, Verdict
 from coordbench.reports.data.run import load
 from tests.reports.conftest import outcome
 
@@ -42,6 +43,15 @@ def test_the_run_that_decided_speaks(runs: dict[str, tuple[Verdict, int]], verdi
 def test_a_contradiction_names_both_runs() -> None:
     answer = across._joined(CLAIM, {"a": finding("holds", 6), "b": finding("fails", 12)})
     assert answer.remark == "runs contradict each other: holds in a, fails in b"
+
+
+def test_a_secondary_claim_says_that_its_primary_one_has_spent_its_looks() -> None:
+    later = replace(CLAIM, id="later", rank="secondary", after="one")
+    for taken, spent in ((2, True), (1, False)):
+        primary = replace(finding("open", 6), looks=Looks(Design((6, 12)), taken))
+        secondary = Answer(Finding(later, "open", reason="look 1 of 2 is next, at 6 seeds"), "b")
+        [_, answer] = across._after_their_primary([Answer(primary, "a"), secondary])
+        assert (answer.remark == "looked at only once one is decided, whose looks are spent") == spent
 
 
 def test_verdicts_are_counted() -> None:
