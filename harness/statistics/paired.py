@@ -46,6 +46,11 @@ class Evidence:
     margin: float = 0.0
     null: float = 0.0
 
+    @property
+    def error(self) -> float:
+        """The standard error of the mean over its pairs; nan without any."""
+        return self.deviation / float(np.sqrt(self.pairs)) if self.pairs else float("nan")
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -136,8 +136,7 @@ def at_look(evidence: Evidence, design: Design | None, look: int) -> Evidence:
     """Evidence of one look as what it is worth over all looks; its interval holds under stopping."""
     if design is None or len(design.looks) == 1:
         return evidence
-    error = evidence.deviation / float(np.sqrt(evidence.pairs)) if evidence.pairs else float("nan")
-    low, high = repeated_interval(evidence.mean, error, evidence.pairs - 1, design, look)
+    low, high = repeated_interval(evidence.mean, evidence.error, evidence.pairs - 1, design, look)
     p = float(design.total(evidence.p, look, 2))
     return replace(evidence, p=p, p_tied=float(design.total(evidence.p_tied, look, 1)), low=low, high=high)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import pandas as pd
 
 from coordbench.reports.claims.claims import Claim
-from coordbench.reports.data.rates import rates
 from coordbench.reports.data.stored import Stored
 
 
@@ -25,7 +24,7 @@ def unequal_rates(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataF
     primary = run.facts.tasks[left.iloc[0]["full_task"]].metric.name
     if (claim.metric or primary) == primary:
         return ""
-    contest, known = int(left.iloc[0]["contest"]), rates(run)
+    contest, known = int(left.iloc[0]["contest"]), run.rates
     chosen = [known.get((contest, str(side.iloc[0]["label"]))) for side in (left, right)]
     used = [rate.rate for rate in chosen if rate is not None]
     if len(set(used)) < 2:

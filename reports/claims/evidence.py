@@ -27,7 +27,6 @@ from coordbench.reports.claims.settled import Pair, doubt
 from coordbench.reports.claims.sides import contests
 from coordbench.reports.claims.speed import PHASES, sped_up, timed
 from coordbench.reports.data import survival
-from coordbench.reports.data.rates import rates
 from coordbench.reports.data.stored import COSTS, Stored
 from coordbench.reports.data.things import THINGS, by_thing
 from coordbench.reports.text import with_interval
@@ -85,9 +84,9 @@ def _measured(run: Stored, claim: Claim, left: pd.DataFrame, right: pd.DataFrame
 
 def _rates(run: Stored, pair: Pair) -> str:
     """The learning rates of both sides, in words: who tunes worse may only lack a rate that was not tried."""
-    listed, known = [], rates(run)
+    listed = []
     for side in pair:
-        rate = None if side is None else known.get((int(side.iloc[0]["contest"]), str(side.iloc[0]["label"])))
+        rate = None if side is None else run.rates.get((int(side.iloc[0]["contest"]), str(side.iloc[0]["label"])))
         if rate is not None:
             listed.append(f"{rate.rate:g}{' (the outermost tried)' if rate.at_edge else ''}")
     return f", {'rates' if len(listed) > 1 else 'rate'} {' and '.join(listed)}" if listed else ""
@@ -167,8 +166,7 @@ def _filled(draft: Finding, evidence: Evidence, margin: float = 0.0) -> Finding:
     """A finding with what its seeds show."""
     return replace(
         draft, measured=evidence.mean, low=evidence.low, high=evidence.high, p=evidence.p, p_tied=evidence.p_tied,
-        deviation=evidence.deviation, error=evidence.deviation / float(np.sqrt(evidence.pairs)),
-        degrees=evidence.pairs - 1, margin=margin,
+        deviation=evidence.deviation, error=evidence.error, degrees=evidence.pairs - 1, margin=margin,
     )  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from coordbench.reports.data.stored import Stored
+from coordbench.reports.data.contest import Contest
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,17 @@ class Rate:
         return f"chosen out of {grid} on validation data{more}{edge}"
 
 
-def rates(run: Stored) -> dict[tuple[int, str], Rate]:
-    """(contest, variant) -> the learning rate of its trials; nothing where the task's own default was used."""
-    tuned = _tuned(run)
+def rates(
+    contests: Iterable[Contest], variants: Sequence[str], tuning: pd.DataFrame, listed: Iterable[float]
+) -> dict[tuple[int, str], Rate]:
+    """(contest, variant) -> the learning rate of its trials; nothing where the task's own default was used.
+
+    `tuning` is the table of what was tried, `listed` are the rates that the preset names.
+    """
+    tuned = _tuned(tuning, set(listed))
     known: dict[tuple[int, str], Rate] = {}
-    for contest in run.contests.values():
-        for variant in run.variants:
+    for contest in contests:
+        for variant in variants:
             if np.isfinite(contest.learning_rate):
                 known[contest.number, variant] = Rate(contest.learning_rate)
             elif (contest.task, contest.backbone, variant) in tuned:
@@ -47,11 +53,9 @@ def rates(run: Stored) -> dict[tuple[int, str], Rate]:
     return known
 
 
-def _tuned(run: Stored) -> dict[tuple[str, str, str], Rate]:
-    table = run.tables.tuning
+def _tuned(table: pd.DataFrame, listed: set[float]) -> dict[tuple[str, str, str], Rate]:
     if table.empty:
         return {}
-    listed = set(run.facts.rates)
     groups = table.groupby(["task", "backbone", "variant"], sort=False)
     return {
         (str(task), str(backbone), str(variant)): rate

@@ -10,7 +10,7 @@ import pandas as pd
 from coordbench.harness.analysis.runs import run_facts
 from coordbench.harness.analysis.tables import tables
 from coordbench.harness.store.store import Store, open_store
-from coordbench.reports.data import accounts, costs, overall, probes, ranking, rates
+from coordbench.reports.data import accounts, costs, overall, probes, ranking
 from coordbench.reports.data.facts import RunFacts
 from coordbench.reports.data.stored import Stored
 
@@ -89,11 +89,6 @@ class Run(Stored):
     def step_ratios(self) -> dict[tuple[int, str], float]:
         """(contest, variant) -> its training step as a multiple of the baseline's, both measured in turns."""
         return costs.step_ratios(self)
-
-    @cached_property
-    def rates(self) -> dict[tuple[int, str], rates.Rate]:
-        """The learning rate of each variant in each contest."""
-        return rates.rates(self)
 
 
 def load(run: str | None = None, *, store: Store | str | None = None, out: Path | str = DEFAULT_OUT) -> Run:

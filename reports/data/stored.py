@@ -14,7 +14,7 @@ from coordbench.harness.analysis.tables import Tables
 from coordbench.harness.core.cell import Cell
 from coordbench.harness.core.record import FAILED
 from coordbench.harness.store.store import Store
-from coordbench.reports.data import colors
+from coordbench.reports.data import colors, rates
 from coordbench.reports.data.contest import Contest
 from coordbench.reports.data.facts import RunFacts
 
@@ -74,6 +74,11 @@ class Stored:
         return {
             (str(key[0]), str(key[1])): competing[places] for key, places in groups.items() if isinstance(key, tuple)
         }
+
+    @cached_property
+    def rates(self) -> dict[tuple[int, str], rates.Rate]:
+        """The learning rate of each variant in each contest."""
+        return rates.rates(self.contests.values(), self.variants, self.tables.tuning, self.facts.rates)
 
     def until(self, count: int) -> Stored:
         """The run as it was once each cell had this many of its seeds; the same at every later time."""

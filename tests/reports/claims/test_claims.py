@@ -127,11 +127,11 @@ def test_claims_of_a_family_that_a_run_does_not_test_take_their_share(store: Sto
     first = about(value=0)
     later = replace(first, id="later", rank="secondary", after="c", value=0.3)
     absent = replace(later, id="absent", task="gamma")
-    primary_shares = []
+    verdicts = []
     for family in ([first, later], [first, later, absent], [replace(first, task="gamma"), later, absent]):
         findings = ledger.ledger(run, family)
-        primary_shares.append([finding.verdict for finding in findings])
-    assert primary_shares == [["holds", "holds"], ["holds", "holds", "not run"], ["not run", "open", "not run"]]
+        verdicts.append([finding.verdict for finding in findings])
+    assert verdicts == [["holds", "holds"], ["holds", "holds", "not run"], ["not run", "open", "not run"]]
 
 
 def test_a_finding_names_what_both_sides_trained(store: Store, fill: Any) -> None:
